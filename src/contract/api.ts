@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { Capability, IsolationLevel } from "./capability.ts";
+import { Overrides, ProfileReference } from "./profile.ts";
+import { Sandbox } from "./sandbox.ts";
+import { Duration } from "./units.ts";
+
+export const Metadata = z
+  .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/, "keys are letters, digits, . _ / -, at most 63"), z.string().max(1024))
+  .refine((metadata) => Object.keys(metadata).length <= 64, "at most 64 entries")
+  .meta({ id: "Metadata" });
+
+/** Body of `POST /v1/sandboxes`. An empty object asks for the `default` profile. */
+export const CreateRequest = z
+  .strictObject({
+    profile: ProfileReference.optional(),
+    name: z.string().min(1).max(128).optional().meta({ description: "For people; need not be unique." }),
+    metadata: Metadata.optional(),
+    ...Overrides.shape,
+  })
+  .meta({ id: "CreateRequest" });
+export type CreateRequest = z.input<typeof CreateRequest>;
+
+export const RenewRequest = z
+  .strictObject({
+    ttl: Duration.refine((seconds) => seconds > 0, "must be more than 0").meta({ description: "From now." }),
+    shorten: z.boolean().optional().meta({ description: "A renew never shortens unless this is true." }),
+  })
+  .meta({ id: "RenewRequest" });
+export type RenewRequest = z.input<typeof RenewRequest>;
+
+export const SandboxPage = z
+  .object({ object: z.literal("list"), data: z.array(Sandbox), next_cursor: z.string().nullable() })
+  .meta({ id: "SandboxPage" });
+export type SandboxPage = z.infer<typeof SandboxPage>;
+
+/** What a live sandbox uses now. null: the backend does not say. */
+export const Usage = z
+  .object({
+    cpu_seconds: z.number().nullable(),
+    memory_bytes: z.number().nullable(),
+    memory_peak_bytes: z.number().nullable(),
+    disk_bytes: z.number().nullable(),
+    inodes: z.number().nullable(),
+    pids: z.number().nullable(),
+    oom_kills: z.number().nullable(),
+  })
+  .meta({ id: "Usage" });
+export type Usage = z.infer<typeof Usage>;
+
+/** A ledger entry. `seq` grows by one across everything; within a sandbox events stand in the order they happened. */
+export const LedgerEvent = z
+  .object({
+    seq: z.int(),
+    type: z.string().meta({ examples: ["sandbox.ready"] }),
+    at: z.iso.datetime(),
+    tenant: z.string(),
+    sandbox_id: z.string().nullable(),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: "LedgerEvent" });
+export type LedgerEvent = z.infer<typeof LedgerEvent>;
+
+export const EventPage = z.object({ object: z.literal("list"), data: z.array(LedgerEvent), next_cursor: z.string().nullable() }).meta({ id: "EventPage" });
+export type EventPage = z.infer<typeof EventPage>;
+
+/** A configured provider, as it was probed. */
+export const BackendInfo = z
+  .object({
+    object: z.literal("backend"),
+    name: z.string(),
+    provider: z.string(),
+    available: z.boolean(),
+    reason: z.string().nullable().meta({ description: "Why it is not available." }),
+    isolation: z.array(z.object({ level: IsolationLevel, runtime: z.string(), notes: z.array(z.string()) })),
+    capabilities: z.partialRecord(Capability, z.enum(["native", "emulated"])),
+    limits: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: "BackendInfo" });
+export type BackendInfo = z.infer<typeof BackendInfo>;
+
+/** `read` sees, `write` makes and uses sandboxes, `admin` sees every tenant and manages keys and profiles of all. */
+export const SCOPES = ["read", "write", "admin"] as const;
+export const Scope = z.enum(SCOPES).meta({ id: "Scope" });
+export type Scope = z.infer<typeof Scope>;
+
+export const TenantName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and dashes, at most 63");
+
+export const KeyRequest = z.strictObject({ name: z.string().min(1).max(128), tenant: TenantName.optional(), scopes: z.array(Scope).min(1).optional() }).meta({ id: "KeyRequest" });
+export type KeyRequest = z.infer<typeof KeyRequest>;
+
+export const KeyInfo = z
+  .object({
+    id: z.string(),
+    object: z.literal("key"),
+    name: z.string(),
+    tenant: z.string(),
+    scopes: z.array(Scope),
+    created_at: z.iso.datetime(),
+    revoked_at: z.iso.datetime().nullable(),
+    last_used_at: z.iso.datetime().nullable(),
+  })
+  .meta({ id: "KeyInfo" });
+export type KeyInfo = z.infer<typeof KeyInfo>;
+
+/** Who is asking, as the door found out. The tenant always comes from here, never from a request's body. */
+export interface Principal {
+  tenant: string;
+  key_id: string | null;
+  scopes: readonly Scope[];
+}
+
+/** The operator on the machine itself: the Unix socket and the in-process engine. */
+export const LOCAL_OPERATOR: Principal = { tenant: "default", key_id: null, scopes: ["read", "write", "admin"] };
+
+export const SweepReport = z
+  .object({
+    adopted: z.array(z.string()).meta({ description: "Live sandboxes of ours found at a backend and taken over." }),
+    ended: z.array(z.object({ id: z.string(), reason: z.string() })),
+    orphans_removed: z.array(z.object({ id: z.string(), backend: z.string() })),
+    lost: z.array(z.string()),
+    errors: z.array(z.object({ backend: z.string().nullable(), sandbox_id: z.string().nullable(), code: z.string(), message: z.string() })),
+  })
+  .meta({ id: "SweepReport", description: "What a sweep found and did; a list that could not be read is among the errors." });
+export type SweepReport = z.infer<typeof SweepReport>;

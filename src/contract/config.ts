@@ -1,0 +1,34 @@
+import { z } from "zod";
+import { IsolationLevel } from "./capability.ts";
+import { Overrides } from "./profile.ts";
+import { Duration } from "./units.ts";
+
+/** One configured provider. */
+export const BackendConfig = z.strictObject({
+  name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/),
+  provider: z.string().min(1).meta({ description: '"local", "fake", an npm package, or a path that starts with . or /' }),
+  options: z.record(z.string(), z.unknown()).optional(),
+  enabled: z.boolean().optional(),
+});
+export type BackendConfig = z.infer<typeof BackendConfig>;
+
+/** `sand-boxer.yaml`, in the data directory or named by `SANDBOXER_CONFIG`. Every field has a default. */
+export const Config = z.strictObject({
+  listen: z.strictObject({ host: z.string().optional(), port: z.int().min(0).max(65_535).optional() }).optional(),
+  backends: z.array(BackendConfig).optional(),
+  floor: Overrides.pick({ ttl: true, idle: true, max_life: true, resources: true })
+    .extend({ isolation_level: z.strictObject({ min: IsolationLevel }).optional() })
+    .optional()
+    .meta({ description: "The operator's own bounds: no profile and no request goes beyond them." }),
+  limits: z
+    .strictObject({
+      max_sandboxes: z.int().min(1).optional().meta({ description: "Live at once over all tenants; 1000 unless given." }),
+      max_sandboxes_per_tenant: z.int().min(1).optional(),
+      max_body_bytes: z.int().min(1024).optional().meta({ description: "Of a JSON body; 1 MiB unless given." }),
+      max_upload_bytes: z.int().min(1024).optional().meta({ description: "Of one file write; the disk quota bounds it anyway." }),
+    })
+    .optional(),
+  sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
+  log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
+});
+export type Config = z.infer<typeof Config>;

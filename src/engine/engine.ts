@@ -1,0 +1,107 @@
+import type {
+  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, OutputChunk, Principal, ProcessInfo,
+  ProcessRequest, ProfileRecord, PtySize, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, Stdin, SweepReport, TerminationReason, Usage,
+} from "../contract/index.ts"; // prettier-ignore
+
+/** A command for a foreground exec, already validated by the door (seconds, bytes). */
+export interface ExecInput {
+  argv?: string[];
+  shell?: string;
+  cwd?: string;
+  env?: Record<string, string>;
+  user?: string;
+  /** exec_timeout in seconds. */
+  timeout?: number;
+  stdin: Stdin;
+  /** Cap over stdout and stderr. */
+  maxOutputBytes: number;
+}
+
+/**
+ * The engine: every verb of the job, for whoever is behind `Principal`. Doors (HTTP, the CLI in its own process) call
+ * nothing else. Another tenant's sandbox is `sandbox_not_found`, as one that does not exist. All errors are
+ * `SandboxerError`.
+ */
+export interface Engine {
+  create(who: Principal, request: CreateRequest, options: { idempotencyKey?: string; signal?: AbortSignal }): Promise<{ sandbox: Sandbox; replayed: boolean }>;
+  get(who: Principal, id: string): Promise<Sandbox>;
+  list(who: Principal, query: { states?: SandboxState[]; metadata?: Record<string, string>; limit: number; cursor?: string; allTenants?: boolean }): Promise<SandboxPage>;
+  usage(who: Principal, id: string): Promise<Usage>;
+  renew(who: Principal, id: string, request: RenewRequest): Promise<Sandbox>;
+  touch(who: Principal, id: string): Promise<Sandbox>;
+  /** Resolves when the backend has confirmed it. Safe to repeat; an ended sandbox answers as it is. */
+  destroy(who: Principal, id: string, reason?: TerminationReason): Promise<Sandbox>;
+
+  /** The first item is `{type:"started"}`; the iterator ends after `exited`, or throws. Returning early kills the command. */
+  exec(who: Principal, id: string, input: ExecInput, signal?: AbortSignal): Promise<{ execId: string; events: AsyncIterable<ExecEvent> }>;
+
+  processes: {
+    start(who: Principal, id: string, request: ProcessRequest): Promise<ProcessInfo>;
+    list(who: Principal, id: string): Promise<ProcessInfo[]>;
+    get(who: Principal, id: string, processId: string): Promise<ProcessInfo>;
+    /** Resolves when it has ended, or at the limit as it is then. */
+    wait(who: Principal, id: string, processId: string, timeoutSeconds: number, signal?: AbortSignal): Promise<ProcessInfo>;
+    output(who: Principal, id: string, processId: string, from: { offset: number; follow: boolean }, signal?: AbortSignal): Promise<AsyncIterable<OutputChunk>>;
+    signal(who: Principal, id: string, processId: string, signal: string): Promise<void>;
+    write(who: Principal, id: string, processId: string, data: Uint8Array): Promise<void>;
+    closeStdin(who: Principal, id: string, processId: string): Promise<void>;
+    resize(who: Principal, id: string, processId: string, size: PtySize): Promise<void>;
+  };
+
+  files: {
+    read(who: Principal, id: string, path: string, range: { offset?: number; length?: number }, signal?: AbortSignal): Promise<{ info: FileInfo; body: AsyncIterable<Uint8Array> }>;
+    write(who: Principal, id: string, path: string, body: AsyncIterable<Uint8Array>, options: { mode?: number }, signal?: AbortSignal): Promise<FileInfo>;
+    list(who: Principal, id: string, path: string, options: { depth: number }): Promise<FileInfo[]>;
+    stat(who: Principal, id: string, path: string): Promise<FileInfo>;
+    mkdir(who: Principal, id: string, path: string, options: { parents: boolean; mode?: number }): Promise<void>;
+    rename(who: Principal, id: string, from: string, to: string, options: { replace: boolean }): Promise<void>;
+    remove(who: Principal, id: string, path: string, options: { recursive: boolean }): Promise<void>;
+    chmod(who: Principal, id: string, path: string, mode: number): Promise<void>;
+    watch(who: Principal, id: string, path: string, options: { recursive: boolean }, signal: AbortSignal): Promise<AsyncIterable<FileEvent>>;
+    exportTree(who: Principal, id: string, path: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+    importTree(who: Principal, id: string, path: string, tar: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
+  };
+
+  profiles: {
+    list(who: Principal): Promise<ProfileRecord[]>;
+    /** `name` (newest) or `name@version`. */
+    get(who: Principal, reference: string): Promise<ProfileRecord>;
+    /** Stores a new immutable version; the same version with the same content is answered as it is, with other content `conflict`. */
+    apply(who: Principal, document: unknown): Promise<{ profile: ProfileRecord; created: boolean }>;
+  };
+
+  events: {
+    list(who: Principal, query: { sandboxId?: string; after?: number; limit: number }): Promise<EventPage>;
+    /** New events as they are written, from after `after`. */
+    follow(who: Principal, query: { sandboxId?: string; after?: number }, signal: AbortSignal): AsyncIterable<LedgerEvent>;
+  };
+
+  keys: {
+    /** The key itself is in the answer once and stored only as a hash. */
+    create(who: Principal, request: KeyRequest): Promise<{ key: KeyInfo; secret: string }>;
+    list(who: Principal): Promise<KeyInfo[]>;
+    revoke(who: Principal, id: string): Promise<KeyInfo>;
+    /** Who a presented key is, or undefined. Constant work whether the key exists or not. */
+    authenticate(secret: string): Promise<Principal | undefined>;
+  };
+
+  backends(who: Principal): Promise<BackendInfo[]>;
+  /** Ranks backends for a request without creating. */
+  route(who: Principal, request: CreateRequest): Promise<Route>;
+  /** Ends what has expired or idled out, settles what was left half-done, removes orphans. At start (`adopt`) and at every interval. */
+  sweep(options?: { adopt?: boolean }): Promise<SweepReport>;
+  /** Ledger writable, sweeper alive, each backend's last answer. */
+  health(): Promise<{ status: "ok" | "degraded"; checks: Record<string, { ok: boolean; detail: string | null }> }>;
+  /** Counts for the metrics page: sandboxes by state and backend, execs by outcome, creates and errors by code, latency histograms. */
+  metrics(): Promise<MetricSample[]>;
+  /** Stops the timers and lets go of the providers; sandboxes live on. */
+  close(): Promise<void>;
+}
+
+/** One line of the Prometheus page. */
+export interface MetricSample {
+  name: string;
+  help: string;
+  type: "counter" | "gauge" | "histogram";
+  values: { labels: Record<string, string>; value: number; suffix?: string }[];
+}
