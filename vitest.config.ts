@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Sandboxes, servers and child processes: a slow machine may take its time; nothing here asserts a duration.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Each file has its own data directory, so files run side by side; two workers suit the smallest machine.
+    maxWorkers: 2,
+    pool: "forks",
+    reporters: ["default"],
+  },
+});
