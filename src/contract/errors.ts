@@ -31,6 +31,8 @@ export const ERROR_TABLE = {
   file_denied: e(403, false, "The sandbox's user may not touch that path; use a path below its home or workspace."),
   body_too_large: e(413, false, "Send less, or stream the file through the files API."),
   unsupported_media_type: e(415, false, "Send 'Content-Type: application/json' (or the type the route asks for)."),
+  request_timeout: e(408, true, "Send the whole request without long pauses."),
+  headers_too_large: e(431, false, "Send smaller or fewer headers, or a shorter address."),
   capability_unsupported: e(422, false, "Take the named field out of the profile, or choose a backend that has the capability."),
   isolation_unavailable: e(422, false, "Run 'sand-boxer doctor' to see what this host can enforce, or lower isolation_level.min."),
   budget_exceeded: e(402, false, "Raise the budget, or free what is reserved by ending sandboxes."),
@@ -45,6 +47,7 @@ export const ERROR_TABLE = {
   setup_failed: e(422, false, "A setup command of the profile failed; see its output in the message."),
   storage_unavailable: e(503, true, "The ledger or the disk cannot be written; free space or make it writable. Ending sandboxes still works."),
   output_limit: e(422, false, "Stream the output, or write it to a file in the sandbox and read that."),
+  shutting_down: e(503, true, "The server is closing; connect again when it is back. Sandboxes live on."),
   timeout: e(504, true, "Give more time with the clock named in the message, or do less at once."),
   canceled: e(499, false, "The caller went away before the work was done."),
   internal: e(500, false, "This is our fault: please report it with the request id."),
@@ -72,6 +75,8 @@ export interface ErrorDetails {
   hint?: string;
   /** Seconds to wait, from a backend's rate limit. */
   retry_after?: number;
+  /** The request it answers, as the server's `x-request-id` named it. Set where an error came over the wire. */
+  request_id?: string;
   /** What was caught. Never sent over the wire; secrets must be scrubbed before it is logged. */
   cause?: unknown;
 }
@@ -113,6 +118,11 @@ export class SandboxerError extends Error {
     return this.details.hint ?? ERROR_TABLE[this.code].hint;
   }
 
+  /** The id to name when reporting it, where the error came over the wire. */
+  get requestId(): string | undefined {
+    return this.details.request_id;
+  }
+
   /** The same error with what a caller further out knows; what is already set stays. */
   with(details: ErrorDetails): SandboxerError {
     const merged = new SandboxerError(this.code, this.message, { ...details, ...this.details });
@@ -136,13 +146,14 @@ export class SandboxerError extends Error {
   }
 
   static fromWire(wire: WireError): SandboxerError {
-    const { code, message, phase, backend, issues, hint, retry_after } = wire;
+    const { code, message, phase, backend, issues, hint, retry_after, request_id } = wire;
     return new SandboxerError(code in ERROR_TABLE ? code : "internal", message, {
       hint,
       ...(phase === undefined ? {} : { phase }),
       ...(backend === undefined ? {} : { backend }),
       ...(issues === undefined ? {} : { issues }),
       ...(retry_after === undefined ? {} : { retry_after }),
+      ...(request_id === undefined ? {} : { request_id }),
     });
   }
 

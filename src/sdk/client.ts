@@ -1,0 +1,107 @@
+import type { BackendInfo, CreateRequest, KeyInfo, KeyRequest, LedgerEvent, SandboxPage, SweepReport } from "../contract/api.ts";
+import type { ProfileRecord } from "../contract/profile.ts";
+import type { Route, Sandbox as SandboxInfo, SandboxState } from "../contract/sandbox.ts";
+import { ledgerEvents, type EventOptions } from "./events.ts";
+import { settle, type SandBoxerOptions } from "./options.ts";
+import { Sandbox, type CreateOptions } from "./sandbox.ts";
+import { query, Transport } from "./transport.ts";
+
+export interface ListOptions {
+  /** Only those in these states. All that have not ended, unless given, as the server decides. */
+  states?: readonly SandboxState[];
+  /** Only those with all of these labels. */
+  metadata?: Record<string, string>;
+  /** Every tenant's; needs the admin scope. */
+  allTenants?: boolean;
+  /** Sandboxes a page; the iteration goes over all pages whatever it is. */
+  pageSize?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * The client of a sand-boxer server. Holds no connection and no state: make as many as you like.
+ *
+ * @example
+ * const client = new SandBoxer({ url: "http://127.0.0.1:8420", apiKey: "sbx_..." });
+ * await using sandbox = await client.create({ profile: "python" });
+ * const { stdout } = await sandbox.exec(["python3", "-c", "print(6 * 7)"]);
+ */
+export class SandBoxer {
+  readonly #transport: Transport;
+
+  constructor(options: SandBoxerOptions = {}) {
+    this.#transport = new Transport(settle(options));
+  }
+
+  /** Makes a sandbox and resolves when commands can run. Retried on a retryable failure: its idempotency key keeps that from making two. */
+  async create(options: CreateOptions = {}): Promise<Sandbox> {
+    const { idempotencyKey = crypto.randomUUID(), signal, ...json } = options;
+    const info = await this.#transport.json<SandboxInfo>({ method: "POST", path: "/v1/sandboxes", json, headers: { "idempotency-key": idempotencyKey }, signal, repeatable: true });
+    return new Sandbox(this.#transport, info);
+  }
+
+  /** A handle to a sandbox that exists. Throws `sandbox_not_found`. */
+  async connect(id: string): Promise<Sandbox> {
+    return new Sandbox(this.#transport, await this.#transport.json<SandboxInfo>({ method: "GET", path: `/v1/sandboxes/${encodeURIComponent(id)}` }));
+  }
+
+  /** Sandboxes, newest first, page by page as the iteration needs them. */
+  async *list(options: ListOptions = {}): AsyncGenerator<SandboxInfo, void, undefined> {
+    const labels = Object.fromEntries(Object.entries(options.metadata ?? {}).map(([key, value]) => [`metadata.${key}`, value]));
+    let cursor: string | undefined;
+    do {
+      const page = await this.#transport.json<SandboxPage>({
+        method: "GET",
+        path: `/v1/sandboxes${query({ state: options.states?.join(","), limit: options.pageSize, all_tenants: options.allTenants, cursor, ...labels })}`,
+        signal: options.signal,
+      });
+      yield* page.data;
+      cursor = page.next_cursor ?? undefined;
+    } while (cursor !== undefined);
+  }
+
+  /** What happened, in order, and what happens next. */
+  events(options: EventOptions = {}): AsyncGenerator<LedgerEvent, void, undefined> {
+    return ledgerEvents(this.#transport, options);
+  }
+
+  /** The configured backends, as they were probed. */
+  async backends(): Promise<BackendInfo[]> {
+    return this.#list<BackendInfo>("/v1/backends");
+  }
+
+  /** Where a request would go and why, without creating. */
+  async route(request: CreateRequest = {}): Promise<Route> {
+    return this.#transport.json<Route>({ method: "POST", path: "/v1/route", json: request });
+  }
+
+  /** Ends what has expired and removes orphans, now. Needs the admin scope. */
+  async sweep(): Promise<SweepReport> {
+    return this.#transport.json<SweepReport>({ method: "POST", path: "/v1/sweep" });
+  }
+
+  readonly profiles = {
+    list: async (): Promise<ProfileRecord[]> => this.#list<ProfileRecord>("/v1/profiles"),
+    /** `name` (newest) or `name@version`. */
+    get: async (reference: string): Promise<ProfileRecord> => this.#transport.json({ method: "GET", path: `/v1/profiles/${encodeURIComponent(reference)}` }),
+    /** Stores a new immutable version: a document, or its YAML text. The same version with other content is `conflict`. */
+    apply: async (document: string | object): Promise<ProfileRecord> =>
+      this.#transport.json(
+        typeof document === "string"
+          ? { method: "POST", path: "/v1/profiles", body: document, type: "application/yaml" }
+          : { method: "POST", path: "/v1/profiles", json: document },
+      ),
+  };
+
+  /** API keys. Needs the admin scope. */
+  readonly keys = {
+    /** `secret` is in this answer once and nowhere else. */
+    create: async (request: KeyRequest): Promise<KeyInfo & { secret: string }> => this.#transport.json({ method: "POST", path: "/v1/keys", json: request }),
+    list: async (): Promise<KeyInfo[]> => this.#list<KeyInfo>("/v1/keys"),
+    revoke: async (id: string): Promise<KeyInfo> => this.#transport.json({ method: "DELETE", path: `/v1/keys/${encodeURIComponent(id)}` }),
+  };
+
+  async #list<T>(path: string): Promise<T[]> {
+    return (await this.#transport.json<{ data: T[] }>({ method: "GET", path })).data;
+  }
+}

@@ -1,0 +1,19 @@
+/** The TypeScript client of sand-boxer: fetch only, nothing from npm. Node >= 20, Bun, Deno, browsers, Workers. */
+export { SandboxerError } from "../contract/errors.ts";
+export type { ErrorCode, Issue } from "../contract/errors.ts";
+export type { BackendInfo, CreateRequest, KeyInfo, KeyRequest, LedgerEvent, Scope, SweepReport, Usage } from "../contract/api.ts";
+export type { ProcessInfo, PtySize } from "../contract/exec.ts";
+export type { FileEvent, FileInfo } from "../contract/files.ts";
+export type { Profile, ProfileRecord } from "../contract/profile.ts";
+export type { Route, SandboxState } from "../contract/sandbox.ts";
+export type { Attachment, AttachEvent, AttachOptions } from "./attachment.ts";
+export { SandBoxer, type ListOptions } from "./client.ts";
+export type { CommandLine, CommandOptions, StdinStream } from "./command.ts";
+export type { EventOptions } from "./events.ts";
+export { Execution, type ExecEvent, type ExecOptions } from "./exec.ts";
+export { Files, type FileContent } from "./files.ts";
+export type { FetchFunction, FetchInit, SandBoxerOptions, WebSocketConstructor, WebSocketLike } from "./options.ts";
+export type { OutputOptions, ProcessOutput } from "./output.ts";
+export { Process } from "./process.ts";
+export { ExecResult, type Ending } from "./result.ts";
+export { Sandbox, type CreateOptions, type SandboxInfo, type SpawnOptions } from "./sandbox.ts";
