@@ -46,6 +46,7 @@ export const ERROR_TABLE = {
   provider_missing_dependency: e(501, false, "Install the package named in the message."),
   setup_failed: e(422, false, "A setup command of the profile failed; see its output in the message."),
   storage_unavailable: e(503, true, "The ledger or the disk cannot be written; free space or make it writable. Ending sandboxes still works."),
+  outcome_unknown: e(502, false, "It is not known how the command ended: look at what it did before you run it again."),
   output_limit: e(422, false, "Stream the output, or write it to a file in the sandbox and read that."),
   shutting_down: e(503, true, "The server is closing; connect again when it is back. Sandboxes live on."),
   timeout: e(504, true, "Give more time with the clock named in the message, or do less at once."),

@@ -6,6 +6,7 @@ export * from "./errors.ts";
 export * from "./exec.ts";
 export * from "./files.ts";
 export * from "./ids.ts";
+export * from "./issues.ts";
 export * from "./nearest.ts";
 export * from "./path.ts";
 export * from "./profile.ts";

@@ -50,6 +50,11 @@ export interface Ref {
   readonly maxLifeAt: number;
 }
 
+/** An entry of `list`. A provider that knows without another call whether it runs says so, and saves the sweep an `inspect`. */
+export interface Listed extends Ref {
+  readonly running?: boolean;
+}
+
 /** What `create` answers once commands can run. */
 export interface Created {
   readonly ref: Ref;
@@ -173,7 +178,7 @@ export interface Provider {
   /** Resolves when it is confirmed; safe to repeat and to call many times at once. */
   destroy(ref: Ref, op: Op): Promise<"destroyed" | "absent">;
   /** Everything with our label, half-made things too. */
-  list(op: Op): AsyncIterable<Ref>;
+  list(op: Op): AsyncIterable<Listed>;
   inspect(ref: Ref, op: Op): Promise<Observed | "absent">;
   readonly processes?: Processes;
   readonly files?: Files;

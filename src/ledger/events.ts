@@ -1,0 +1,39 @@
+import type { LedgerEvent } from "../contract/index.ts";
+import type { Db } from "./ledger.ts";
+import type { EventRow } from "./schema.ts";
+
+export interface NewEvent {
+  type: string;
+  at: number;
+  tenant: string;
+  sandboxId: string | null;
+  data?: Record<string, unknown>;
+}
+
+/** Appends in the transaction that makes the change the event tells of. */
+export async function appendEvent(tx: Db, event: NewEvent): Promise<void> {
+  await tx
+    .insertInto("events")
+    .values({ type: event.type, at: event.at, tenant: event.tenant, sandbox_id: event.sandboxId, data: JSON.stringify(event.data ?? {}) })
+    .execute();
+}
+
+/** Events after `after` in order; `tenant` undefined means every tenant's. */
+export async function readEvents(db: Db, query: { tenant?: string; sandboxId?: string; after: number; limit: number }): Promise<LedgerEvent[]> {
+  let select = db.selectFrom("events").selectAll().where("seq", ">", query.after);
+  if (query.sandboxId !== undefined) select = select.where("sandbox_id", "=", query.sandboxId);
+  if (query.tenant !== undefined) select = select.where("tenant", "=", query.tenant);
+  const rows = await select.orderBy("seq").limit(query.limit).execute();
+  return rows.map(toEvent);
+}
+
+function toEvent(row: EventRow): LedgerEvent {
+  return {
+    seq: row.seq,
+    type: row.type,
+    at: new Date(row.at).toISOString(),
+    tenant: row.tenant,
+    sandbox_id: row.sandbox_id,
+    data: JSON.parse(row.data) as Record<string, unknown>,
+  };
+}

@@ -1,0 +1,180 @@
+import type { Generated, Insertable, Selectable, Updateable } from "kysely";
+import type { IsolationLevel, SandboxState, TerminationReason } from "../contract/index.ts";
+
+/** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
+type Json = string;
+
+export interface SandboxTable {
+  id: string;
+  tenant: string;
+  name: string | null;
+  profile_name: string;
+  profile_version: number;
+  profile_digest: string;
+  backend: string;
+  /** The provider's {@link Ref}; null until `create` answered. */
+  ref: Json | null;
+  state: SandboxState;
+  desired: "running" | "terminated";
+  generation: number;
+  /** The instance that is working on it now; null: nobody, the sweep may settle it. */
+  owner: string | null;
+  isolation_min: IsolationLevel;
+  isolation_effective: IsolationLevel | null;
+  runtime: string | null;
+  isolation_notes: Json;
+  resources: Json;
+  narrowed: Json;
+  route: Json;
+  metadata: Json;
+  created_at: number;
+  ready_at: number | null;
+  last_active_at: number;
+  expires_at: number;
+  max_life_at: number;
+  idle_seconds: number | null;
+  /** `last_active_at` and the idle clock added up; null without an idle clock. */
+  idle_at: number | null;
+  ended_at: number | null;
+  termination_reason: TerminationReason | null;
+  termination_detail: string | null;
+  error_code: string | null;
+  error_message: string | null;
+  state_lost: number;
+}
+
+export interface MetadataTable {
+  tenant: string;
+  key: string;
+  value: string;
+  sandbox_id: string;
+}
+
+export interface ExecTable {
+  id: string;
+  sandbox_id: string;
+  tenant: string;
+  owner: string;
+  started_at: number;
+  ended_at: number | null;
+  outcome: string | null;
+  exit_code: number | null;
+}
+
+export interface ProcessTable {
+  id: string;
+  sandbox_id: string;
+  tenant: string;
+  command: Json;
+  pty: number;
+  started_at: number;
+  ended_at: number | null;
+  end: Json | null;
+  output_bytes: number;
+}
+
+export interface ProfileTable {
+  tenant: string;
+  name: string;
+  version: number;
+  digest: string;
+  document: Json;
+  created_at: number;
+}
+
+export interface KeyTable {
+  id: string;
+  /** sha256 of the key, hex. The key itself is never stored. */
+  hash: string;
+  name: string;
+  tenant: string;
+  scopes: Json;
+  created_at: number;
+  revoked_at: number | null;
+  last_used_at: number | null;
+}
+
+export interface IdempotencyTable {
+  tenant: string;
+  key: string;
+  /** sha256 of the request's canonical JSON. */
+  digest: string;
+  sandbox_id: string;
+  created_at: number;
+}
+
+/** A process that has this ledger open. Boot, PID namespace, pid and start ticks together name it without doubt. */
+export interface InstanceTable {
+  id: string;
+  boot_id: string;
+  pid_namespace: string;
+  pid: number;
+  start_ticks: number;
+  seen_at: number;
+}
+
+/** One stay at one backend: opened with the row that stands before the create, closed when the release is confirmed. */
+export interface UsageTable {
+  sandbox_id: string;
+  generation: number;
+  tenant: string;
+  backend: string;
+  opened_at: number;
+  closed_at: number | null;
+  cpu_milli: number;
+  mem_mib: number;
+  disk_mib: number;
+  creates: number;
+  /** Rounded up at the close; null while it is open. */
+  vcpu_seconds: number | null;
+  mem_mib_seconds: number | null;
+  disk_mib_seconds: number | null;
+}
+
+/** A histogram kept over restarts: how often a verb at a backend took at most `le_ms`. */
+export interface LatencyTable {
+  backend: string;
+  verb: string;
+  le_ms: number;
+  count: number;
+}
+
+export interface EventTable {
+  seq: Generated<number>;
+  type: string;
+  at: number;
+  tenant: string;
+  sandbox_id: string | null;
+  data: Json;
+}
+
+export interface MetaTable {
+  key: string;
+  value: string;
+}
+
+export interface Tables {
+  sandboxes: SandboxTable;
+  sandbox_metadata: MetadataTable;
+  execs: ExecTable;
+  processes: ProcessTable;
+  profiles: ProfileTable;
+  keys: KeyTable;
+  idempotency: IdempotencyTable;
+  instances: InstanceTable;
+  usage: UsageTable;
+  latency: LatencyTable;
+  events: EventTable;
+  meta: MetaTable;
+}
+
+export type SandboxRow = Selectable<SandboxTable>;
+export type NewSandboxRow = Insertable<SandboxTable>;
+export type SandboxPatch = Updateable<SandboxTable>;
+export type ExecRow = Selectable<ExecTable>;
+export type ProcessRow = Selectable<ProcessTable>;
+export type ProfileRow = Selectable<ProfileTable>;
+export type KeyRow = Selectable<KeyTable>;
+export type InstanceRow = Selectable<InstanceTable>;
+export type UsageRow = Selectable<UsageTable>;
+export type EventRow = Selectable<EventTable>;
