@@ -1,0 +1,26 @@
+import { z } from "zod";
+import { Capability, IsolationLevel } from "../../contract/index.ts";
+import { FakeControl } from "./control.ts";
+import { Fault, OPERATIONS } from "./faults.ts";
+
+const milliseconds = z.number().min(0).max(3_600_000);
+
+/** Options of a `fake` backend. An empty object is a backend that works and answers at once. */
+export const FakeOptions = z.strictObject({
+  latency_ms: z
+    .union([milliseconds, z.partialRecord(z.enum(OPERATIONS), milliseconds)])
+    .default(0)
+    .meta({ description: "Waited before every operation, or before those named." }),
+  isolation: IsolationLevel.default("process").meta({ description: "The level it claims, for tests of routing. It isolates nothing." }),
+  without: z.array(Capability).default([]).meta({ description: "Capabilities to leave out: their use is then refused as capability_unsupported." }),
+  limits: z
+    .strictObject({
+      concurrency_max: z.int().min(0).optional().meta({ description: "Sandboxes at once; one more is refused as quota_exceeded." }),
+      fs_max_write_bytes: z.int().min(0).optional(),
+    })
+    .default({}),
+  unavailable: z.string().optional().meta({ description: "Makes the whole backend unavailable, for this reason." }),
+  faults: z.array(Fault).default([]),
+  control: z.instanceof(FakeControl).optional().meta({ description: "From code only: a handle that changes faults while the backend runs." }),
+});
+export type FakeOptions = z.infer<typeof FakeOptions>;
