@@ -1,0 +1,63 @@
+import { createServer, STATUS_CODES, type Server } from "node:http";
+import type { Duplex } from "node:stream";
+import { getRequestListener, RequestError } from "@hono/node-server";
+import type { Hono } from "hono";
+import { newId, SandboxerError } from "../contract/index.ts";
+import type { Bindings, Door, Service } from "./call.ts";
+import { toPublic } from "./reply.ts";
+import { isSocketRequest, type SocketDoor } from "./socket-door.ts";
+
+/** A Node server over the app, not listening yet. */
+export function createListener(service: Service, app: Hono<{ Bindings: Bindings }>, sockets: SocketDoor, door: Door): Server {
+  const { limits, log } = service;
+  const handle = getRequestListener((request, env) => app.fetch(request, { ...env, door }), {
+    overrideGlobalObjects: false,
+    errorHandler: (thrown) => refusal(log, thrown),
+  });
+  const server = createServer(
+    {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      // Uploads and streamed standard input may last for hours; bodies have limits of their own.
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.min(2000, limits.headersTimeoutMs),
+      keepAliveTimeout: 65_000,
+      shouldUpgradeCallback: isSocketRequest,
+    },
+    (incoming, outgoing) => void handle(incoming, outgoing),
+  );
+  server.on("upgrade", (request, socket, head) => {
+    if (isSocketRequest(request)) void sockets.upgrade(request, socket, head, door);
+    else answerRaw(socket, new SandboxerError("invalid_request", "this address has nothing to upgrade to"));
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => answerRaw(socket, clientError(error)));
+  return server;
+}
+
+function clientError(error: NodeJS.ErrnoException): SandboxerError {
+  if (error.code === "HPE_HEADER_OVERFLOW") return new SandboxerError("headers_too_large", "the request's line and headers are too large");
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return new SandboxerError("request_timeout", "the headers did not arrive in time");
+  return new SandboxerError("invalid_request", "this is not an HTTP request that can be read");
+}
+
+/** Answers on a bare connection, where there is no request to answer. */
+function answerRaw(socket: Duplex, error: SandboxerError): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const requestId = newId("request");
+  const body = JSON.stringify({ error: error.toWire(requestId) });
+  socket.end(
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ""}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
+      `x-request-id: ${requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+/** The answer where a request has no address or host that a URL could be made of. */
+function refusal(log: Service["log"], thrown: unknown): Response {
+  const requestId = newId("request");
+  const error = thrown instanceof RequestError ? new SandboxerError("invalid_request", thrown.message) : toPublic(thrown);
+  if (error.code === "internal") log.error({ request_id: requestId, err: thrown }, "a request failed");
+  return Response.json({ error: error.toWire(requestId) }, { status: error.status, headers: { "x-request-id": requestId } });
+}

@@ -1,0 +1,130 @@
+import { isId, newId, SandboxerError, type IdKind } from "../contract/index.ts";
+import { parse } from "../contract/issues.ts";
+import { authenticate, checkHost, requireScope } from "./auth.ts";
+import { hasBody } from "./body.ts";
+import { Call, type HttpContext, type Service } from "./call.ts";
+import { expectBytes, readDocument } from "./document.ts";
+import { parseQuery } from "./query.ts";
+import { failure, toPublic } from "./reply.ts";
+import type { Route } from "./route.ts";
+import { NoParameters } from "./schemas.ts";
+
+/** The hono handler of a route: host, key, scope, ids, query and body are checked in this order, then the route runs. */
+export function mount(service: Service, route: Route): (context: HttpContext) => Promise<Response> {
+  const parameters = pathParameters(route.path);
+  return async (context) => {
+    const requestId = newId("request");
+    const track = tracker(service, context, requestId, route);
+    const { door } = context.env;
+    try {
+      checkHost(door, context.req.header("host"));
+      if (service.open.closing) throw new SandboxerError("shutting_down", "the server is closing");
+      const who = route.scope === "open" ? ANYONE : await authenticate(service.engine, door, context.req.header("authorization"));
+      if (route.scope !== "open") requireScope(who, route.scope);
+      track.who(who.tenant, who.key_id);
+      const params: Record<string, string> = {};
+      for (const { name, kind } of parameters) {
+        const value = context.req.param(name) ?? "";
+        if (kind !== undefined && !isId(kind, value)) throw malformedId(name, kind);
+        params[name] = value;
+      }
+      const query = parse(route.query, parseQuery(rawQuery(context)), { what: "query" });
+      const body = await readBody(service, context, route);
+      const call = new Call({ service, context, requestId, who, params, query, body, kind: route.kind });
+      const response = await route.handle(call);
+      track.answered(response.status);
+      return response;
+    } catch (thrown) {
+      const error = toPublic(thrown);
+      if (error.code === "internal") service.log.error({ request_id: requestId, err: thrown }, "a request failed");
+      track.answered(error.status, error.code);
+      return failure({ context, requestId }, error);
+    }
+  };
+}
+
+const ANYONE = { tenant: "", key_id: null, scopes: [] };
+
+/** Which of a path's parameters are ids, and of what. */
+function pathParameters(path: string): { name: string; kind: IdKind | undefined }[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => {
+    const kind = name === "pid" ? "process" : name !== "id" ? undefined : path.startsWith("/v1/keys") ? "key" : "sandbox";
+    return { name, kind };
+  });
+}
+
+function malformedId(name: string, kind: IdKind): SandboxerError {
+  const message = `is not the id of a ${kind}`;
+  return new SandboxerError("invalid_request", `"${name}" in the address ${message}`, { issues: [{ path: name, message }] });
+}
+
+function rawQuery(context: HttpContext): string {
+  // Node's own address where there is one: the URL class rewrites escapes.
+  const url = context.env.incoming?.url ?? context.req.url;
+  const start = url.indexOf("?");
+  if (start === -1) return "";
+  const end = url.indexOf("#", start);
+  return url.slice(start + 1, end === -1 ? undefined : end);
+}
+
+async function readBody(service: Service, context: HttpContext, route: Route): Promise<unknown> {
+  const { bodyKind } = route;
+  switch (bodyKind.kind) {
+    case "none":
+      if (route.method === "get" || !hasBody(context)) return undefined;
+      return parse(NoParameters, await readDocument(context, service.limits, ["application/json"]), { what: "body" });
+    case "bytes":
+      expectBytes(context, bodyKind.types);
+      return undefined;
+    case "document-or-bytes":
+      if (bodyKind.byteTypes.includes(essence(context))) {
+        expectBytes(context, bodyKind.byteTypes);
+        return undefined;
+      }
+      break;
+    case "document":
+      break;
+  }
+  const document = await readDocument(context, service.limits, bodyKind.types);
+  return route.body === undefined ? document : parse(route.body, document, { what: "body" });
+}
+
+function essence(context: HttpContext): string {
+  return (context.req.header("content-type") ?? "").toLowerCase().split(";")[0]?.trim() ?? "";
+}
+
+interface Tracker {
+  who(tenant: string, keyId: string | null): void;
+  answered(status: number, code?: string): void;
+}
+
+/** Counts a request as open until its connection has its answer, and writes its line in the access log then. No query, no body, no key. */
+function tracker(service: Service, context: HttpContext, requestId: string, route: Route): Tracker {
+  const startedAt = performance.now();
+  const { outgoing } = context.env;
+  let fields: { tenant?: string; key_id?: string | null; code?: string } = {};
+  const done = (status: number, complete: boolean): void => {
+    service.counter.count(context.req.method, route.path, status);
+    const duration = Math.round((performance.now() - startedAt) * 1000) / 1000;
+    service.log.info(
+      { request_id: requestId, method: context.req.method, path: context.req.path, status, complete, duration_ms: duration, ...fields },
+      "request",
+    );
+  };
+  if (outgoing !== undefined) {
+    service.open.enter();
+    outgoing.once("close", () => {
+      service.open.leave();
+      done(outgoing.headersSent ? outgoing.statusCode : 499, outgoing.writableFinished);
+    });
+  }
+  return {
+    who(tenant, keyId) {
+      fields = { tenant, key_id: keyId };
+    },
+    answered(status, code) {
+      if (code !== undefined) fields = { ...fields, code };
+      if (outgoing === undefined) done(status, true);
+    },
+  };
+}

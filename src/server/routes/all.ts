@@ -1,0 +1,25 @@
+import type { Route } from "../route.ts";
+import { eventRoutes } from "./events.ts";
+import { execRoute } from "./exec.ts";
+import { fileRoutes } from "./files.ts";
+import { keyRoutes } from "./keys.ts";
+import { processRoutes } from "./processes.ts";
+import { profileRoutes } from "./profiles.ts";
+import { sandboxRoutes } from "./sandboxes.ts";
+import { serviceRoutes } from "./service.ts";
+import { socketRoute } from "./socket.ts";
+import { treeRoutes } from "./trees.ts";
+
+/** Every route, in the order of the reference. */
+export const ROUTES: readonly Route[] = [
+  ...sandboxRoutes,
+  execRoute,
+  ...processRoutes,
+  socketRoute,
+  ...fileRoutes,
+  ...treeRoutes,
+  ...profileRoutes,
+  ...eventRoutes,
+  ...keyRoutes,
+  ...serviceRoutes,
+];
