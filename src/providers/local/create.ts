@@ -1,0 +1,103 @@
+import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import type { Created, IsolationLevel, Op, SandboxSpec } from "../../contract/index.ts";
+import { meetsIsolation, SandboxerError } from "../../contract/index.ts";
+import { ociConfig } from "./bundle.ts";
+import { destroySandbox } from "./destroy.ts";
+import { cgroupOf, directoryOf, type Host } from "./host.ts";
+import { initProcess, userIds } from "./oci-process.ts";
+import { identify } from "./process-tree.ts";
+import { refOf, type SandboxRecord } from "./record.ts";
+import { lastWords, runtimeArgv } from "./runtime.ts";
+import { missingConfinement } from "./verify.ts";
+
+/** The steps at which a test may kill the control plane. */
+export const CREATE_FAILPOINTS = ["local.create.after_record", "local.create.after_slot", "local.create.after_run"] as const;
+
+/**
+ * Makes a sandbox and looks whether it is confined as asked. Takes about as long as the runtime does. Nothing is left when
+ * it throws: `isolation_unavailable` where the host cannot give the level or a limit, `backend_unavailable` where the
+ * runtime failed, `storage_unavailable` where the disk is full.
+ */
+export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Promise<Created> {
+  const choice = chooseLevel(host, spec.isolationMin);
+  const owner = userIds(spec.user);
+  const directory = directoryOf(host, spec.id);
+  const cgroup = cgroupOf(host, spec.id);
+  op.signal.throwIfAborted();
+  try {
+    directory.create();
+    const planned: SandboxRecord = { spec, runtime: choice.runtime.name, level: choice.level, slot: -1, cgroupsPath: cgroup.path, notes: choice.notes };
+    directory.write(planned);
+    host.failpoint("local.create.after_record");
+    const slot = await host.pool.claim(spec.id, { bytes: spec.resources.diskBytes, inodes: spec.resources.inodes });
+    host.failpoint("local.create.after_slot");
+    host.pool.giveTo(slot, owner.uid);
+    const seconds = Math.max(1, (spec.maxLifeAt - Date.now()) / 1000);
+    const config = ociConfig(
+      { spec, slot, skeleton: host.skeleton, cgroupsPath: cgroup.path, init: initProcess(spec, seconds), cpus: cpuList(host, slot.number, spec.resources.cpu) },
+      owner.uid,
+    );
+    writeFileSync(directory.file("config.json"), JSON.stringify(config), { mode: 0o600 });
+    const log = directory.file("runtime.log");
+    await runDetached(runtimeArgv(choice.runtime, log, "run", "--detach", "--bundle", directory.path, "--pid-file", directory.file("pid"), spec.id), log, op.signal);
+    host.failpoint("local.create.after_run");
+    const pid = Number(readFileSync(directory.file("pid"), "utf8"));
+    const init = identify(pid);
+    if (init === undefined) throw new SandboxerError("backend_unavailable", `the sandbox ended at once: ${lastWords(log)}`);
+    const missing = [...cgroup.missingLimits(spec), ...(choice.level === "container" ? await confinementMissing(pid, slot.idBase) : [])];
+    if (missing.length > 0) {
+      throw new SandboxerError("isolation_unavailable", `${choice.runtime.name} did not give the sandbox: ${missing.join(", ")}`);
+    }
+    const record: SandboxRecord = { ...planned, slot: slot.number, init };
+    directory.write(record);
+    return { ref: refOf(record), isolation: { level: choice.level, runtime: `${choice.runtime.name} ${choice.runtime.version}`, notes: choice.notes } };
+  } catch (error) {
+    // Whatever went wrong, nothing of it stays; a clean-up that fails itself is the graver news.
+    await destroySandbox(host, spec.id);
+    throw SandboxerError.from(error, { phase: "create", backend: host.backend });
+  }
+}
+
+/** The runtime answers a moment before the first process has taken on its system call filter: this many looks, 1 ms apart. */
+const LOOKS = 500;
+
+async function confinementMissing(pid: number, idBase: number): Promise<string[]> {
+  for (let look = 1; ; look++) {
+    const missing = missingConfinement(pid, idBase);
+    if (missing.length === 0 || look === LOOKS) return missing;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** The weakest level that meets the floor: stronger ones cost more, and are chosen by asking for them. */
+function chooseLevel(host: Host, floor: IsolationLevel): Host["levels"][number] {
+  const choice = host.levels.find(({ level }) => meetsIsolation(level, floor));
+  if (choice === undefined) {
+    const best = host.levels.at(-1)?.level ?? "none";
+    throw new SandboxerError("isolation_unavailable", `isolation level "${floor}" was asked for; the best this host can verify is "${best}"`, { phase: "create", backend: host.backend });
+  }
+  return choice;
+}
+
+/** As many CPUs as the share asks for, taken in turn, so that programs inside count right. */
+function cpuList(host: Host, slotNumber: number, share: number): { list: string; count: number } {
+  const count = Math.min(host.cpuCount, Math.max(1, Math.ceil(share)));
+  const first = (slotNumber * count) % host.cpuCount;
+  return { list: Array.from({ length: count }, (_, i) => (first + i) % host.cpuCount).join(","), count };
+}
+
+/** Runs the runtime with nothing inherited: the sandbox's first process keeps the descriptors it is started with. */
+function runDetached(argv: readonly string[], log: string, signal: AbortSignal): Promise<void> {
+  const [program = "", ...args] = argv;
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: "ignore", env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" }, signal, killSignal: "SIGKILL" });
+    child.on("error", (cause) => {
+      reject(cause.name === "AbortError" ? cause : new SandboxerError("backend_unavailable", `cannot start ${program}`, { cause }));
+    });
+    child.on("exit", (code, killedBy) => {
+      if (code === 0) resolve();
+      else reject(new SandboxerError("backend_unavailable", `${program} could not make the sandbox (${killedBy ?? `exit ${code}`}): ${lastWords(log)}`));
+    });
+  });
+}

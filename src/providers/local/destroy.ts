@@ -1,0 +1,92 @@
+import { existsSync, readdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { SandboxerError } from "../../contract/index.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { cgroupOf, directoryOf, type Host } from "./host.ts";
+import { isAlive, type ProcessIdentity, signalProcess } from "./process-tree.ts";
+import { run } from "./run.ts";
+import type { Runtime } from "./runtime.ts";
+import { lastWords, runtimeArgv } from "./runtime.ts";
+
+/** The steps at which a test may kill the control plane. */
+export const DESTROY_FAILPOINTS = ["local.destroy.after_kill", "local.destroy.after_delete", "local.destroy.after_release"] as const;
+
+/** How long the kernel may take to end what was killed; a process in the middle of a disk write can hold out. */
+const GONE_WITHIN_MS = 10_000;
+
+/**
+ * Ends a sandbox and takes away everything it had on this host, or what a create or another destroy left of it. Safe to repeat.
+ * Throws `backend_unavailable` where something could not be confirmed gone.
+ */
+export async function destroySandbox(host: Host, id: string): Promise<"destroyed" | "absent"> {
+  const directory = directoryOf(host, id);
+  const cgroup = cgroupOf(host, id);
+  const slot = host.pool.live().get(id);
+  const record = directory.read();
+  const runtimes = host.levels.map(({ runtime }) => runtime).filter(({ root }) => existsSync(join(root, id)));
+  if (record === undefined && slot === undefined && runtimes.length === 0 && !existsSync(directory.path) && !cgroup.exists()) return "absent";
+
+  // First the kernel's own way: with the first process everything in its pid namespace ends. The runtime's delete then has nothing to wait for.
+  cgroup.freeze(false);
+  if (record?.init !== undefined) signalProcess(record.init, "SIGKILL");
+  host.failpoint("local.destroy.after_kill");
+  for (const runtime of runtimes) await deleteContainer(runtime, id, directory.file("runtime.log"));
+  await killAll(cgroup, record?.init);
+  await removeCgroup(cgroup);
+  host.failpoint("local.destroy.after_delete");
+  if (slot !== undefined) host.pool.release(slot, id);
+  host.failpoint("local.destroy.after_release");
+  await directory.remove();
+  return "destroyed";
+}
+
+/** Kills what is in the group until nothing is; bounded. */
+async function killAll(cgroup: Cgroup, init: ProcessIdentity | undefined): Promise<void> {
+  const deadline = Date.now() + GONE_WITHIN_MS;
+  for (let pause = 0; ; pause = Math.min(50, pause + 1)) {
+    const left = cgroup.processes().filter((pid) => pid > 0);
+    if (left.length === 0 && (init === undefined || !isAlive(init))) return;
+    if (Date.now() > deadline) throw new SandboxerError("backend_unavailable", `${left.length} processes of the sandbox do not end`, { phase: "destroy" });
+    // After the first look: whoever is still there is not in the namespace that died, such as half a create.
+    if (pause > 2) for (const pid of left) killQuietly(pid);
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+/** A process that is in the sandbox's control group belongs to it, so its id cannot be another's. */
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+async function deleteContainer(runtime: Runtime, id: string, log: string): Promise<void> {
+  const answer = await run(runtimeArgv(runtime, log, "delete", "--force", id), { timeoutMs: GONE_WITHIN_MS });
+  if (answer.code !== 0 && existsSync(join(runtime.root, id))) {
+    throw new SandboxerError("backend_unavailable", `${runtime.name} could not delete the sandbox: ${lastWords(log)}`, { phase: "destroy" });
+  }
+}
+
+/** Removes what the runtime left of the sandbox's control groups, innermost first. */
+async function removeCgroup(cgroup: Cgroup): Promise<void> {
+  for (const directory of cgroup.directories()) await removeGroupDirectory(directory);
+}
+
+async function removeGroupDirectory(directory: string): Promise<void> {
+  for (let attempt = 0; existsSync(directory); attempt++) {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      if (entry.isDirectory()) await removeGroupDirectory(join(directory, entry.name));
+    }
+    try {
+      rmdirSync(directory);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code === "ENOENT") return;
+      // The last process has ended but the kernel has not let go of it yet.
+      if (code !== "EBUSY" || attempt > 200) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import type { IsolationLevel, Logger } from "../../contract/index.ts";
+import { Cgroup, type CgroupMounts } from "./cgroup.ts";
+import type { SlotPool } from "./disk/pool.ts";
+import { SandboxDirectory } from "./record.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Skeleton } from "./skeleton.ts";
+
+/** What the verbs of the local provider share: this host as it was probed, and where things stand on it. */
+export interface Host {
+  readonly backend: string;
+  readonly instance: string;
+  readonly log: Logger;
+  readonly failpoint: (name: string) => void;
+  /** Directory of the sandboxes' own directories. */
+  readonly sandboxes: string;
+  readonly skeleton: Skeleton;
+  readonly pool: SlotPool;
+  readonly cgroups: CgroupMounts;
+  readonly cpuCount: number;
+  /** The best runtime for each level that works here, weakest level first. */
+  readonly levels: readonly { readonly level: IsolationLevel; readonly runtime: Runtime; readonly notes: readonly string[] }[];
+  /** Whether the kernel holds limits for us; without, no level above `process` is claimed. */
+  readonly limits: boolean;
+}
+
+/** Parent of the control groups of this data directory's sandboxes. */
+export function cgroupParent(instance: string): string {
+  return `/sand-boxer/${instance}`;
+}
+
+export function cgroupOf(host: Host, id: string): Cgroup {
+  return new Cgroup(host.cgroups, `${cgroupParent(host.instance)}/${id}`);
+}
+
+export function directoryOf(host: Host, id: string): SandboxDirectory {
+  return new SandboxDirectory(host.sandboxes, id);
+}

@@ -1,0 +1,104 @@
+import type { Command, PtySize, SandboxSpec } from "../../contract/index.ts";
+import { SandboxerError } from "../../contract/index.ts";
+import { HELPERS, SANDBOX_UID } from "./skeleton.ts";
+
+/**
+ * A process in the runtime's own form. Every exec passes it whole: what `exec ID CMD` fills in by itself is uid 0 without
+ * no_new_privs, whatever the bundle says.
+ */
+export interface OciProcess {
+  terminal: boolean;
+  consoleSize?: { height: number; width: number };
+  user: { uid: number; gid: number; additionalGids?: number[] };
+  args: string[];
+  env: string[];
+  cwd: string;
+  noNewPrivileges: true;
+  capabilities: Record<"bounding" | "effective" | "inheritable" | "permitted" | "ambient", never[]>;
+  rlimits: { type: string; soft: number; hard: number }[];
+  oomScoreAdj?: number;
+}
+
+/** Where commands start unless they say otherwise. */
+export const WORKDIR = "/workspace";
+
+const PATH = "/home/sandbox/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What libraries ask for the number of threads to start; all of them are answered with the sandbox's CPUs. */
+const THREAD_VARIABLES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "GOMAXPROCS", "RAYON_NUM_THREADS", "PYTHON_CPU_COUNT"];
+
+const NO_CAPABILITIES = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
+
+function rlimits(spec: Pick<SandboxSpec, "resources">): OciProcess["rlimits"] {
+  const limits: Record<string, number> = {
+    RLIMIT_NOFILE: 4096,
+    RLIMIT_CORE: 0,
+    RLIMIT_FSIZE: spec.resources.diskBytes,
+    RLIMIT_MEMLOCK: 64 * 1024,
+  };
+  return Object.entries(limits).map(([type, value]) => ({ type, soft: value, hard: value }));
+}
+
+/**
+ * PID 1: reaps, and ends after `seconds` on the monotonic clock, which ends everything in the sandbox. It runs as the
+ * sandbox's uid 0, without any capability, so that the sandbox's user can neither kill nor stop it.
+ */
+export function initProcess(spec: SandboxSpec, seconds: number): OciProcess {
+  return {
+    terminal: false,
+    user: { uid: 0, gid: 0 },
+    args: [`${HELPERS}/tini`, "--", `${HELPERS}/busybox`, "sleep", String(Math.max(1, Math.ceil(seconds)))],
+    env: ["PATH=/"],
+    cwd: "/",
+    noNewPrivileges: true,
+    capabilities: NO_CAPABILITIES,
+    rlimits: rlimits(spec),
+    oomScoreAdj: 0,
+  };
+}
+
+/** The user as numbers: `sandbox`, or `uid[:gid]`; other names are looked for in no image yet. Root inside is refused. */
+export function userIds(user: string | undefined): { uid: number; gid: number } {
+  if (user === undefined || user === "sandbox") return { uid: SANDBOX_UID, gid: SANDBOX_UID };
+  const match = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(user);
+  if (match === null) {
+    throw new SandboxerError("invalid_request", `there is no user "${user}" in the sandbox`, { issues: [{ path: "user", message: "unknown user", nearest: "sandbox" }] });
+  }
+  const [uid, gid] = [Number(match[1]), Number(match[2] ?? match[1])];
+  if (uid < 1 || gid < 1 || uid > 65_533 || gid > 65_533) {
+    throw new SandboxerError("invalid_request", `user ids must be from 1 to 65533, not ${uid}:${gid}`, { issues: [{ path: "user", message: "out of range" }] });
+  }
+  return { uid, gid };
+}
+
+/** The command as the runtime runs it: below a child subreaper of its own, so that its whole tree stays findable. */
+export function commandProcess(spec: SandboxSpec, command: Command, pty?: PtySize): OciProcess {
+  const user = userIds(command.user ?? spec.user);
+  const cpus = String(Math.max(1, Math.ceil(spec.resources.cpu)));
+  const env = {
+    PATH,
+    HOME: "/home/sandbox",
+    USER: "sandbox",
+    LOGNAME: "sandbox",
+    SHELL: "/bin/bash",
+    LANG: "C.UTF-8",
+    ...Object.fromEntries(THREAD_VARIABLES.map((name) => [name, cpus])),
+    ...(pty === undefined ? {} : { TERM: "xterm-256color" }),
+    ...spec.env,
+    ...command.env,
+  };
+  const args = "argv" in command.run ? command.run.argv : ["/bin/bash", "-c", command.run.shell];
+  return {
+    terminal: pty !== undefined,
+    ...(pty === undefined ? {} : { consoleSize: { height: pty.rows, width: pty.cols } }),
+    user: { ...user, additionalGids: [] },
+    args: [`${HELPERS}/tini`, "-s", "--", ...args],
+    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    cwd: command.cwd === undefined ? WORKDIR : command.cwd.startsWith("/") ? command.cwd : `${WORKDIR}/${command.cwd}`,
+    noNewPrivileges: true,
+    capabilities: NO_CAPABILITIES,
+    rlimits: rlimits(spec),
+    // Higher than PID 1's: for want of memory the kernel ends a command before it ends the sandbox.
+    oomScoreAdj: 500,
+  };
+}

@@ -1,0 +1,75 @@
+import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { IsolationLevel, Ref, SandboxSpec } from "../../contract/index.ts";
+import { SandboxerError } from "../../contract/index.ts";
+import type { ProcessIdentity } from "./process-tree.ts";
+
+/**
+ * What stands about a sandbox on disk, in `sandboxes/<id>/sandbox.json`: the label on its objects. It is written before the first
+ * of them is made, and again when it runs.
+ */
+export interface SandboxRecord {
+  readonly spec: SandboxSpec;
+  readonly runtime: string;
+  readonly level: IsolationLevel;
+  readonly slot: number;
+  readonly cgroupsPath: string;
+  /** PID 1 as the host sees it; undefined until it runs. */
+  readonly init?: ProcessIdentity;
+  readonly notes: readonly string[];
+}
+
+/** Paths of one sandbox's own directory. */
+export class SandboxDirectory {
+  readonly path: string;
+
+  constructor(sandboxes: string, id: string) {
+    this.path = join(sandboxes, id);
+  }
+
+  file(...parts: string[]): string {
+    return join(this.path, ...parts);
+  }
+
+  /** Makes the directory. Others may pass through it, not list it: the sandbox's own mounts lead there. */
+  create(): void {
+    mkdirSync(this.path, { recursive: true, mode: 0o711 });
+    for (const name of ["exec", "processes"]) mkdirSync(this.file(name), { recursive: true, mode: 0o700 });
+  }
+
+  write(record: SandboxRecord): void {
+    const draft = this.file("sandbox.json.draft");
+    writeFileSync(draft, JSON.stringify(record), { mode: 0o600 });
+    renameSync(draft, this.file("sandbox.json"));
+  }
+
+  /** The record, or undefined where there is none (a create that died at its first step). */
+  read(): SandboxRecord | undefined {
+    let text: string;
+    try {
+      text = readFileSync(this.file("sandbox.json"), "utf8");
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      throw error;
+    }
+    return JSON.parse(text) as SandboxRecord;
+  }
+
+  remove(): Promise<void> {
+    return rm(this.path, { recursive: true, force: true });
+  }
+}
+
+export function refOf({ spec }: SandboxRecord): Ref {
+  return { id: spec.id, tenant: spec.tenant, generation: spec.generation, native: spec.id, maxLifeAt: spec.maxLifeAt };
+}
+
+/** Ids of the sandboxes that have a directory. Throws `backend_unavailable` where it cannot be read. */
+export function recordedIds(sandboxes: string): string[] {
+  try {
+    return readdirSync(sandboxes).filter((name) => /^[a-z0-9]+$/.test(name));
+  } catch (cause) {
+    throw new SandboxerError("backend_unavailable", "the directory of sandboxes cannot be read", { cause, phase: "list" });
+  }
+}

@@ -1,0 +1,100 @@
+import { readFileSync } from "node:fs";
+import { access, constants } from "node:fs/promises";
+import { join } from "node:path";
+import type { IsolationLevel } from "../../contract/index.ts";
+import { run } from "./run.ts";
+
+/** The OCI runtimes that one driver speaks to, and how they differ. */
+
+export type RuntimeName = "crun" | "runc" | "runsc";
+
+/** What a runtime can be asked for beside the common commands. */
+interface Kind {
+  readonly level: IsolationLevel;
+  readonly debianPackage: string;
+  /** Global flags before the command. */
+  readonly flags: (log: string) => string[];
+}
+
+export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
+  crun: { level: "container", debianPackage: "crun", flags: (log) => [`--log=file:${log}`, "--log-format=text"] },
+  runc: { level: "container", debianPackage: "runc", flags: (log) => ["--log", log, "--log-format", "text"] },
+  runsc: {
+    level: "gvisor",
+    debianPackage: "runsc",
+    flags: (log) => ["--log", log, "--log-format", "text", "--network=none", "--platform=ptrace"],
+  },
+};
+
+/** A runtime that was found on this host. */
+export interface Runtime {
+  readonly name: RuntimeName;
+  readonly program: string;
+  readonly version: string;
+  /** Its state directory (`--root`), one for each data directory. */
+  readonly root: string;
+}
+
+/** The full command line of one call. */
+export function runtimeArgv(runtime: Runtime, log: string, ...args: string[]): string[] {
+  return [runtime.program, "--root", runtime.root, ...RUNTIMES[runtime.name].flags(log), ...args];
+}
+
+/** The last words in a runtime's log, as one line. */
+export function lastWords(log: string): string {
+  let text: string;
+  try {
+    text = readFileSync(log, "utf8");
+  } catch {
+    return "it left no message";
+  }
+  const lines = text.trim().split("\n").filter((line) => line !== "");
+  return lines.slice(-2).map((line) => line.replace(/^.*?(?:msg=|: error: |error: )/i, "").replaceAll('"', "")).join("; ") || "it left no message"; // prettier-ignore
+}
+
+/** Version text of a runtime, or undefined where the program does not run. */
+export async function runtimeVersion(program: string): Promise<string | undefined> {
+  const answer = await run([program, "--version"], { timeoutMs: 10_000 });
+  return answer.code === 0 ? (/version\s+(?:release-)?(\S+)/.exec(answer.stdout)?.[1] ?? answer.stdout.trim().split("\n")[0]) : undefined;
+}
+
+/** Where a program is on the PATH and the usual system directories. */
+export async function findProgram(name: string): Promise<string | undefined> {
+  const directories = new Set([...(process.env["PATH"] ?? "").split(":"), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]);
+  for (const directory of directories) {
+    if (!directory.startsWith("/")) continue;
+    const path = join(directory, name);
+    if (await isExecutable(path)) return path;
+  }
+  return undefined;
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return true;
+  } catch {
+    // Not there, or not ours to run: either way it is not a runtime for us.
+    return false;
+  }
+}
+
+/** What is known to be wrong with a version. Sources: the projects' security advisories. */
+export function knownFlaws(name: RuntimeName, version: string): string[] {
+  const parts = version.split(/[.+~-]/).map(Number);
+  const before = (...fixed: number[]): boolean => {
+    for (let i = 0; i < fixed.length; i++) {
+      const [a, b] = [parts[i] ?? 0, fixed[i] ?? 0];
+      if (Number.isNaN(a)) return false;
+      if (a !== b) return a < b;
+    }
+    return false;
+  };
+  if (name === "runc" && before(1, 2, 8)) {
+    return [`runc ${version} lacks the fixes for CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881 unless the distribution brought them back; crun or runsc is preferred`];
+  }
+  if (name === "runsc" && /^0\.0~20(1|2[0-3])/.test(version)) {
+    return [`runsc ${version} is old: ptrace platform only (slow system calls), no fixes since; install a current gVisor release`];
+  }
+  return [];
+}
