@@ -5,6 +5,7 @@ export * from "./config.ts";
 export * from "./errors.ts";
 export * from "./exec.ts";
 export * from "./files.ts";
+export type * from "./finding.ts";
 export * from "./ids.ts";
 export * from "./issues.ts";
 export * from "./nearest.ts";

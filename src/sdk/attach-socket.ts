@@ -61,8 +61,7 @@ function opened(socket: WebSocketLike, url: string): Promise<void> {
 
 /** Collects messages until they are asked for. A WebSocket has no back-pressure; the server's journal has, so it holds back what it sends. */
 function receive(socket: WebSocketLike): { next: () => Promise<AttachEvent | undefined> } {
-  const waiting: AttachEvent[] = [];
-  let closed = false;
+  const waiting: (AttachEvent | undefined)[] = [];
   let wake: (() => void) | undefined;
   const ring = () => wake?.();
   socket.addEventListener("message", ({ data }) => {
@@ -70,13 +69,14 @@ function receive(socket: WebSocketLike): { next: () => Promise<AttachEvent | und
     ring();
   });
   socket.addEventListener("close", () => {
-    closed = true;
+    // Stands for the end; whoever goes on asking finds it again.
+    waiting.push(undefined);
     ring();
   });
   return {
     async next() {
-      while (waiting.length === 0 && !closed) await new Promise<void>((resolve) => (wake = resolve));
-      return waiting.shift();
+      while (waiting.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+      return waiting[0] === undefined ? undefined : waiting.shift();
     },
   };
 }

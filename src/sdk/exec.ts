@@ -119,7 +119,8 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<ExecEve
       if (data.length > 0) kept[event.type].push(data);
     }
     const ended = await this.#settled.promise;
-    const ending = dropped ? { ...ended, truncated: true } : ended;
+    const { outcome, exitCode, signal, oomKilled, truncated } = ended;
+    const ending = { outcome, exitCode, signal, oomKilled, truncated: truncated || dropped };
     return new ExecResult(ended.execId, ending, ended.durationMs, { stdout: concat(kept.stdout), stderr: concat(kept.stderr) });
   }
 }

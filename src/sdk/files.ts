@@ -119,6 +119,6 @@ export class Files {
 
 function bodyOf(content: FileContent): Bytes | ReadableStream<Bytes> {
   if (typeof content === "string" || content instanceof Uint8Array) return toBytes(content);
-  if (content instanceof Blob) return content.stream() as ReadableStream<Bytes>;
+  if (content instanceof Blob) return content.stream();
   return content instanceof ReadableStream ? (content as ReadableStream<Bytes>) : toStream(content);
 }

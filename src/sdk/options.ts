@@ -2,7 +2,7 @@
 export interface SandBoxerOptions {
   /** Address of a sand-boxer server. `SANDBOXER_URL` of the environment, else `http://127.0.0.1:8420`. */
   url?: string;
-  /** A key made with `sand-boxer keys create`. `SANDBOXER_API_KEY` of the environment unless given. */
+  /** A key made with `sand-boxer keys create`. `SANDBOXER_API_KEY` of the environment unless given; "" sends none. */
   apiKey?: string;
   /** Replaces the runtime's `fetch`: another transport, a proxy, or a server in the same process. */
   fetch?: FetchFunction;
@@ -54,9 +54,9 @@ export function settle(options: SandBoxerOptions): Settings {
   const socket = options.WebSocket ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
   return {
     url: (options.url ?? (environment["SANDBOXER_URL"] || DEFAULT_URL)).replace(/\/+$/, ""),
-    apiKey: options.apiKey ?? (environment["SANDBOXER_API_KEY"] || undefined),
+    apiKey: (options.apiKey ?? environment["SANDBOXER_API_KEY"]) || undefined,
     // Called through the global each time: some runtimes refuse a detached fetch.
-    fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init as RequestInit)),
+    fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
     WebSocket: socket === false ? undefined : socket,
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
   };

@@ -1,0 +1,32 @@
+import type { Command } from "./command.ts";
+
+interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<{ command: Command }>;
+}
+
+/** Every command in the order of the help text. Each is loaded when it is used. */
+export const CATALOG: Readonly<Record<string, Entry>> = {
+  run: { summary: "Run one command in a new sandbox, and end the sandbox", load: () => import("./commands/run.ts") },
+  create: { summary: "Make a sandbox and print its id", load: () => import("./commands/create.ts") },
+  exec: { summary: "Run a command in a sandbox", load: () => import("./commands/exec.ts") },
+  shell: { summary: "Open a shell in a sandbox", load: () => import("./commands/shell.ts") },
+  ls: { summary: "List sandboxes", load: () => import("./commands/ls.ts") },
+  show: { summary: "Show one sandbox: state, isolation, route, clocks, usage", load: () => import("./commands/show.ts") },
+  rm: { summary: "End sandboxes", load: () => import("./commands/rm.ts") },
+  cp: { summary: "Copy files and trees into and out of a sandbox", load: () => import("./commands/cp.ts") },
+  ps: { summary: "List a sandbox's background processes", load: () => import("./commands/ps.ts") },
+  logs: { summary: "Print a background process's output", load: () => import("./commands/logs.ts") },
+  renew: { summary: "Give a sandbox more time", load: () => import("./commands/renew.ts") },
+  profile: { summary: "List, show and apply profiles", load: () => import("./commands/profile.ts") },
+  events: { summary: "Print what happened, and what happens", load: () => import("./commands/events.ts") },
+  keys: { summary: "Create, list and revoke API keys", load: () => import("./commands/keys.ts") },
+  backends: { summary: "List where sandboxes can run, and at which isolation level", load: () => import("./commands/backends.ts") },
+  route: { summary: "Explain where a sandbox would run, without making it", load: () => import("./commands/route.ts") },
+  sweep: { summary: "End what has expired and remove orphans, now", load: () => import("./commands/sweep.ts") },
+  serve: { summary: "Serve the HTTP API", load: () => import("./commands/serve.ts") },
+  doctor: { summary: "Say what this host can enforce, and what would improve it", load: () => import("./commands/doctor.ts") },
+  completion: { summary: "Print a completion script for bash, zsh or fish", load: () => import("./commands/completion.ts") },
+  help: { summary: "Show help for a command", load: () => import("./commands/help.ts") },
+  version: { summary: "Print the version", load: () => import("./commands/version.ts") },
+};

@@ -1,0 +1,62 @@
+import type { Command } from "../command.ts";
+import { connect } from "../connect.ts";
+import { copyIn, readCopy } from "../copy.ts";
+import { usageError } from "../failure.ts";
+import { runForDocument, runInForeground } from "../foreground.ts";
+import { interruptible, signalCode } from "../interrupt.ts";
+import { json, note } from "../print.ts";
+import { EXEC_OPTIONS, REQUEST_OPTIONS, foregroundFrom, requestFrom } from "../request.ts";
+
+export const command: Command = {
+  usage: "run [OPTIONS] -- CMD [ARG...]",
+  about: `Makes a sandbox, runs CMD in it with its output streamed, ends the sandbox, and exits with CMD's exit code.
+A pipe or file on standard input is passed on. Ctrl-C, SIGTERM and SIGHUP end the command and the sandbox; a
+second one leaves at once, and the sandbox then ends at its ttl. Exit codes of our own: 124 the timeout, 137
+killed, 125 a failure of sand-boxer's, with its code, reason and next step on standard error.`,
+  options: {
+    ...REQUEST_OPTIONS,
+    ...EXEC_OPTIONS,
+    copy: { type: "string", short: "c", multiple: true, value: "SRC:DST", about: "Copy a file or tree in first; may be repeated" },
+    keep: { type: "boolean", about: "Leave the sandbox for later use, until its ttl" },
+  },
+  trailing: 0,
+  examples: [
+    ["run -- uname -a", "one command in the default profile"],
+    ["run -p python -c ./data.csv:data.csv -- python3 -c 'print(len(open(\"data.csv\").read()))'", "with a file"],
+    ["run --timeout 30 --memory 256MiB -- sh -c 'make test'", "with limits"],
+    ["run -t -- bash", "on a terminal"],
+  ],
+  async run(args) {
+    const [first] = args.trailing;
+    if (first === undefined) throw usageError("run", "no command is given; put it after --");
+    const options = foregroundFrom("run", args);
+    const copies = args.all("copy").map(readCopy);
+    const request = requestFrom("run", args);
+
+    await using connection = await connect({ attach: options.tty });
+    let made = "a sandbox that was being made";
+    const creation = new AbortController();
+    using interrupt = interruptible((name) => {
+      note(`left at once; ${made} ends at its ttl`);
+      creation.abort();
+      process.exit(signalCode(name));
+    });
+    // A first signal lets the create finish, so that what it made can be ended.
+    const sandbox = await connection.client.create({ ...request, signal: creation.signal });
+    made = `sandbox ${sandbox.id}`;
+    try {
+      for (const copy of copies) {
+        if (interrupt.by === undefined) await copyIn(sandbox, copy.source, copy.target, { signal: interrupt.signal, quiet: true });
+      }
+      if (interrupt.by !== undefined) return signalCode(interrupt.by);
+      if (!args.json) return await runInForeground(sandbox, args.trailing, options, interrupt);
+      const { document, code } = await runForDocument(sandbox, args.trailing, options, interrupt);
+      const { id, profile, backend, isolation, narrowed } = sandbox.info;
+      await json({ sandbox: { id, profile, backend, isolation, narrowed, kept: args.flag("keep") }, ...document });
+      return code;
+    } finally {
+      if (args.flag("keep") && interrupt.by === undefined) note(`kept ${sandbox.id}; end it with: sand-boxer rm ${sandbox.id}`);
+      else await sandbox.destroy();
+    }
+  },
+};

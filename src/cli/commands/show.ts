@@ -1,0 +1,59 @@
+import { formatBytes, formatDuration } from "../../contract/format.ts";
+import type { SandboxInfo, Usage } from "../../sdk/index.ts";
+import type { Command } from "../command.ts";
+import { connect } from "../connect.ts";
+import { expect } from "../parse.ts";
+import { fields, json, line, relative, table } from "../print.ts";
+
+export const command: Command = {
+  usage: "show ID",
+  about: `Shows one sandbox: its state and why it ended, what isolates it, where it runs and why there, its clocks, its limits
+and what it uses now.`,
+  options: {},
+  positionals: ["sandbox"],
+  examples: [["show ID --json", "everything, for a program"]],
+  async run(args) {
+    const [id = ""] = expect("show", args, "ID");
+    await using connection = await connect();
+    const sandbox = await connection.client.connect(id);
+    const usage = sandbox.info.state === "ready" || sandbox.info.state === "paused" ? await sandbox.usage() : null;
+    if (args.json) await json({ ...sandbox.info, usage });
+    else await print(sandbox.info, usage);
+    return 0;
+  },
+};
+
+async function print(info: SandboxInfo, usage: Usage | null): Promise<void> {
+  const { isolation, termination, error, route, resources } = info;
+  const when = (timestamp: string | null) => (timestamp === null ? null : `${timestamp} (${relative(timestamp, formatDuration)})`);
+  const of = (used: number | null | undefined, limit: number) => (used === null || used === undefined ? `limit ${formatBytes(limit)}` : `${formatBytes(used)} of ${formatBytes(limit)}`);
+  await fields([
+    ["id", info.id],
+    ["name", info.name],
+    ["state", info.state],
+    ["ended because", termination === null ? null : `${termination.reason}${termination.detail === null ? "" : `: ${termination.detail}`}`],
+    ["error", error === null ? null : `${error.code}: ${error.message}`],
+    ["tenant", info.tenant],
+    ["profile", `${info.profile.name}@${info.profile.version}  ${info.profile.digest}`],
+    ["narrowed", info.narrowed.length === 0 ? null : info.narrowed.join(", ")],
+    ["isolation", `${isolation.effective ?? "not verified yet"} (at least ${isolation.min} asked)${isolation.runtime === null ? "" : `, ${isolation.runtime}`}`],
+    ...isolation.notes.map((text) => ["  note", text] as const),
+    ["backend", info.backend],
+    ["route", route.reason],
+    ["state lost", info.state_lost ? "yes: made anew, what an earlier one held is gone" : null],
+    ["created", when(info.created_at)],
+    ["ended", when(info.ended_at)],
+    ["expires", info.ended_at === null ? when(info.expires_at) : null],
+    ["max life", info.ended_at === null ? when(info.max_life_at) : null],
+    ["idle", info.idle_seconds === null ? null : `${formatDuration(info.idle_seconds)} without use; last used ${relative(info.last_active_at, formatDuration)}`],
+    ["cpu", `${resources.cpu}${usage?.cpu_seconds === null || usage === null ? "" : `; ${usage.cpu_seconds.toFixed(2)} s used`}`],
+    ["memory", `${of(usage?.memory_bytes, resources.memory_bytes)}${usage?.oom_kills ? `; ${usage.oom_kills} killed for want of it` : ""}`],
+    ["disk", of(usage?.disk_bytes, resources.disk_bytes)],
+    ["processes", usage?.pids === null || usage === null ? `limit ${resources.pids}` : `${usage.pids} of ${resources.pids}`],
+    ...Object.entries(info.metadata).map(([key, value]) => [`label ${key}`, value] as const),
+  ]);
+  if (route.candidates.length > 1) {
+    await line("");
+    await table(["BACKEND", "VERDICT", "REASON"], route.candidates.map(({ backend, verdict, reason }) => [backend, verdict, reason]));
+  }
+}
