@@ -1,0 +1,127 @@
+import { type Created, meetsIsolation, type Provider, type Ref, SandboxerError, type SandboxSpec } from "../contract/index.ts";
+import { type SandboxRow, updateSandbox } from "../ledger/index.ts";
+import type { Settings } from "../guard/index.ts";
+import { usedAt } from "./activity.ts";
+import { type Context, durability, op, providerOf } from "./context.ts";
+import { move } from "./lifecycle.ts";
+import { runSetup } from "./setup.ts";
+
+/** How one try at one backend went. `left`: what may still be there: nothing, a known object, or something unknown. */
+export type Attempt =
+  | { readonly ok: true; readonly row: SandboxRow }
+  | { readonly ok: false; readonly error: SandboxerError; readonly left: "nothing" | "unknown" }
+  | { readonly ok: false; readonly error: SandboxerError; readonly left: "object"; readonly ref: Ref };
+
+/** How long a provider may take to react to an abort before its create counts as ambiguous. */
+const ABORT_GRACE_MS = 10_000;
+
+function specOf(row: SandboxRow, settings: Settings): SandboxSpec {
+  const { cpu, memory_bytes, disk_bytes, inodes, pids } = settings.resources;
+  return {
+    id: row.id,
+    tenant: row.tenant,
+    generation: row.generation,
+    image: settings.image,
+    ...(settings.user === undefined ? {} : { user: settings.user }),
+    hostname: row.id.slice(0, 14),
+    env: settings.env,
+    resources: { cpu, memoryBytes: memory_bytes, diskBytes: disk_bytes, inodes, pids },
+    isolationMin: row.isolation_min,
+    allowPtrace: settings.allowPtrace,
+    maxLifeAt: row.max_life_at,
+    metadata: JSON.parse(row.metadata) as Record<string, string>,
+  };
+}
+
+/** The provider's create, or `ambiguous_create` where it does not even answer to an abort; what comes late is destroyed. */
+async function createInTime(ctx: Context, provider: Provider, spec: SandboxSpec, signal: AbortSignal): Promise<Created> {
+  const creating = provider.create(spec, op(ctx, signal));
+  const { promise: overdue, reject } = Promise.withResolvers<never>();
+  let timer: NodeJS.Timeout | undefined;
+  const late = () => {
+    timer = setTimeout(() => {
+      reject(new SandboxerError("ambiguous_create", "the backend did not react to an abort of its create", { phase: "create" }));
+      ctx.live.background(
+        creating.then(
+          async ({ ref }) => void (await provider.destroy(ref, op(ctx)).catch((thrown: unknown) => ctx.log.warn({ sandbox: spec.id, error: String(thrown) }, "a late create could not be undone; the sweep will"))),
+          (thrown: unknown) => ctx.log.debug({ sandbox: spec.id, error: String(thrown) }, "a late create failed"),
+        ),
+      );
+    }, ABORT_GRACE_MS);
+  };
+  signal.addEventListener("abort", late, { once: true });
+  try {
+    return await Promise.race([creating, overdue]);
+  } finally {
+    signal.removeEventListener("abort", late);
+    clearTimeout(timer);
+  }
+}
+
+function check(spec: SandboxSpec, { ref, isolation }: Created): void {
+  if (ref.id !== spec.id || ref.generation !== spec.generation) {
+    throw new SandboxerError("backend_rejected", `the backend answered with a handle to ${ref.id} generation ${ref.generation}, not to what was asked for`, { phase: "create" });
+  }
+  if (!meetsIsolation(isolation.level, spec.isolationMin)) {
+    throw new SandboxerError("isolation_unavailable", `the backend made it at isolation ${isolation.level} (${isolation.runtime}), below ${spec.isolationMin}`, { phase: "create" });
+  }
+}
+
+/** One create at the row's backend, up to `ready`. Never throws: what went wrong and what is left is the result. */
+export async function attempt(ctx: Context, row: SandboxRow, settings: Settings, caller: AbortSignal): Promise<Attempt> {
+  const began = performance.now();
+  const where = { phase: "create", backend: row.backend };
+  const clock = AbortSignal.timeout(Math.ceil(settings.readyTimeout * 1000));
+  const signal = AbortSignal.any([caller, clock]);
+  const spec = specOf(row, settings);
+  const explain = (thrown: unknown): SandboxerError => {
+    if (!clock.aborted || caller.aborted || (thrown instanceof SandboxerError && thrown.code !== "canceled" && thrown.code !== "timeout")) return SandboxerError.from(thrown, where);
+    return new SandboxerError("timeout", `it was not ready within ready_timeout (${settings.readyTimeout}s)`, { ...where, cause: thrown });
+  };
+  let created: Created;
+  try {
+    const provider = providerOf(ctx, row.backend);
+    ctx.failpoint("create.after_row");
+    signal.throwIfAborted();
+    created = await createInTime(ctx, provider, spec, signal);
+  } catch (thrown) {
+    // A provider promises that nothing is left unless it says ambiguous; one that throws something else has broken its contract.
+    const certain = thrown instanceof SandboxerError ? thrown.code !== "ambiguous_create" && thrown.code !== "internal" : signal.aborted;
+    return { ok: false, error: explain(thrown), left: certain ? "nothing" : "unknown" };
+  }
+  try {
+    ctx.failpoint("create.after_provider");
+    check(spec, created);
+    const ref = JSON.stringify(created.ref);
+    if (settings.setup.length > 0) {
+      await updateSandbox(ctx.ledger.db, row.id, { ref });
+      await runSetup(ctx, row, created.ref, settings.setup, signal);
+      ctx.failpoint("create.after_setup");
+    }
+    signal.throwIfAborted();
+    ctx.failpoint("create.before_ready");
+    const at = ctx.clock.now();
+    const ready = await ctx.ledger.transaction(
+      (tx) =>
+        move(tx, row.id, "mark_ready", {
+          at,
+          patch: {
+            ref,
+            ready_at: at,
+            owner: null,
+            ...usedAt(row, at),
+            isolation_effective: created.isolation.level,
+            runtime: created.isolation.runtime,
+            isolation_notes: JSON.stringify(created.isolation.notes),
+          },
+          data: { backend: row.backend, isolation: created.isolation.level, runtime: created.isolation.runtime },
+        }),
+      durability(ctx, row.backend),
+    );
+    ctx.failpoint("create.after_ready");
+    ctx.measure.latency(row.backend, "create", performance.now() - began);
+    return { ok: true, row: ready };
+  } catch (thrown) {
+    return { ok: false, error: explain(thrown), left: "object", ref: created.ref };
+  }
+}

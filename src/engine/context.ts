@@ -1,0 +1,49 @@
+import { type Config, type Logger, nearest, type Op, SandboxerError } from "../contract/index.ts";
+import type { Ledger } from "../ledger/index.ts";
+import type { Activity } from "./activity.ts";
+import { type Backend, opened } from "./backends.ts";
+import type { Clock } from "./clock.ts";
+import type { Failpoint } from "./failpoints.ts";
+import type { LiveWork } from "./live-work.ts";
+import type { Measure } from "./measure.ts";
+import type { ShippedProfile } from "./shipped-profiles.ts";
+
+/** What every verb works with. */
+export interface Context {
+  readonly ledger: Ledger;
+  readonly backends: readonly Backend[];
+  readonly config: Config;
+  readonly log: Logger;
+  /** This process's own id: what it works on carries it as owner. */
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly failpoint: (name: Failpoint) => void;
+  readonly live: LiveWork;
+  readonly activity: Activity;
+  readonly measure: Measure;
+  readonly shipped: readonly ShippedProfile[];
+}
+
+/** For calls that nobody can take back. */
+export const neverAborted: AbortSignal = new AbortController().signal;
+
+export function op(ctx: Context, signal: AbortSignal = neverAborted): Op {
+  return { signal, log: ctx.log };
+}
+
+/** A configured backend by name. A sandbox may outlive its backend's configuration: then `no_backend`. */
+export function backendOf(ctx: Context, name: string): Backend {
+  const backend = ctx.backends.find((candidate) => candidate.name === name);
+  if (backend !== undefined) return backend;
+  const near = nearest(name, ctx.backends.map((candidate) => candidate.name));
+  throw new SandboxerError("no_backend", `backend "${name}" is not configured${near === undefined ? "" : `; nearest: "${near}"`}`, { backend: name });
+}
+
+export function providerOf(ctx: Context, name: string) {
+  return opened(backendOf(ctx, name));
+}
+
+/** Whether rows about that backend must survive a power cut. */
+export function durability(ctx: Context, backend: string): { durable: boolean } {
+  return { durable: ctx.backends.find(({ name }) => name === backend)?.onThisHost !== true };
+}

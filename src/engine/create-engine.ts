@@ -1,0 +1,110 @@
+import { type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
+import type { Ledger } from "../ledger/index.ts";
+import { accessibleSandbox } from "./access.ts";
+import { Activity } from "./activity.ts";
+import type { Backend } from "./backends.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Context } from "./context.ts";
+import type { Engine } from "./engine.ts";
+import { exec } from "./exec.ts";
+import type { Failpoint } from "./failpoints.ts";
+import { files } from "./files.ts";
+import { backendInfos, health, metrics } from "./health.ts";
+import { registerInstance, unregisterInstance } from "./instances.ts";
+import { keys } from "./keys.ts";
+import { LiveWork } from "./live-work.ts";
+import { Measure } from "./measure.ts";
+import { explainRoute } from "./plan.ts";
+import { processes } from "./processes.ts";
+import { profiles } from "./profiles.ts";
+import { provision } from "./provision.ts";
+import { events, get, list, usage } from "./read.ts";
+import { renew, touch } from "./renew.ts";
+import type { ShippedProfile } from "./shipped-profiles.ts";
+import { saveLatencies } from "./sweep.ts";
+import { Sweeper } from "./sweeper.ts";
+import { endSandbox } from "./teardown.ts";
+import { toSandbox } from "./view.ts";
+
+const DEFAULT_SWEEP_SECONDS = 10;
+
+export interface EngineOptions {
+  /** Open; `close()` of the engine does not close it. */
+  readonly ledger: Ledger;
+  /** From `openBackends`; `close()` disposes of them. */
+  readonly backends: readonly Backend[];
+  readonly config: Config;
+  readonly log: Logger;
+  /** From `loadShippedProfiles`. */
+  readonly shippedProfiles: readonly ShippedProfile[];
+  /** This process's id in the ledger; a new one unless given. */
+  readonly instance?: string;
+  readonly clock?: Clock;
+  /** Called at every step named in `FAILPOINTS`. */
+  readonly failpoint?: (name: Failpoint) => void;
+  /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
+  readonly background?: boolean;
+}
+
+async function makeContext(options: EngineOptions): Promise<Context> {
+  const { ledger, backends, config, log, shippedProfiles, instance = newId("instance"), clock = systemClock(), failpoint = () => {} } = options;
+  const ctx: Context = {
+    ledger, backends, config, log, instance, clock, failpoint,
+    live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
+  }; // prettier-ignore
+  await writable(ctx, "this instance", () => registerInstance(ctx));
+  return ctx;
+}
+
+/** Does what a read-only ledger or a full disk must not stop: ending sandboxes goes on without it. */
+async function writable(ctx: Context, what: string, work: () => Promise<void>): Promise<void> {
+  if (ctx.ledger.readOnly !== null) return ctx.log.error({ why: ctx.ledger.readOnly }, "the ledger is read-only: nothing can be created, ending sandboxes works");
+  try {
+    await work();
+  } catch (thrown) {
+    if (!(thrown instanceof SandboxerError) || thrown.code !== "storage_unavailable") throw thrown;
+    ctx.log.error({ error: thrown.message }, `${what} could not be written to the ledger`);
+  }
+}
+
+/** The engine over an open ledger and opened backends. Call `sweep({adopt: true})` once to take over what an earlier process left. */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const ctx = await makeContext(options);
+  const sweeper = new Sweeper(ctx);
+  const interval = options.background === false ? null : (ctx.config.sweep_interval ?? DEFAULT_SWEEP_SECONDS);
+  if (interval !== null) sweeper.start(interval);
+  let closing: Promise<void> | null = null;
+
+  async function close(): Promise<void> {
+    await sweeper.stop();
+    await ctx.live.settled();
+    await writable(ctx, "the last figures", async () => {
+      await ctx.activity.flush();
+      await saveLatencies(ctx);
+      await unregisterInstance(ctx);
+    });
+    await Promise.all(ctx.backends.map((backend) => backend.provider?.dispose?.()));
+  }
+
+  return {
+    create: (who, request, createOptions) => provision(ctx, who, request, createOptions),
+    get: (who, id) => get(ctx, who, id),
+    list: (who, query) => list(ctx, who, query),
+    usage: (who, id) => usage(ctx, who, id),
+    renew: (who, id, request) => renew(ctx, who, id, request),
+    touch: (who, id) => touch(ctx, who, id),
+    destroy: async (who, id, reason = "user") => toSandbox(await endSandbox(ctx, await accessibleSandbox(ctx, who, id), { reason, detail: null })),
+    exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
+    processes: processes(ctx),
+    files: files(ctx),
+    profiles: profiles(ctx),
+    events: events(ctx),
+    keys: keys(ctx),
+    backends: () => Promise.resolve(backendInfos(ctx)),
+    route: (who, request) => explainRoute(ctx, who, request),
+    sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),
+    health: () => health(ctx, sweeper, interval),
+    metrics: () => metrics(ctx, sweeper),
+    close: () => (closing ??= close()),
+  };
+}

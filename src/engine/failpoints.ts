@@ -1,0 +1,9 @@
+/** Every step at which a test may kill the process, in the order in which the verb passes them. */
+export const FAILPOINTS = [
+  "create.before_row", "create.after_row", "create.after_provider", "create.after_setup", "create.before_ready", "create.after_ready",
+  "exec.before_row", "exec.after_row", "exec.after_start", "exec.before_finish", "exec.after_finish",
+  "destroy.before_row", "destroy.after_row", "destroy.after_provider", "destroy.before_settle", "destroy.after_settle",
+  "process.after_row", "process.after_start",
+] as const; // prettier-ignore
+
+export type Failpoint = (typeof FAILPOINTS)[number];

@@ -1,0 +1,66 @@
+import type { SandboxRow } from "../ledger/index.ts";
+
+/** What this process itself is doing to sandboxes now: no registry of sandboxes, those are the ledger's. */
+export class LiveWork {
+  readonly #creates = new Map<string, { readonly abort: AbortController; readonly done: Promise<void> }>();
+  readonly #execs = new Map<string, { readonly sandboxId: string; readonly abort: AbortController }>();
+  readonly #ends = new Map<string, Promise<SandboxRow>>();
+  readonly #background = new Set<Promise<unknown>>();
+
+  /** Registers a create until the returned function is called. */
+  beginCreate(sandboxId: string, abort: AbortController): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#creates.set(sandboxId, { abort, done: promise });
+    return () => {
+      this.#creates.delete(sandboxId);
+      resolve();
+    };
+  }
+
+  isCreating(sandboxId: string): boolean {
+    return this.#creates.has(sandboxId);
+  }
+
+  /** Aborts a create and resolves once it has unwound. */
+  async cancelCreate(sandboxId: string): Promise<void> {
+    const create = this.#creates.get(sandboxId);
+    create?.abort.abort();
+    await create?.done;
+  }
+
+  beginExec(execId: string, sandboxId: string, abort: AbortController): () => void {
+    this.#execs.set(execId, { sandboxId, abort });
+    return () => this.#execs.delete(execId);
+  }
+
+  isRunning(execId: string): boolean {
+    return this.#execs.has(execId);
+  }
+
+  abortExecs(sandboxId: string): void {
+    for (const exec of this.#execs.values()) if (exec.sandboxId === sandboxId) exec.abort.abort();
+  }
+
+  isEnding(sandboxId: string): boolean {
+    return this.#ends.has(sandboxId);
+  }
+
+  /** However many ask for it at once, one teardown runs and all get its result. */
+  end(sandboxId: string, work: () => Promise<SandboxRow>): Promise<SandboxRow> {
+    const running = this.#ends.get(sandboxId);
+    if (running !== undefined) return running;
+    const started = work().finally(() => this.#ends.delete(sandboxId));
+    this.#ends.set(sandboxId, started);
+    return started;
+  }
+
+  /** Work that nobody awaits; it must handle its own errors. `settled` waits for it. */
+  background(work: Promise<void>): void {
+    this.#background.add(work);
+    void work.finally(() => this.#background.delete(work));
+  }
+
+  async settled(): Promise<void> {
+    while (this.#background.size > 0) await Promise.allSettled(this.#background);
+  }
+}

@@ -1,0 +1,110 @@
+import { type CreateRequest, newId, type Principal, type Sandbox, SandboxerError } from "../contract/index.ts";
+import { admitOneMore } from "../guard/index.ts";
+import { countLive, findIdempotent, insertIdempotent, type SandboxRow } from "../ledger/index.ts";
+import { usedAt } from "./activity.ts";
+import { attempt, type Attempt } from "./attempt.ts";
+import { digest } from "./canonical.ts";
+import { type Context, durability, neverAborted } from "./context.ts";
+import { replay } from "./idempotency.ts";
+import { beginSandbox } from "./lifecycle.ts";
+import { type Plan, plan, refusal } from "./plan.ts";
+import { fallBack, giveUp } from "./unwind.ts";
+import { toSandbox } from "./view.ts";
+
+export interface CreateOptions {
+  readonly idempotencyKey?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Makes a sandbox: plan, row, provider, ready. On an error nothing is left, or the sweep is told what may be. */
+export async function provision(ctx: Context, who: Principal, input: CreateRequest, { idempotencyKey, signal = neverAborted }: CreateOptions): Promise<{ sandbox: Sandbox; replayed: boolean }> {
+  const key = idempotencyKey === undefined ? undefined : { key: idempotencyKey, digest: digest(input) };
+  if (key !== undefined) {
+    const seen = await replay(ctx, who.tenant, key.key, key.digest, signal);
+    if (seen !== undefined) return { sandbox: seen, replayed: true };
+  }
+  const decided = await plan(ctx, who, input);
+  if (decided.ranking.ranked.length === 0) throw refusal(decided);
+  ctx.failpoint("create.before_row");
+  const row = await begin(ctx, who, decided, key);
+  if (row === "taken") {
+    const seen = key === undefined ? undefined : await replay(ctx, who.tenant, key.key, key.digest, signal);
+    // Its first user failed and let go of it between two looks: now it is ours.
+    return seen === undefined ? provision(ctx, who, input, { signal, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }) : { sandbox: seen, replayed: true };
+  }
+  return { sandbox: toSandbox(await make(ctx, row, decided, signal)), replayed: false };
+}
+
+/** The row before any effect, in one transaction with the count that admits it. "taken": the key is in use. */
+async function begin(ctx: Context, who: Principal, decided: Plan, key: { key: string; digest: string } | undefined): Promise<SandboxRow | "taken"> {
+  const row = newRow(ctx, who, decided);
+  return ctx.ledger.transaction(async (tx) => {
+    if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return "taken";
+    admitOneMore(await countLive(tx, who.tenant), ctx.config.limits ?? {});
+    await beginSandbox(tx, row, { backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: decided.ranking.route, narrowed: decided.settings.narrowed, key_id: who.key_id });
+    if (key !== undefined) await insertIdempotent(tx, { tenant: who.tenant, key: key.key, digest: key.digest, sandbox_id: row.id, created_at: row.created_at });
+    return row;
+  }, durability(ctx, row.backend));
+}
+
+function newRow(ctx: Context, who: Principal, { request, profile, settings, ranking }: Plan): SandboxRow {
+  const now = ctx.clock.now();
+  const maxLifeAt = now + Math.ceil(settings.maxLife * 1000);
+  return {
+    id: newId("sandbox"),
+    tenant: who.tenant,
+    name: request.name ?? null,
+    profile_name: profile.name,
+    profile_version: profile.version,
+    profile_digest: profile.digest,
+    backend: ranking.ranked[0] ?? "",
+    ref: null,
+    state: "provisioning",
+    desired: "running",
+    generation: 1,
+    owner: ctx.instance,
+    isolation_min: settings.isolationMin,
+    isolation_effective: null,
+    runtime: null,
+    isolation_notes: "[]",
+    resources: JSON.stringify(settings.resources),
+    narrowed: JSON.stringify(settings.narrowed),
+    route: JSON.stringify(ranking.route),
+    metadata: JSON.stringify(request.metadata ?? {}),
+    created_at: now,
+    ready_at: null,
+    ...usedAt({ idle_seconds: settings.idle }, now),
+    expires_at: Math.min(maxLifeAt, now + Math.ceil(settings.ttl * 1000)),
+    max_life_at: maxLifeAt,
+    idle_seconds: settings.idle,
+    ended_at: null,
+    termination_reason: null,
+    termination_detail: null,
+    error_code: null,
+    error_message: null,
+    state_lost: 0,
+  };
+}
+
+/** Tries the ranked backends in turn; the next one only after a retryable error of which nothing is left. */
+async function make(ctx: Context, first: SandboxRow, decided: Plan, signal: AbortSignal): Promise<SandboxRow> {
+  const abort = new AbortController();
+  const done = ctx.live.beginCreate(first.id, abort);
+  const caller = AbortSignal.any([signal, abort.signal]);
+  try {
+    let row = first;
+    for (const [index] of decided.ranking.ranked.entries()) {
+      const result: Attempt = await attempt(ctx, row, decided.settings, caller);
+      ctx.measure.count("sandboxer_creates_total", { backend: row.backend, result: result.ok ? "ok" : result.error.code });
+      if (result.ok) return result.row;
+      const next = decided.ranking.ranked[index + 1];
+      const mayFallBack = next !== undefined && result.error.retryable && result.left === "nothing" && !caller.aborted;
+      const moved = mayFallBack ? await fallBack(ctx, row, next, result.error) : undefined;
+      if (moved === undefined) throw await giveUp(ctx, row, result);
+      row = moved;
+    }
+    throw new SandboxerError("internal", "a ranking ran out of backends without an error", { phase: "create" });
+  } finally {
+    done();
+  }
+}

@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type EventPage, isId, type LedgerEvent, type Principal, type Sandbox, SandboxerError, type SandboxPage, type Usage } from "../contract/index.ts";
+import { listSandboxes, readEvents } from "../ledger/index.ts";
+import { accessibleSandbox, requireAdmin } from "./access.ts";
+import { type Context, op } from "./context.ts";
+import type { Engine } from "./engine.ts";
+import { usable } from "./use.ts";
+import { toSandbox } from "./view.ts";
+
+/** Between looks for events that another process wrote. */
+const LOOK_MS = 250;
+
+export async function get(ctx: Context, who: Principal, id: string): Promise<Sandbox> {
+  return toSandbox(await accessibleSandbox(ctx, who, id));
+}
+
+/** Newest first. The cursor is the last id of a page: pages stay right while sandboxes come and go. */
+export async function list(ctx: Context, who: Principal, query: Parameters<Engine["list"]>[1]): Promise<SandboxPage> {
+  if (query.allTenants === true) requireAdmin(who, "all_tenants");
+  if (query.cursor !== undefined && !isId("sandbox", query.cursor)) {
+    throw new SandboxerError("invalid_request", "cursor: not one that this API gave", { issues: [{ path: "cursor", message: "use next_cursor of the page before" }] });
+  }
+  const rows = await listSandboxes(ctx.ledger.db, {
+    ...(query.allTenants === true ? {} : { tenant: who.tenant }),
+    ...(query.states === undefined ? {} : { states: query.states }),
+    ...(query.metadata === undefined ? {} : { metadata: query.metadata }),
+    ...(query.cursor === undefined ? {} : { before: query.cursor }),
+    limit: query.limit + 1,
+  });
+  const page = rows.slice(0, query.limit);
+  return { object: "list", data: page.map(toSandbox), next_cursor: rows.length > query.limit ? (page.at(-1)?.id ?? null) : null };
+}
+
+/** What it uses now, from the backend. Does not count as use. */
+export async function usage(ctx: Context, who: Principal, id: string): Promise<Usage> {
+  const { row, ref, provider } = await usable(ctx, who, id);
+  const observed = await provider.inspect(ref, op(ctx));
+  if (observed === "absent") throw new SandboxerError("wrong_state", `backend ${row.backend} no longer has sandbox ${id}`, { phase: "usage", backend: row.backend });
+  return observed.usage;
+}
+
+async function scope(ctx: Context, who: Principal, sandboxId: string | undefined): Promise<{ tenant?: string; sandboxId?: string }> {
+  if (sandboxId !== undefined) await accessibleSandbox(ctx, who, sandboxId);
+  return { ...(who.scopes.includes("admin") ? {} : { tenant: who.tenant }), ...(sandboxId === undefined ? {} : { sandboxId }) };
+}
+
+async function eventPage(ctx: Context, who: Principal, query: { sandboxId?: string; after?: number; limit: number }): Promise<EventPage> {
+  const rows = await readEvents(ctx.ledger.db, { ...(await scope(ctx, who, query.sandboxId)), after: query.after ?? 0, limit: query.limit + 1 });
+  const data = rows.slice(0, query.limit);
+  return { object: "list", data, next_cursor: rows.length > query.limit ? String(data.at(-1)?.seq) : null };
+}
+
+async function* follow(ctx: Context, who: Principal, query: { sandboxId?: string; after?: number }, signal: AbortSignal): AsyncIterable<LedgerEvent> {
+  const within = await scope(ctx, who, query.sandboxId);
+  let after = query.after ?? 0;
+  let written = Promise.withResolvers<void>();
+  const stop = ctx.ledger.onEvents(() => written.resolve());
+  const aborted = Promise.withResolvers<void>();
+  const abort = () => aborted.resolve();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    while (!signal.aborted) {
+      const page = await readEvents(ctx.ledger.db, { ...within, after, limit: 200 });
+      for (const event of page) {
+        yield event;
+        after = event.seq;
+      }
+      if (page.length > 0) continue;
+      const timer = new AbortController();
+      await Promise.race([written.promise, aborted.promise, sleep(LOOK_MS, undefined, { signal: timer.signal }).catch(() => undefined)]);
+      timer.abort();
+      written = Promise.withResolvers<void>();
+    }
+  } finally {
+    stop();
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+export function events(ctx: Context): Engine["events"] {
+  return {
+    list: (who, query) => eventPage(ctx, who, query),
+    follow: (who, query, signal) => follow(ctx, who, query, signal),
+  };
+}

@@ -1,0 +1,40 @@
+import { isTerminal } from "../contract/index.ts";
+import { dueSandboxes, findSandbox, openExecs, type SandboxRow } from "../ledger/index.ts";
+import { type Context, durability } from "./context.ts";
+import { followClock } from "./clock-jump.ts";
+import { move } from "./lifecycle.ts";
+import { parallel } from "./parallel.ts";
+import type { Report } from "./report.ts";
+import { endSandbox, type Why } from "./teardown.ts";
+
+const AT_ONCE = 8;
+
+function dueNow(ctx: Context, row: SandboxRow, open: number): Why | undefined {
+  const now = ctx.clock.now();
+  if (row.max_life_at <= now) return { reason: "expired", detail: "max_life" };
+  if (row.expires_at <= now) return { reason: "expired", detail: "ttl" };
+  if (row.idle_at !== null && row.idle_at <= now && open === 0) return { reason: "idle", detail: `unused for ${row.idle_seconds}s` };
+  return undefined;
+}
+
+/** Ends one if it is still due: looked at again in the transaction that stops it, so a renew or an exec that came first wins. */
+async function endIfDue(ctx: Context, seen: SandboxRow, report: Report): Promise<void> {
+  const stopped = await ctx.ledger.transaction(async (tx) => {
+    const row = await findSandbox(tx, seen.id);
+    if (row === undefined || isTerminal(row.state) || row.state === "stopping" || row.state === "provisioning") return undefined;
+    const why = dueNow(ctx, row, (await openExecs(tx, row.id)).length);
+    if (why === undefined) return undefined;
+    return move(tx, row.id, "stop", { at: ctx.clock.now(), patch: { owner: ctx.instance, desired: "terminated", termination_reason: why.reason, termination_detail: why.detail } });
+  }, durability(ctx, seen.backend));
+  if (stopped === undefined) return;
+  const ended = await endSandbox(ctx, stopped, { reason: stopped.termination_reason ?? "expired", detail: stopped.termination_detail });
+  report.ended(ended.id, ended.termination_reason);
+}
+
+/** Ends what its ttl, max_life or idle clock says. Cheap where nothing is due: three index look-ups. */
+export async function reap(ctx: Context, report: Report): Promise<void> {
+  await followClock(ctx);
+  await ctx.activity.flush();
+  const due = await dueSandboxes(ctx.ledger.db, ctx.clock.now());
+  await parallel(due, AT_ONCE, (row) => report.try({ backend: row.backend, sandboxId: row.id }, () => endIfDue(ctx, row, report)));
+}

@@ -1,0 +1,71 @@
+import type { Capability, Profile, Routing } from "../contract/index.ts";
+import type { Request } from "../guard/index.ts";
+
+/** A capability that a field needs. */
+export interface Requirement {
+  readonly capability: Capability;
+  /** Path of the field that asks for it. */
+  readonly field: string;
+}
+
+/** Capabilities the engine itself cannot use yet, whatever a backend says: refused by name, never ignored. */
+export const NOT_IN_THIS_VERSION: ReadonlySet<Capability> = new Set<Capability>([
+  "image.build", "resources.gpu", "create.region",
+  "net.allow_cidr", "net.allow_domain", "net.l7", "net.update", "net.audit", "secrets.egress_inject",
+  "ports.dynamic", "ports.http", "ports.tcp", "ports.signed",
+  "pause.memory", "pause.disk", "resume.auto", "snapshot.disk", "snapshot.memory", "snapshot.keeps_running",
+  "restore.new", "restore.in_place", "fork", "scope.attach", "workspace.mount", "workspace.mirror", "pool.warm", "volumes",
+]); // prettier-ignore
+
+const WHEN_IDLE: Readonly<Record<string, Capability>> = { pause: "pause.memory", suspend: "pause.disk", checkpoint: "snapshot.disk" };
+
+/** Everything the profile and the request use, as capabilities, each with the field that uses it. */
+export function requirements(profile: Profile, request: Request, required: readonly Capability[]): Requirement[] {
+  const needs: Requirement[] = [];
+  const need = (capability: Capability, field: string) => void needs.push({ capability, field });
+
+  // No network unless the profile lists it, so what cannot keep the network out cannot run any profile.
+  need("net.block_all", "network.default");
+  if (profile.image === "host") need("image.host", "image");
+  if (profile.image?.startsWith("oci:") === true) need("image.oci", "image");
+  if (profile.image?.startsWith("snapshot:") === true) need("restore.new", "image");
+  if (profile.persistence === "persistent") need("pause.disk", "persistence");
+  if (profile.persistence === "checkpoint") need("snapshot.disk", "persistence");
+  if (profile.scope === "agent" || profile.scope === "shared") need("scope.attach", "scope");
+  const { access = "isolated", sync, path } = profile.workspace ?? {};
+  if (access !== "isolated") need("workspace.mount", "workspace.access");
+  else if (path !== undefined) need("workspace.mount", "workspace.path");
+  if (sync === "mirror") need("workspace.mirror", "workspace.sync");
+  for (const [index, rule] of (profile.network?.allow ?? []).entries()) {
+    const field = `network.allow[${index}]`;
+    need(rule.cidr === undefined ? "net.allow_domain" : "net.allow_cidr", field);
+    if (rule.methods !== undefined || rule.paths !== undefined || rule.tls === "inspect") need("net.l7", field);
+  }
+  if ((profile.network?.ports ?? []).length > 0) need("ports.http", "network.ports");
+  if ((profile.secrets ?? []).length > 0) need("secrets.egress_inject", "secrets");
+  if ((profile.pool?.warm ?? 0) > 0) need("pool.warm", "pool.warm");
+  const onIdle = WHEN_IDLE[profile.lifetime?.on_idle ?? ""];
+  if (onIdle !== undefined) need(onIdle, "lifetime.on_idle");
+  const onExpire = WHEN_IDLE[profile.lifetime?.on_expire ?? ""];
+  if (onExpire !== undefined) need(onExpire, "lifetime.on_expire");
+  if (profile.user !== undefined) need("exec.user", "user");
+  for (const resources of [profile.resources, request.resources]) {
+    if (resources?.gpu !== undefined) need("resources.gpu", "resources.gpu");
+    if (resources?.cpu !== undefined || resources?.memory !== undefined) need("resources.cpu_mem", resources.cpu === undefined ? "resources.memory" : "resources.cpu");
+    if (resources?.disk !== undefined || resources?.inodes !== undefined) need("resources.disk", resources.disk === undefined ? "resources.inodes" : "resources.disk");
+    if (resources?.pids !== undefined) need("resources.pids", "resources.pids");
+  }
+  for (const capability of required) need(capability, "routing.require_capabilities");
+  return needs;
+}
+
+const UNSUPPORTED_ROUTING = [
+  "sort", "max_price_per_hour", "max_total_cost", "preferred_max_cold_start", "data_residency", "self_hosted_only", "duty_cycle", "profiles",
+] as const satisfies readonly (keyof Routing)[]; // prettier-ignore
+
+/** Routing fields that this version cannot honour, by path. */
+export function unsupportedRouting(profile: Profile, request: Request): string[] {
+  const shorthand = /:(warm|floor)$/.test(request.profile ?? "") ? ["profile"] : [];
+  const fields = UNSUPPORTED_ROUTING.filter((field) => profile.routing?.[field] !== undefined || request.routing?.[field] !== undefined);
+  return [...shorthand, ...fields.map((field) => `routing.${field}`)];
+}

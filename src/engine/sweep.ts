@@ -1,0 +1,60 @@
+import { isTerminal, type SweepReport } from "../contract/index.ts";
+import { addLatencies, appendEvent, type ExecRow, findSandbox, finishExec, openExecs, pruneIdempotent } from "../ledger/index.ts";
+import { type Context, op, providerOf } from "./context.ts";
+import { heartbeat, livingInstances } from "./instances.ts";
+import { parallel } from "./parallel.ts";
+import { reap } from "./reap.ts";
+import { Report } from "./report.ts";
+import { sweepBackend } from "./sweep-backend.ts";
+import { storedRef } from "./view.ts";
+
+/** How long an Idempotency-Key is remembered. */
+const KEY_LIFE_MS = 24 * 3600_000;
+const AT_ONCE = 8;
+
+/** An exec whose process died with it: what runs on is ended, and how it ended is not known. */
+async function settleExec(ctx: Context, exec: ExecRow): Promise<void> {
+  const row = await findSandbox(ctx.ledger.db, exec.sandbox_id);
+  const ref = row === undefined ? null : storedRef(row);
+  if (row !== undefined && !isTerminal(row.state) && ref !== null) await providerOf(ctx, row.backend).abandonExec?.(ref, exec.id, op(ctx));
+  const at = ctx.clock.now();
+  await ctx.ledger.transaction(async (tx) => {
+    if (!(await finishExec(tx, exec.id, { at, outcome: "unknown", exitCode: null }))) return;
+    await appendEvent(tx, { type: "exec.finished", at, tenant: exec.tenant, sandboxId: exec.sandbox_id, data: { exec_id: exec.id, outcome: "unknown", exit_code: null, because: "the process that ran it ended" } });
+  });
+}
+
+async function settleExecs(ctx: Context, report: Report, living: ReadonlySet<string>): Promise<void> {
+  const open = await openExecs(ctx.ledger.db);
+  const abandoned = open.filter((exec) => (exec.owner === ctx.instance ? !ctx.live.isRunning(exec.id) : !living.has(exec.owner)));
+  await parallel(abandoned, AT_ONCE, (exec) => report.try({ sandboxId: exec.sandbox_id }, () => settleExec(ctx, exec)));
+}
+
+async function keepBooks(ctx: Context, living: ReadonlySet<string>): Promise<void> {
+  await heartbeat(ctx, living);
+  await pruneIdempotent(ctx.ledger.db, ctx.clock.now() - KEY_LIFE_MS);
+  await saveLatencies(ctx);
+}
+
+/** Adds what was measured since the last time to the ledger's histograms. */
+export async function saveLatencies(ctx: Context): Promise<void> {
+  const unsaved = ctx.measure.takeUnsaved();
+  if (unsaved.length > 0) await ctx.ledger.transaction((tx) => addLatencies(tx, unsaved));
+}
+
+/** One whole sweep: clocks, every backend against the ledger, abandoned execs, the books. Never throws; errors are in the report. */
+export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepReport> {
+  const report = new Report();
+  await report.try({}, async () => {
+    const living = await livingInstances(ctx);
+    await report.try({}, () => settleExecs(ctx, report, living));
+    await report.try({}, () => reap(ctx, report));
+    await Promise.all(ctx.backends.map((backend) => report.try({ backend: backend.name }, () => sweepBackend(ctx, backend, report, { living, adopt }))));
+    await report.try({}, () => keepBooks(ctx, living));
+  });
+  const { adopted, ended, orphans_removed, lost, errors } = report.result;
+  if (ended.length + orphans_removed.length + lost.length + errors.length > 0 || adopt) {
+    ctx.log.info({ adopted: adopted.length, ended, orphans_removed, lost, errors }, "swept");
+  }
+  return report.result;
+}
