@@ -10,10 +10,15 @@ interface BodyLimits {
 
 /**
  * The request's body piece by piece, read only as fast as it is taken. Throws `body_too_large` beyond the limit,
- * `request_timeout` when it stalls and `canceled` when the client breaks off, so a torn upload never looks complete.
+ * `request_timeout` when it stalls and `canceled` when the client breaks off, so a torn upload never looks complete. A
+ * length that is declared is refused at once.
  */
-export async function* bodyStream(context: HttpContext, limits: BodyLimits): AsyncGenerator<Uint8Array, void, void> {
+export function bodyStream(context: HttpContext, limits: BodyLimits): AsyncIterable<Uint8Array> {
   refuseDeclaredLength(context, limits.maxBytes);
+  return limited(context, limits);
+}
+
+async function* limited(context: HttpContext, limits: BodyLimits): AsyncGenerator<Uint8Array, void, void> {
   const { incoming } = context.env;
   const pieces = incoming === undefined ? webPieces(context.req.raw) : nodePieces(incoming, limits.idleMs);
   let total = 0;

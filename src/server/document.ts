@@ -3,7 +3,7 @@ import { parse as parseYaml, YAMLError } from "yaml";
 import { SandboxerError } from "../contract/index.ts";
 import { wholeBody } from "./body.ts";
 import type { HttpContext } from "./call.ts";
-import { MAX_DEPTH, type ServerLimits } from "./limits.ts";
+import { MAX_DEPTH, MAX_YAML_BYTES, type ServerLimits } from "./limits.ts";
 
 export type DocumentType = "application/json" | "application/yaml";
 
@@ -12,7 +12,8 @@ const YAML_TYPES: ReadonlySet<string> = new Set(["application/yaml", "applicatio
 /** The request's body as a plain value; nothing of its shape is checked yet. */
 export async function readDocument(context: HttpContext, limits: ServerLimits, accepted: readonly DocumentType[]): Promise<unknown> {
   const type = documentType(context, accepted);
-  const body = await wholeBody(context, { maxBytes: limits.maxBodyBytes, timeoutMs: limits.bodyTimeoutMs });
+  const maxBytes = type === "application/yaml" ? Math.min(limits.maxBodyBytes, MAX_YAML_BYTES) : limits.maxBodyBytes;
+  const body = await wholeBody(context, { maxBytes, timeoutMs: limits.bodyTimeoutMs });
   if (!isUtf8(body)) throw new SandboxerError("invalid_request", "the body is not UTF-8");
   return type === "application/json" ? parseJson(body.toString(), "the body") : guarded(parseYamlText(body.toString()), "the body");
 }

@@ -35,5 +35,7 @@ export const JSON_OUTPUT_BYTES = 8 * 1024 ** 2;
 export const MAX_JSON_OUTPUT_BYTES = 64 * 1024 ** 2;
 /** Output passed on for a streamed answer unless the request says otherwise. */
 export const STREAM_OUTPUT_BYTES = 1024 ** 3;
+/** Of a YAML body: its parser takes far longer over the worst of documents than JSON's does, and nobody writes more by hand. */
+export const MAX_YAML_BYTES = 64 * 1024;
 /** Nesting of a JSON or YAML body. */
 export const MAX_DEPTH = 64;

@@ -20,8 +20,10 @@ export function mount(service: Service, route: Route): (context: HttpContext) =>
       checkHost(door, context.req.header("host"));
       if (service.open.closing) throw new SandboxerError("shutting_down", "the server is closing");
       const who = route.scope === "open" ? ANYONE : await authenticate(service.engine, door, context.req.header("authorization"));
-      if (route.scope !== "open") requireScope(who, route.scope);
-      track.who(who.tenant, who.key_id);
+      if (route.scope !== "open") {
+        requireScope(who, route.scope);
+        track.who(who.tenant, who.key_id);
+      }
       const params: Record<string, string> = {};
       for (const { name, kind } of parameters) {
         const value = context.req.param(name) ?? "";

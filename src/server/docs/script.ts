@@ -20,7 +20,10 @@ const resolve = (schema) => (schema && schema.$ref ? doc.components.schemas[sche
 const refName = (schema) => (schema && schema.$ref ? schema.$ref.split("/").pop() : "");
 
 function typeText(schema) {
-  if (schema.$ref) return refName(schema);
+  if (schema.$ref) {
+    const values = resolve(schema).enum;
+    return refName(schema) + (values && values.length <= 12 ? ": " + values.map((v) => JSON.stringify(v)).join(" | ") : "");
+  }
   if (schema.enum) return schema.enum.length > 12 ? "one of " + schema.enum.length : schema.enum.map((v) => JSON.stringify(v)).join(" | ");
   const choices = schema.oneOf || schema.anyOf;
   if (choices) return [...new Set(choices.map(typeText))].join(" | ");
@@ -51,7 +54,7 @@ function tree(schema, seen) {
   for (const [name, field] of Object.entries(own.properties)) {
     const target = resolve(field);
     const needed = (own.required || []).includes(name);
-    const item = el("li", {}, el("code", {}, name), " ", el("span", { class: "type" }, typeText(field)), needed ? "" : el("span", { class: "type" }, " optional"));
+    const item = el("li", {}, el("code", {}, name), " ", el("span", { class: "type" }, typeText(field)), needed ? "" : el("span", { class: "type" }, ", optional"));
     const note = [field.description || target.description || "", bounds(target)].filter(Boolean).join(" ");
     if (note) item.append(" ", el("em", {}, ...prose(note)));
     const inner = path.includes(field.$ref) ? undefined : tree(field, path);
@@ -97,7 +100,8 @@ function media(content, title) {
 function answer([status, response]) {
   const head = el("summary", {}, el("b", {}, status), " ", ...prose(response.description));
   const inner = el("div", {});
-  for (const { value } of Object.values((response.content && response.content["application/json"] && response.content["application/json"].examples) || {})) inner.append(el("pre", {}, json(value)));
+  const examples = (response.content && response.content["application/json"] && response.content["application/json"].examples) || {};
+  for (const { $ref } of Object.values(examples)) inner.append(el("pre", {}, json(doc.components.examples[$ref.split("/").pop()].value)));
   if (!inner.childNodes.length) inner.append(...media(response.content, "Body"));
   const headers = Object.entries(response.headers || {});
   if (headers.length) inner.append(el("p", {}, ...headers.flatMap(([name, { description }]) => [el("code", {}, name), " " + description + " "])));
@@ -112,7 +116,10 @@ function operationSection(path, method, operation) {
   body.append(el("h4", {}, "Example"), el("div", { class: "curl" }, el("pre", {}, command), copy));
   if (operation.parameters && operation.parameters.length) body.append(el("h4", {}, "Parameters"), parameters(operation.parameters));
   if (operation.requestBody) body.append(el("h4", {}, "Request body"), ...media(operation.requestBody.content, "Send"));
-  body.append(el("h4", {}, "Answers"), ...Object.entries(operation.responses).map(answer));
+  const answers = Object.entries(operation.responses);
+  const errors = answers.filter(([status]) => status >= "400");
+  body.append(el("h4", {}, "Answers"), ...answers.filter(([status]) => status < "400").map(answer),
+    el("details", {}, el("summary", {}, "Errors ", el("span", { class: "type" }, errors.map(([status]) => status).join(" "))), ...errors.map(answer)));
   const scope = operation["x-scope"];
   return el("section", { id: operation.operationId },
     el("header", {},

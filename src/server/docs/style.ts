@@ -34,7 +34,7 @@ table{border-collapse:collapse;width:100%;font-size:.9rem}td{vertical-align:top;
 tr:first-child td{border-top:0}td:first-child{white-space:nowrap}
 td .type{color:var(--soft);font-size:.85em}.need{color:var(--accent);font-size:.78em}
 details{border:1px solid var(--line);border-radius:7px;margin:.35rem 0;padding:.3rem .8rem}details[open]{padding-bottom:.6rem}
-summary{cursor:pointer;font-size:.92rem}summary .type{color:var(--soft)}
+summary{cursor:pointer;font-size:.92rem}summary .type{color:var(--soft)}details>pre,details>div>pre{margin:.4rem 0}
 ul.tree{list-style:none;margin:.1rem 0;padding-left:0}ul.tree ul.tree{padding-left:1.1rem;border-left:1px solid var(--line);margin-left:.25rem}
 ul.tree li{margin:.16rem 0}ul.tree .type{color:var(--soft);font-size:.85em}ul.tree em{font-style:normal;color:var(--soft);font-size:.9em}
 .hidden{display:none}#status{color:var(--soft)}

@@ -6,7 +6,9 @@ import {
   Route as RouteDecision,
   Sandbox,
   SandboxPage,
-  SandboxState,
+  SANDBOX_STATES,
+  nearest,
+  type SandboxState,
   SandboxerError,
   Usage,
 } from "../../contract/index.ts";
@@ -21,8 +23,15 @@ const sandboxAnswer = (description: string) => ({ description, content: { "appli
 
 const States = z
   .string()
-  .transform((text) => text.split(","))
-  .pipe(z.array(SandboxState))
+  .transform((text, context) =>
+    text.split(",").map((name): SandboxState => {
+      const state = SANDBOX_STATES.find((known) => known === name);
+      if (state !== undefined) return state;
+      const near = nearest(name, SANDBOX_STATES);
+      context.addIssue({ code: "custom", message: `unknown state "${name.slice(0, 64)}"${near === undefined ? "" : `; nearest: "${near}"`}` });
+      return z.NEVER;
+    }),
+  )
   .optional()
   .meta({ type: "string", description: "States, separated by commas.", examples: ["ready,paused"] });
 
