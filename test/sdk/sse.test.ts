@@ -4,7 +4,7 @@ import { serverEvents, type ServerEvent } from "../../src/sdk/sse.ts";
 
 async function read(chunks: Uint8Array[]): Promise<ServerEvent[]> {
   const events: ServerEvent[] = [];
-  for await (const event of serverEvents(ReadableStream.from(chunks) as ReadableStream<Uint8Array>)) events.push(event);
+  for await (const event of serverEvents(new Blob(chunks as Uint8Array<ArrayBuffer>[]).stream())) events.push(event);
   return events;
 }
 

@@ -34,7 +34,7 @@ their clocks end them.`,
     using interrupt = interruptible();
 
     const { openSandboxer, serverOver } = await import("../../main.ts");
-    const opened = await openSandboxer({ dataDir: data, serves: true });
+    const opened = await openSandboxer({ dataDir: data, stays: true });
     const { listen } = opened.config;
     const host = args.text("host") ?? listen?.host ?? "127.0.0.1";
     const server = await serverOver(opened);

@@ -1,0 +1,150 @@
+/** The composition root: the only place that knows every room. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { dataDirectory, ensureDataDirectory } from "./cli/data-directory.ts";
+import { version } from "./cli/version.ts";
+import { Config, LOCAL_OPERATOR, parse, SandboxerError, type Finding, type Logger, type ProviderModule } from "./contract/index.ts";
+import { openBackends } from "./engine/backends.ts";
+import { createEngine } from "./engine/create-engine.ts";
+import { dataDirectoryId } from "./engine/data-directory.ts";
+import type { Engine } from "./engine/engine.ts";
+import { loadShippedProfiles } from "./engine/shipped-profiles.ts";
+import { openLedger } from "./ledger/index.ts";
+import type { SandboxerServer } from "./server/server.ts";
+
+export interface OpenOptions {
+  /** Where everything is kept; SANDBOXER_DATA or its default unless given. Made where it is missing. */
+  dataDir?: string;
+  /** Instead of `sand-boxer.yaml` in the data directory, or the file that SANDBOXER_CONFIG names. */
+  config?: Config;
+  log?: Logger;
+  /** For a process that stays: sweeps at intervals, and logs from `info` on unless the configuration says otherwise. */
+  stays?: boolean;
+  /** Called with the name of each step that a test may end the process at. */
+  failpoint?: (name: string) => void;
+}
+
+/** An engine and what it was made of. */
+export interface Opened {
+  readonly engine: Engine;
+  readonly config: Config;
+  readonly dataDir: string;
+  readonly log: Logger;
+  /** Lets go of everything; sandboxes live on. Safe to repeat. */
+  close(): Promise<void>;
+}
+
+/** Providers that come with sand-boxer; each is loaded where the configuration names it. */
+const BUILT_IN: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
+  local: () => import("./providers/local/index.ts"),
+  fake: () => import("./providers/fake/index.ts"),
+};
+
+/**
+ * Opens an engine over a data directory. Several processes may share one: each leaves alone what another one works on.
+ *
+ * @throws SandboxerError `storage_unavailable` for a data directory or ledger that cannot be used, `invalid_request` for
+ * a configuration that is wrong, naming the field.
+ */
+export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> {
+  const { dataDir = dataDirectory(), stays = false, failpoint } = options;
+  makeDataDirectory(dataDir);
+  const config = options.config ?? (await readConfig(dataDir));
+  const log = options.log ?? (await openLog(config.log_level ?? (stays ? "info" : "silent")));
+  const ledger = openLedger(dataDir);
+  try {
+    const instance = dataDirectoryId(dataDir);
+    const points = failpoint === undefined ? {} : { failpoint };
+    const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance, log, ...points });
+    const shippedProfiles = loadShippedProfiles(join(import.meta.dirname, "../profiles"), await yamlParser());
+    const engine = await createEngine({ ledger, backends, config, log, shippedProfiles, background: stays, ...points });
+    let closing: Promise<void> | undefined;
+    const close = () => (closing ??= engine.close().finally(() => ledger.close()));
+    return { engine, config, dataDir, log, close };
+  } catch (thrown) {
+    await ledger.close();
+    throw thrown;
+  }
+}
+
+/** The HTTP door over an opened engine; it listens when told to. */
+export async function serverOver({ engine, config, log }: Opened): Promise<SandboxerServer> {
+  const { createServer } = await import("./server/server.ts");
+  const { max_body_bytes: maxBodyBytes, max_upload_bytes: maxUploadBytes } = config.limits ?? {};
+  const limits = { ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }), ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }) };
+  return createServer({ engine, log, version: version(), limits });
+}
+
+/** The API in this process as the local operator, in the form of `fetch`: for the SDK, without a connection. */
+export async function localFetch(opened: Opened): Promise<(url: string, init: RequestInit) => Promise<Response>> {
+  const server = await serverOver(opened);
+  return (url, init) => server.fetch(new Request(url, init), { principal: LOCAL_OPERATOR });
+}
+
+/** Examines this host for the local provider. Changes nothing. */
+export async function diagnose({ dataDir = dataDirectory() }: { dataDir?: string } = {}): Promise<Finding[]> {
+  const { diagnose: examine } = await import("./providers/local/doctor.ts");
+  makeDataDirectory(dataDir);
+  const config = await readConfig(dataDir);
+  const backend = (config.backends ?? [{ name: "local", provider: "local" }]).find(({ provider }) => provider === "local");
+  return examine({ directory: join(dataDir, "backends", backend?.name ?? "local"), options: backend?.options ?? {} });
+}
+
+async function builtInFor(config: Config): Promise<Record<string, ProviderModule>> {
+  const named = new Set((config.backends ?? [{ provider: "local" }]).map(({ provider }) => provider));
+  const wanted = Object.entries(BUILT_IN).filter(([name]) => named.has(name));
+  return Object.fromEntries(await Promise.all(wanted.map(async ([name, load]) => [name, (await load()).default as ProviderModule] as const)));
+}
+
+function makeDataDirectory(directory: string): void {
+  try {
+    ensureDataDirectory(directory);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "unknown";
+    throw new SandboxerError("storage_unavailable", `cannot make the data directory ${directory} (${code})`, {
+      phase: "open",
+      hint: "Set SANDBOXER_DATA to a directory that this account may write.",
+      cause,
+    });
+  }
+}
+
+async function readConfig(dataDir: string): Promise<Config> {
+  const { SANDBOXER_CONFIG: named } = process.env;
+  const path = named !== undefined && named !== "" ? named : join(dataDir, "sand-boxer.yaml");
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT" && path !== named) return {};
+    throw new SandboxerError("invalid_request", `cannot read the configuration ${path} (${code ?? "unknown"})`, { phase: "open", hint: "Correct SANDBOXER_CONFIG or the file's permissions.", cause });
+  }
+  const parseYaml = await yamlParser();
+  let document: unknown;
+  try {
+    document = parseYaml(text);
+  } catch (cause) {
+    throw new SandboxerError("invalid_request", `${path} is not YAML: ${cause instanceof Error ? cause.message : String(cause)}`, { phase: "open", cause });
+  }
+  return parse(Config, document ?? {}, { what: path });
+}
+
+/** Aliases are refused: a few bytes of them can stand for gigabytes. */
+async function yamlParser(): Promise<(text: string) => unknown> {
+  const { parse: parseYaml } = await import("yaml");
+  return (text) => parseYaml(text, { maxAliasCount: 0 }) as unknown;
+}
+
+async function openLog(level: NonNullable<Config["log_level"]>): Promise<Logger> {
+  const nothing = (): void => {};
+  if (level === "silent") return { debug: nothing, info: nothing, warn: nothing, error: nothing };
+  const { pino } = await import("pino");
+  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }));
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+  };
+}
