@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { type Issue, SandboxerError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 
@@ -46,45 +46,36 @@ function dotted(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, step) => (typeof step === "number" ? `${text}[${step}]` : text === "" ? String(step) : `${text}.${String(step)}`), "");
 }
 
-function issue(path: readonly PropertyKey[], message: string, near?: string | undefined): Issue {
+function issue(path: readonly PropertyKey[], message: string, near?: string): Issue {
   return near === undefined ? { path: dotted(path), message } : { path: dotted(path), message, nearest: near };
 }
 
 function flatten(raw: RawIssue, at: readonly PropertyKey[], context: Context): Issue[] {
   const path = [...at, ...raw.path];
-  switch (raw.code) {
-    case "unrecognized_keys": {
-      const known = knownKeys(context.schema, path);
-      return raw.keys.map((key) => {
-        const near = nearest(key, known);
-        const shown = key.length > 64 ? `${key.slice(0, 64)}...` : key;
-        return issue([...path, shown], near === undefined ? `unknown key "${shown}"` : `unknown key "${shown}"; nearest: "${near}"`, near);
-      });
-    }
-    case "invalid_value": {
-      const given = valueAt(context.value, path);
-      const values = raw.values.map(String);
-      const near = typeof given === "string" ? (nearest(given, values) ?? values[0]) : values[0];
-      const choice = values.length > 12 ? `unknown value; nearest: "${near}"` : `must be one of: ${values.join(", ")}`;
-      return [issue(path, choice, near)];
-    }
-    case "invalid_union": {
-      // The branch with the fewest complaints is the one that was meant; a union that explains itself has a message of its own.
-      const branch = raw.errors.toSorted((a, b) => a.length - b.length)[0];
-      if (branch === undefined || branch.length === 0 || raw.message !== "Invalid input") return [issue(path, raw.message)];
-      return branch.flatMap((inner) => flatten(inner, path, context));
-    }
-    case "invalid_key":
-      return [issue(path, `bad key: ${raw.issues[0]?.message ?? raw.message}`)];
-    case "too_small":
-      return [issue(path, raw.message, raw.origin === "number" || raw.origin === "int" ? String(raw.minimum) : undefined)];
-    case "too_big":
-      return [issue(path, raw.message, raw.origin === "number" || raw.origin === "int" ? String(raw.maximum) : undefined)];
-    default: {
-      const near = /(?:nearest: "|must be at (?:least|most) )([^" ]+)/.exec(raw.message)?.[1];
-      return [issue(path, raw.message, near)];
-    }
+  if (raw.code === "unrecognized_keys") {
+    const known = knownKeys(context.schema, path);
+    return raw.keys.map((key) => {
+      const near = nearest(key, known);
+      const shown = key.length > 64 ? `${key.slice(0, 64)}...` : key;
+      return issue([...path, shown], near === undefined ? `unknown key "${shown}"` : `unknown key "${shown}"; nearest: "${near}"`, near);
+    });
   }
+  if (raw.code === "invalid_value") {
+    const given = valueAt(context.value, path);
+    const values = raw.values.map(String);
+    const near = typeof given === "string" ? (nearest(given, values) ?? values[0]) : values[0];
+    return [issue(path, values.length > 12 ? `unknown value; nearest: "${near}"` : `must be one of: ${values.join(", ")}`, near)];
+  }
+  if (raw.code === "invalid_union") {
+    // The branch with the fewest complaints is the one that was meant; a union that explains itself has a message of its own.
+    const branch = raw.errors.toSorted((a, b) => a.length - b.length)[0];
+    if (branch === undefined || branch.length === 0 || raw.message !== "Invalid input") return [issue(path, raw.message)];
+    return branch.flatMap((inner) => flatten(inner, path, context));
+  }
+  if (raw.code === "invalid_key") return [issue(path, `bad key: ${raw.issues[0]?.message ?? raw.message}`)];
+  if (raw.code === "too_small" && (raw.origin === "number" || raw.origin === "int")) return [issue(path, raw.message, String(raw.minimum))];
+  if (raw.code === "too_big" && (raw.origin === "number" || raw.origin === "int")) return [issue(path, raw.message, String(raw.maximum))];
+  return [issue(path, raw.message, /(?:nearest: "|must be at (?:least|most) )([^" ]+)/.exec(raw.message)?.[1])];
 }
 
 /** What zod found, as the wire tells it: a dotted path, what is wrong, and the nearest valid key or value where there is one. */

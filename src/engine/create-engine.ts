@@ -83,7 +83,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await saveLatencies(ctx);
       await unregisterInstance(ctx);
     });
-    await Promise.all(ctx.backends.map((backend) => backend.provider?.dispose?.()));
+    for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 
   return {

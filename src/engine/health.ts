@@ -1,4 +1,4 @@
-import { type BackendInfo } from "../contract/index.ts";
+import type { BackendInfo } from "../contract/index.ts";
 import { countLiveByState, writeMeta } from "../ledger/index.ts";
 import { traitsOf } from "./backends.ts";
 import type { Context } from "./context.ts";
@@ -33,7 +33,7 @@ export async function health(ctx: Context, sweeper: Sweeper, intervalSeconds: nu
 export async function metrics(ctx: Context, sweeper: Sweeper): Promise<MetricSample[]> {
   const live = await countLiveByState(ctx.ledger.db);
   const gauges: MetricSample[] = [
-    { name: "sandboxer_sandboxes", help: "Sandboxes that have not ended.", type: "gauge", values: live.map(({ state, backend, count }) => ({ labels: { state, backend }, value: Number(count) })) },
+    { name: "sandboxer_sandboxes", help: "Sandboxes that have not ended.", type: "gauge", values: live.map(({ state, backend, count }) => ({ labels: { state, backend }, value: count })) },
     { name: "sandboxer_sweep_age_seconds", help: "Since a sweep last ended; absent before the first.", type: "gauge", values: sweeper.age === null ? [] : [{ labels: {}, value: sweeper.age / 1000 }] },
     {
       name: "sandboxer_backend_up",

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { promises as timers } from "node:timers";
 import { type Sandbox, SandboxerError, type ErrorCode, ERROR_TABLE } from "../contract/index.ts";
 import { findIdempotent, findSandbox } from "../ledger/index.ts";
 import type { Context } from "./context.ts";
@@ -29,6 +29,6 @@ export async function replay(ctx: Context, tenant: string, key: string, digest: 
     }
     if (row.state !== "provisioning") return toSandbox(row);
     signal.throwIfAborted();
-    await sleep(wait, undefined, { signal });
+    await timers.setTimeout(wait, undefined, { signal });
   }
 }

@@ -8,20 +8,14 @@ import { storedRef } from "./view.ts";
 const OWN_CLOCK_SLACK_MS = 3000;
 
 function reasonFor(ctx: Context, row: SandboxRow, observed: Observed | "absent"): Why {
-  const overdue = ctx.clock.now() >= row.max_life_at - OWN_CLOCK_SLACK_MS;
-  if (observed === "absent") {
-    return overdue ? { reason: "expired", detail: "max_life, ended by its own clock" } : { reason: "backend_lost", detail: `backend ${row.backend} no longer has it` };
-  }
-  switch (observed.stoppedBecause ?? "unknown") {
-    case "expired":
-      return { reason: "expired", detail: "max_life, ended by its own clock" };
-    case "oom":
-      return { reason: "oom", detail: "its first process was killed for want of memory" };
-    case "exited":
-      return { reason: "error", detail: "its first process exited" };
-    case "unknown":
-      return overdue ? { reason: "expired", detail: "max_life, ended by its own clock" } : { reason: "backend_lost", detail: `backend ${row.backend} found it stopped, and does not know why` };
-  }
+  const expired: Why = { reason: "expired", detail: "max_life, ended by its own clock" };
+  const because = observed === "absent" ? "unknown" : (observed.stoppedBecause ?? "unknown");
+  if (because === "expired") return expired;
+  if (because === "oom") return { reason: "oom", detail: "its first process was killed for want of memory" };
+  if (because === "exited") return { reason: "error", detail: "its first process exited" };
+  if (ctx.clock.now() >= row.max_life_at - OWN_CLOCK_SLACK_MS) return expired;
+  const found = observed === "absent" ? "no longer has it" : "found it stopped, and does not know why";
+  return { reason: "backend_lost", detail: `backend ${row.backend} ${found}` };
 }
 
 /** Asks the backend how a sandbox stands, and ends it truthfully where it is gone or has stopped. Throws what the backend throws. */

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { promises as timers } from "node:timers";
 import { type EventPage, isId, type LedgerEvent, type Principal, type Sandbox, SandboxerError, type SandboxPage, type Usage } from "../contract/index.ts";
 import { listSandboxes, readEvents } from "../ledger/index.ts";
 import { accessibleSandbox, requireAdmin } from "./access.ts";
@@ -67,7 +67,7 @@ async function* follow(ctx: Context, who: Principal, query: { sandboxId?: string
       }
       if (page.length > 0) continue;
       const timer = new AbortController();
-      await Promise.race([written.promise, aborted.promise, sleep(LOOK_MS, undefined, { signal: timer.signal }).catch(() => undefined)]);
+      await Promise.race([written.promise, aborted.promise, timers.setTimeout(LOOK_MS, undefined, { signal: timer.signal }).catch(() => undefined)]);
       timer.abort();
       written = Promise.withResolvers<void>();
     }

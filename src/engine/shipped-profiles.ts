@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { parse as parseYaml } from "yaml";
 import { parse, Profile, type ProfileRecord, SandboxerError } from "../contract/index.ts";
 import { digest } from "./canonical.ts";
 
@@ -10,17 +9,18 @@ export interface ShippedProfile extends ProfileRecord {
 }
 
 /**
- * Reads every `*.yaml` of the directory. `created_at` is the time of the file.
+ * Reads every `*.yaml` of the directory with the YAML reader that the composition root gives. `created_at` is the time
+ * of the file.
  *
  * @throws SandboxerError `invalid_request` naming the file, the field and the nearest valid value.
  */
-export function loadShippedProfiles(directory: string): ShippedProfile[] {
+export function loadShippedProfiles(directory: string, parseYaml: (text: string) => unknown): ShippedProfile[] {
   const files = readdirSync(directory).filter((name) => name.endsWith(".yaml")).sort();
   return files.map((file) => {
     const path = join(directory, file);
     let document: unknown;
     try {
-      document = parseYaml(readFileSync(path, "utf8"), { maxAliasCount: 0 });
+      document = parseYaml(readFileSync(path, "utf8"));
     } catch (thrown) {
       throw new SandboxerError("invalid_request", `${path} is not YAML: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
     }

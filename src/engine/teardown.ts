@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { promises as timers } from "node:timers";
 import { isTerminal, type Listed, type Provider, type Ref, SandboxerError, type TerminationReason } from "../contract/index.ts";
 import { appendEvent, findSandbox, type SandboxRow, updateSandbox } from "../ledger/index.ts";
 import { type Context, durability, op, providerOf } from "./context.ts";
@@ -74,7 +74,7 @@ async function waitForOwner(ctx: Context, first: SandboxRow): Promise<SandboxRow
   while (row.ref === null && row.owner !== null && row.owner !== ctx.instance && !isTerminal(row.state)) {
     if (!(await livingInstances(ctx)).has(row.owner)) return row;
     if (performance.now() > until) throw new SandboxerError("timeout", `sandbox ${row.id} is still being unwound by the process that was making it`, { phase: "destroy", backend: row.backend });
-    await sleep(25);
+    await timers.setTimeout(25);
     row = (await findSandbox(ctx.ledger.db, row.id)) ?? row;
   }
   return row;

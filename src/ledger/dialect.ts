@@ -100,7 +100,7 @@ class NodeSqliteDriver implements Driver {
 /** kysely over `node:sqlite`. The database is opened and closed by the caller's driver: `destroy()` closes it. */
 export function nodeSqliteDialect(database: DatabaseSync): Dialect {
   return {
-    createDriver: () => new NodeSqliteDriver(database) as Driver,
+    createDriver: () => new NodeSqliteDriver(database),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new SqliteAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),

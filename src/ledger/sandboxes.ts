@@ -18,10 +18,9 @@ export async function updateSandbox(tx: Db, id: string, patch: SandboxPatch): Pr
   await tx.updateTable("sandboxes").set(patch).where("id", "=", id).execute();
 }
 
-/** All that have not ended, oldest first; bounded by `max_sandboxes`. */
-export async function liveSandboxes(db: Db, backend?: string): Promise<SandboxRow[]> {
-  const live = db.selectFrom("sandboxes").selectAll().where("ended_at", "is", null);
-  return (backend === undefined ? live : live.where("backend", "=", backend)).orderBy("id").execute();
+/** All of a backend that have not ended, oldest first; bounded by `max_sandboxes`. */
+export async function liveSandboxes(db: Db, backend: string): Promise<SandboxRow[]> {
+  return db.selectFrom("sandboxes").selectAll().where("ended_at", "is", null).where("backend", "=", backend).orderBy("id").execute();
 }
 
 /** How many have not ended: over all, and of one tenant. */
@@ -33,8 +32,8 @@ export async function countLive(db: Db, tenant: string): Promise<{ all: number; 
     .groupBy("tenant")
     .execute();
   return {
-    all: rows.reduce((sum, row) => sum + Number(row.count), 0),
-    tenant: Number(rows.find((row) => row.tenant === tenant)?.count ?? 0),
+    all: rows.reduce((sum, row) => sum + row.count, 0),
+    tenant: rows.find((row) => row.tenant === tenant)?.count ?? 0,
   };
 }
 
@@ -89,9 +88,10 @@ async function listInState(db: Db, query: SandboxQuery, state: SandboxState | un
   if (state !== undefined) select = select.where("sandboxes.state", "=", state);
   if (query.before !== undefined) select = select.where("label.sandbox_id", "<", query.before);
   for (const [key, value] of more) {
-    select = select.where(({ exists, selectFrom }) =>
-      exists(
-        selectFrom("sandbox_metadata as other")
+    select = select.where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom("sandbox_metadata as other")
           .select("other.key")
           .where("other.key", "=", key)
           .where("other.value", "=", value)
@@ -111,8 +111,8 @@ export async function dueSandboxes(db: Db, now: number): Promise<SandboxRow[]> {
     live()
       .where("idle_at", "is not", null)
       .where("idle_at", "<=", now)
-      .where(({ not, exists, selectFrom }) =>
-        not(exists(selectFrom("execs").select("execs.id").whereRef("execs.sandbox_id", "=", "sandboxes.id").where("execs.ended_at", "is", null))),
+      .where((eb) =>
+        eb.not(eb.exists(eb.selectFrom("execs").select("execs.id").whereRef("execs.sandbox_id", "=", "sandboxes.id").where("execs.ended_at", "is", null))),
       )
       .execute(),
   ]);
