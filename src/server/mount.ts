@@ -1,5 +1,4 @@
-import { isId, newId, SandboxerError, type IdKind } from "../contract/index.ts";
-import { parse } from "../contract/issues.ts";
+import { parse, isId, newId, SandboxerError, type IdKind } from "../contract/index.ts";
 import { authenticate, checkHost, requireScope } from "./auth.ts";
 import { hasBody } from "./body.ts";
 import { Call, type HttpContext, type Service } from "./call.ts";

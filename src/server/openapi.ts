@@ -32,7 +32,8 @@ export function openApiText(routes: readonly Route[], version: string): string {
     bearerFormat: "sbx_<40 hex digits>",
     description: "A key made with `sand-boxer keys create`. The server's Unix socket needs none.",
   });
-  for (const code of Object.keys(ERROR_TABLE) as ErrorCode[]) app.openAPIRegistry.registerComponent("examples", code, { value: exampleError(code) });
+  for (const code of Object.keys(ERROR_TABLE) as ErrorCode[])
+    app.openAPIRegistry.registerComponent("examples", code, { value: exampleError(code) });
   for (const route of routes) app.openAPIRegistry.registerPath(registered(route));
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
@@ -150,5 +151,7 @@ function exampleError(code: ErrorCode): unknown {
   const { hint, retryable } = ERROR_TABLE[code];
   const issues =
     code === "invalid_request" ? { issues: [{ path: "tll", message: 'unknown key "tll"; nearest: "ttl"', nearest: "ttl" }] } : {};
-  return { error: { code, message: "What happened, in one sentence.", hint, retryable, ...issues, request_id: "rq01kb8t4m9zk3v5x7qpw2ch6dn" } };
+  return {
+    error: { code, message: "What happened, in one sentence.", hint, retryable, ...issues, request_id: "rq01kb8t4m9zk3v5x7qpw2ch6dn" },
+  };
 }

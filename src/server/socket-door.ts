@@ -1,8 +1,7 @@
 import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import { isId, newId, SandboxerError, type OutputChunk, type Principal } from "../contract/index.ts";
-import { parse } from "../contract/issues.ts";
+import { parse, isId, newId, SandboxerError, type OutputChunk, type Principal } from "../contract/index.ts";
 import { authenticate, authenticateKey, checkHost, requireScope } from "./auth.ts";
 import type { Door, Service } from "./call.ts";
 import { parseQuery } from "./query.ts";

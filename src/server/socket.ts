@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { WebSocket, type RawData } from "ws";
-import { PtySize, type OutputChunk, type Principal, type SandboxerError } from "../contract/index.ts";
-import { parse } from "../contract/issues.ts";
+import { parse, PtySize, type OutputChunk, type Principal, type SandboxerError } from "../contract/index.ts";
 import type { Service } from "./call.ts";
 import { parseJson } from "./document.ts";
 import { toPublic } from "./reply.ts";

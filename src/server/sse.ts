@@ -1,3 +1,4 @@
+import { SandboxerError } from "../contract/index.ts";
 import type { Call } from "./call.ts";
 import { toPublic } from "./reply.ts";
 import { openSink, type Sink } from "./sink.ts";
@@ -19,8 +20,10 @@ export interface ServerEvent {
  */
 export function events(call: Call, source: AsyncIterable<ServerEvent>, terminal?: string): Response {
   const sink = openSink(call, 200, { "content-type": "text/event-stream; charset=utf-8" });
-  if (call.isHead) sink.end();
-  else void pump(call, sink, source, terminal);
+  if (call.isHead) {
+    call.abandon();
+    sink.end();
+  } else void pump(call, sink, source, terminal);
   return sink.response;
 }
 
@@ -33,7 +36,8 @@ async function pump(call: Call, sink: Sink, source: AsyncIterable<ServerEvent>, 
       if (!(await sink.write(frame(event)))) return;
       if (last === terminal) break;
     }
-    if (terminal !== undefined && last !== terminal) throw new Error(`the stream ended without "${terminal}"`);
+    if (terminal !== undefined && last !== terminal)
+      throw new SandboxerError("outcome_unknown", `the stream ended without "${terminal}": how it ended was not seen`);
   } catch (thrown) {
     const error = toPublic(thrown);
     if (error.code === "internal") call.service.log.error({ request_id: call.requestId, err: thrown }, "a stream failed");

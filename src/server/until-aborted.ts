@@ -14,7 +14,6 @@ export async function* untilAborted<T>(
   let ended = false;
   try {
     while (true) {
-      signal.throwIfAborted();
       // One listener for the whole stream: Promise.race against a lasting promise would keep every item's reaction.
       const step = await new Promise<IteratorResult<T>>((resolve, reject) => {
         interrupt = reject;
@@ -22,6 +21,8 @@ export async function* untilAborted<T>(
           ended = true;
           reject(error);
         });
+        // Only now: a source that was never started would not hear that it is to stop.
+        if (signal.aborted) reject(signal.reason);
       });
       if (step.done === true) {
         ended = true;

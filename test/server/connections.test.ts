@@ -21,7 +21,10 @@ describe("a connection", () => {
 
   it("that stops in the middle of a JSON body is answered 408 and closed", async () => {
     const { port, key, tiny } = await openDoor({ bodyTimeoutMs: 100 });
-    const answer = await raw(port, `POST /v1/sandboxes HTTP/1.1\r\n${authorized(key)}Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{"name"`);
+    const answer = await raw(
+      port,
+      `POST /v1/sandboxes HTTP/1.1\r\n${authorized(key)}Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{"name"`,
+    );
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
     expect(tiny.seen.creates).toBe(0);
   });
@@ -67,14 +70,20 @@ describe("a connection", () => {
 
   it("with both a length and chunks is refused", async () => {
     const { port, key } = await openDoor();
-    const answer = await raw(port, `POST /v1/sandboxes HTTP/1.1\r\n${authorized(key)}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    const answer = await raw(
+      port,
+      `POST /v1/sandboxes HTTP/1.1\r\n${authorized(key)}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    );
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
   });
 
   it("that asks to upgrade to HTTP/2 is answered over HTTP/1.1", async () => {
     const { port } = await openDoor();
-    const answer = await raw(port, "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n");
+    const answer = await raw(
+      port,
+      "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+    );
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
   });
 
@@ -89,7 +98,8 @@ describe("a connection", () => {
 describe("the Host header on a loopback listener", () => {
   it("must be a name of this machine, on every route", async () => {
     const { port, key } = await openDoor();
-    const ask = (path: string, host: string) => raw(port, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${key}\r\nConnection: close\r\n\r\n`);
+    const ask = (path: string, host: string) =>
+      raw(port, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${key}\r\nConnection: close\r\n\r\n`);
     for (const host of ["evil.test", `evil.test:${port}`, "127.0.0.1.evil.test", "localhost.evil.test", "10.0.0.1", "[::2]"]) {
       for (const path of ["/health", "/docs", "/openapi.json", "/v1/sandboxes", "/nowhere"]) {
         const answer = await ask(path, host);
@@ -113,7 +123,10 @@ describe("a page of another origin", () => {
   it("gets no CORS headers, not even for a preflight", async () => {
     const door = await openDoor();
     const headers = { origin: "https://evil.test", "access-control-request-method": "POST" };
-    for (const response of [await door.call("/v1/sandboxes", { headers }), await door.call("/v1/sandboxes", { method: "OPTIONS", headers })]) {
+    for (const response of [
+      await door.call("/v1/sandboxes", { headers }),
+      await door.call("/v1/sandboxes", { method: "OPTIONS", headers }),
+    ]) {
       expect([...response.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
     }
   });
@@ -130,7 +143,12 @@ describe("the access log", () => {
     const text = JSON.stringify(door.log);
     expect(text).not.toContain("hush");
     expect(text).not.toContain(door.key);
-    expect(door.log.find(({ fields }) => fields["request_id"] === refused.request_id)?.fields).toMatchObject({ method: "GET", path: "/v1/sandboxes", status: 401, code: "unauthorized" });
+    expect(door.log.find(({ fields }) => fields["request_id"] === refused.request_id)?.fields).toMatchObject({
+      method: "GET",
+      path: "/v1/sandboxes",
+      status: 401,
+      code: "unauthorized",
+    });
     expect(door.log[0]?.fields).toMatchObject({ tenant: "acme", path: `/v1/sandboxes/${id}/exec`, status: 200, complete: true });
   });
 });

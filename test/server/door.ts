@@ -27,7 +27,8 @@ export interface TestDoor {
 export async function openDoor(limits: Partial<ServerLimits> = {}): Promise<TestDoor> {
   const tiny = new TinyEngine();
   const log: LogLine[] = [];
-  const level = (name: string) => (fields: object, message: string) => void log.push({ level: name, message, fields: fields as Record<string, unknown> });
+  const level = (name: string) => (fields: object, message: string) =>
+    void log.push({ level: name, message, fields: fields as Record<string, unknown> });
   const logger = { debug: level("debug"), info: level("info"), warn: level("warn"), error: level("error") };
   const server = createServer({ engine: tiny.engine(), log: logger, version: "1.2.3", limits: { graceMs: 200, ...limits } });
   onTestFinished(() => server.close());
@@ -89,7 +90,8 @@ export async function* sseOf(response: Response): AsyncGenerator<Sse, void, void
       const block = text.slice(0, end);
       text = text.slice(end + 2);
       const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(block)?.[1];
-      if (!block.startsWith(":")) yield { event: field("event") ?? "", data: JSON.parse(field("data") ?? "{}") as Record<string, unknown>, id: field("id") };
+      if (!block.startsWith(":"))
+        yield { event: field("event") ?? "", data: JSON.parse(field("data") ?? "{}") as Record<string, unknown>, id: field("id") };
     }
   }
 }

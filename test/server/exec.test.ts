@@ -23,17 +23,39 @@ describe("an exec answered as JSON", () => {
     expect(await (await door.json(path, "POST", { argv: ["echo", "hällo\n"] })).json()).toMatchObject({
       outcome: "exited", exit_code: 0, signal: null, oom_killed: false, truncated: false, stdout: "hällo\n", stderr: "", encoding: { stdout: "utf8", stderr: "utf8" },
     }); // prettier-ignore
-    expect(await (await door.json(path, "POST", { argv: ["bytes"] })).json()).toMatchObject({ stdout: "/wD+", encoding: { stdout: "base64", stderr: "utf8" } });
-    expect(await (await door.json(path, "POST", { argv: ["split"] })).json()).toMatchObject({ stdout: "é", stderr: "aside", encoding: { stdout: "utf8" } });
+    expect(await (await door.json(path, "POST", { argv: ["bytes"] })).json()).toMatchObject({
+      stdout: "/wD+",
+      encoding: { stdout: "base64", stderr: "utf8" },
+    });
+    expect(await (await door.json(path, "POST", { argv: ["split"] })).json()).toMatchObject({
+      stdout: "é",
+      stderr: "aside",
+      encoding: { stdout: "utf8" },
+    });
   });
 
   it("passes the command on as seconds and bytes, with 8 MiB of output unless told otherwise", async () => {
     const { door, path } = await opened();
-    await door.json(path, "POST", { argv: ["cat"], timeout: "1.5m", cwd: "/tmp", env: { A: "1" }, user: "root", stdin: { base64: "/w==" } });
+    await door.json(path, "POST", {
+      argv: ["cat"],
+      timeout: "1.5m",
+      cwd: "/tmp",
+      env: { A: "1" },
+      user: "root",
+      stdin: { base64: "/w==" },
+    });
     await door.json(path, "POST", { shell: "true", max_output_bytes: 10 });
     await door.json(path, "POST", { shell: "true" }, stream);
     const [first, second, third] = door.tiny.seen.execs;
-    expect(first).toEqual({ argv: ["cat"], timeout: 90, cwd: "/tmp", env: { A: "1" }, user: "root", stdin: { kind: "bytes", bytes: Buffer.from([0xff]) }, maxOutputBytes: 8 * 1024 ** 2 });
+    expect(first).toEqual({
+      argv: ["cat"],
+      timeout: 90,
+      cwd: "/tmp",
+      env: { A: "1" },
+      user: "root",
+      stdin: { kind: "bytes", bytes: Buffer.from([0xff]) },
+      maxOutputBytes: 8 * 1024 ** 2,
+    });
     expect(second).toEqual({ shell: "true", stdin: { kind: "none" }, maxOutputBytes: 10 });
     expect(third?.maxOutputBytes).toBe(1024 ** 3);
   });
@@ -50,10 +72,13 @@ describe("an exec answered as JSON", () => {
 
   it("is an error where the command's end was not seen, never exit 0", async () => {
     const { door, path } = await opened();
-    for (const program of ["silent", "breaks"]) {
-      const response = await door.json(path, "POST", { argv: [program] });
-      expect(response.status).toBe(500);
-      expect(JSON.stringify(await errorOf(response))).not.toContain("/secret");
+    for (const [program, code] of [
+      ["silent", "outcome_unknown"],
+      ["breaks", "internal"],
+    ]) {
+      const error = await errorOf(await door.json(path, "POST", { argv: [program] }));
+      expect(error.code).toBe(code);
+      expect(JSON.stringify(error)).not.toContain("/secret");
     }
   });
 
@@ -83,9 +108,12 @@ describe("an exec answered as events", () => {
 
   it("ends with error where the stream breaks or never says how it ended", async () => {
     const { door, path } = await opened();
-    for (const program of ["silent", "breaks"]) {
+    for (const [program, code] of [
+      ["silent", "outcome_unknown"],
+      ["breaks", "internal"],
+    ]) {
       const last = (await all(await door.json(path, "POST", { argv: [program] }, stream))).at(-1);
-      expect(last).toMatchObject({ event: "error", data: { type: "error", error: { code: "internal" } } });
+      expect(last).toMatchObject({ event: "error", data: { type: "error", error: { code } } });
       expect(JSON.stringify(last)).not.toContain("/secret");
     }
   });
@@ -116,7 +144,9 @@ describe("an exec answered as events", () => {
     const body = JSON.stringify({ argv: ["yes"] });
     const socket = connect(door.port, "127.0.0.1");
     socket.pause();
-    socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${door.key}\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${door.key}\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
     const { seen } = door.tiny;
     await eventually(() => seen.producedBytes > 0);
     let before = -1;
@@ -162,7 +192,9 @@ describe("an exec with streamed standard input", () => {
     const { door, path } = await opened();
     const socket = connect(door.port, "127.0.0.1");
     const target = path + command({ argv: ["echo", "done"] });
-    socket.write(`POST ${target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${door.key}\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`);
+    socket.write(
+      `POST ${target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${door.key}\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`,
+    );
     const answer = await readUntil(socket);
     expect(answer).toContain("event: exited");
     expect(answer).toMatch(/\r\n0\r\n\r\n$/);
@@ -171,7 +203,9 @@ describe("an exec with streamed standard input", () => {
   it("fails as torn where the client breaks the body off, and ends the command", async () => {
     const { door, path } = await opened();
     const socket = connect(door.port, "127.0.0.1");
-    socket.write(`POST ${path}${command({ argv: ["cat"] })} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${door.key}\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n\r\nabc`);
+    socket.write(
+      `POST ${path}${command({ argv: ["cat"] })} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${door.key}\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n\r\nabc`,
+    );
     await eventually(() => door.tiny.seen.stdinBytes === 3);
     socket.destroy();
     await eventually(() => door.log.some(({ fields }) => fields["status"] === 499 || fields["complete"] === false));
@@ -179,8 +213,16 @@ describe("an exec with streamed standard input", () => {
 
   it("needs a valid command in the query, without stdin, and only there", async () => {
     const { door, path } = await opened();
-    const post = (query: string, type = "application/octet-stream") => door.call(path + query, { method: "POST", body: "x", headers: { "content-type": type } });
-    for (const query of ["", "?command=", "?command=%7B", command({ argv: ["cat"], stdin: { text: "x" } }), command({ argv: ["cat"], cdw: "/" }), command("x")]) {
+    const post = (query: string, type = "application/octet-stream") =>
+      door.call(path + query, { method: "POST", body: "x", headers: { "content-type": type } });
+    for (const query of [
+      "",
+      "?command=",
+      "?command=%7B",
+      command({ argv: ["cat"], stdin: { text: "x" } }),
+      command({ argv: ["cat"], cdw: "/" }),
+      command("x"),
+    ]) {
       const response = await post(query);
       expect(response.status).toBe(400);
     }

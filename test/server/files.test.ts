@@ -36,10 +36,21 @@ describe("a file", () => {
 
   it("is refused with a bad path, mode, range or content type, before anything is read", async () => {
     const { door, base } = await opened();
-    for (const query of ["", "?path=", "?path=a%00b", "?path=a%2", "?path=a%zz", "?path=a&mode=888", "?path=a&mode=7", "?path=a&mode=07777777", "?path=a&length=1"]) {
+    for (const query of [
+      "",
+      "?path=",
+      "?path=a%00b",
+      "?path=a%2",
+      "?path=a%zz",
+      "?path=a&mode=888",
+      "?path=a&mode=7",
+      "?path=a&mode=07777777",
+      "?path=a&length=1",
+    ]) {
       expect((await errorOf(await door.call(base + query, put(Buffer.from("x"))))).code).toBe("invalid_request");
     }
-    for (const query of ["?path=a&offset=-1", "?path=a&length=x", `?path=${"a".repeat(4097)}`]) expect((await door.call(base + query)).status).toBe(400);
+    for (const query of ["?path=a&offset=-1", "?path=a&length=x", `?path=${"a".repeat(4097)}`])
+      expect((await door.call(base + query)).status).toBe(400);
     expect((await door.call(`${base}?path=a`, { method: "PUT", body: "text" })).status).toBe(415);
     expect(door.tiny.seen.uploadedBytes).toBe(0);
   });
@@ -55,7 +66,9 @@ describe("a file", () => {
       },
     });
     const headers = { "content-type": "application/octet-stream" };
-    const response = await door.call(`${base}?path=a`, { method: "PUT", body, headers, duplex: "half" } as RequestInit).catch((error: unknown) => error);
+    const response = await door
+      .call(`${base}?path=a`, { method: "PUT", body, headers, duplex: "half" } as RequestInit)
+      .catch((error: unknown) => error);
     if (response instanceof Response) expect(response.status).toBe(413);
     expect(door.tiny.seen.tornUploads).toBe(1);
     expect(door.tiny.files.size).toBe(0);
@@ -146,10 +159,16 @@ describe("a tree", () => {
     const tar = await door.call(`${base}/tar?path=.`);
     expect(tar.headers.get("content-type")).toBe("application/x-tar");
     expect((await tar.arrayBuffer()).byteLength).toBe(10_240);
-    const sent = await door.call(`${base}/tar?path=in`, { method: "PUT", body: Buffer.alloc(2048), headers: { "content-type": "application/x-tar" } });
+    const sent = await door.call(`${base}/tar?path=in`, {
+      method: "PUT",
+      body: Buffer.alloc(2048),
+      headers: { "content-type": "application/x-tar" },
+    });
     expect(sent.status).toBe(204);
     expect(door.tiny.seen.uploadedBytes).toBe(2048);
-    expect((await door.call(`${base}/tar?path=in`, { method: "PUT", body: "x", headers: { "content-type": "application/zip" } })).status).toBe(415);
+    expect(
+      (await door.call(`${base}/tar?path=in`, { method: "PUT", body: "x", headers: { "content-type": "application/zip" } })).status,
+    ).toBe(415);
   });
 
   it("that breaks off midway breaks the connection off, and never looks complete", async () => {
@@ -166,7 +185,10 @@ describe("a tree", () => {
   it("is watched until the client leaves", async () => {
     const { door, base } = await opened();
     const leave = new AbortController();
-    const response = await fetch(`${door.url}${base}/watch?path=src&recursive=true`, { headers: { authorization: `Bearer ${door.key}` }, signal: leave.signal });
+    const response = await fetch(`${door.url}${base}/watch?path=src&recursive=true`, {
+      headers: { authorization: `Bearer ${door.key}` },
+      signal: leave.signal,
+    });
     for await (const event of sseOf(response)) {
       expect(event).toMatchObject({ event: "created", data: { type: "created", path: "src" } });
       break;

@@ -61,7 +61,10 @@ describe("the Unix socket", () => {
     const [first, second] = [await openDoor(), await openDoor()];
     const path = join(await temporary(), "server.sock");
     await first.server.listenUnix(path);
-    await expect(second.server.listenUnix(path)).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining(path) as string });
+    await expect(second.server.listenUnix(path)).rejects.toMatchObject({
+      code: "conflict",
+      message: expect.stringContaining(path) as string,
+    });
     await second.server.close();
     expect((await overSocket(path, "/health")).status).toBe(200);
   });
@@ -71,7 +74,8 @@ describe("the Unix socket", () => {
     const directory = await temporary();
     await writeFile(join(directory, "file"), "precious");
     await symlink(join(directory, "elsewhere"), join(directory, "link"));
-    for (const name of ["file", "link"]) await expect(door.server.listenUnix(join(directory, name))).rejects.toMatchObject({ code: "conflict" });
+    for (const name of ["file", "link"])
+      await expect(door.server.listenUnix(join(directory, name))).rejects.toMatchObject({ code: "conflict" });
     expect((await stat(join(directory, "file"))).size).toBe(8);
     await expect(door.server.listenUnix(join(directory, "x".repeat(120)))).rejects.toMatchObject({ code: "invalid_request" });
   });
@@ -84,7 +88,10 @@ describe("a TCP address", () => {
     onTestFinished(() => void other.close());
     await eventually(() => other.listening);
     const { port } = other.address() as { port: number };
-    await expect(door.server.listen({ port })).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining(`127.0.0.1:${port}`) as string });
+    await expect(door.server.listen({ port })).rejects.toMatchObject({
+      code: "conflict",
+      message: expect.stringContaining(`127.0.0.1:${port}`) as string,
+    });
   });
 });
 
@@ -110,7 +117,11 @@ describe("closing", () => {
     const closedWith = new Promise((resolve) => socket.on("close", resolve));
     await new Promise((resolve) => setTimeout(resolve, 50));
     await door.server.close();
-    for (const response of [ledger, output]) expect((await events(response)).at(-1)).toMatchObject({ event: "error", data: { error: { code: "shutting_down", retryable: true } } });
+    for (const response of [ledger, output])
+      expect((await events(response)).at(-1)).toMatchObject({
+        event: "error",
+        data: { error: { code: "shutting_down", retryable: true } },
+      });
     expect((await errorOf(await waiting)).code).toBe("shutting_down");
     expect(await closedWith).toBe(1001);
     await expect(door.call("/health")).rejects.toThrow();

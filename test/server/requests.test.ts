@@ -31,7 +31,11 @@ describe("a body", () => {
   it("of another content type is refused with 415 and the type to send", async () => {
     const door = await openDoor();
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "application/yaml"]) {
-      const error = await refused(await door.call("/v1/sandboxes", { method: "POST", body: "{}", headers: { "content-type": type } }), 415, "unsupported_media_type");
+      const error = await refused(
+        await door.call("/v1/sandboxes", { method: "POST", body: "{}", headers: { "content-type": type } }),
+        415,
+        "unsupported_media_type",
+      );
       expect(error.hint).toContain("application/json");
     }
     const compressed = { "content-type": "application/json", "content-encoding": "gzip" };
@@ -41,7 +45,11 @@ describe("a body", () => {
 
   it("with a charset of UTF-8 is taken", async () => {
     const door = await openDoor();
-    const response = await door.call("/v1/sandboxes", { method: "POST", body: "{}", headers: { "content-type": "Application/JSON; charset=UTF-8" } });
+    const response = await door.call("/v1/sandboxes", {
+      method: "POST",
+      body: "{}",
+      headers: { "content-type": "Application/JSON; charset=UTF-8" },
+    });
     expect(response.status).toBe(201);
   });
 
@@ -69,22 +77,37 @@ describe("a body", () => {
     const deep = "[".repeat(400_000) + "]".repeat(400_000);
     await refused(await door.call("/v1/sandboxes", { method: "POST", body: deep, headers }), 400, "invalid_request");
     const yaml = "[".repeat(60_000);
-    await refused(await door.call("/v1/profiles", { method: "POST", body: yaml, headers: { "content-type": "application/yaml" } }), 400, "invalid_request");
+    await refused(
+      await door.call("/v1/profiles", { method: "POST", body: yaml, headers: { "content-type": "application/yaml" } }),
+      400,
+      "invalid_request",
+    );
   });
 
   it("with a key __proto__ anywhere is refused", async () => {
     const door = await openDoor();
     for (const body of ['{"__proto__": {"name": "x"}}', '{"env": {"__proto__": "x"}}']) {
-      const error = await refused(await door.call("/v1/sandboxes", { method: "POST", body, headers: { "content-type": "application/json" } }), 400, "invalid_request");
+      const error = await refused(
+        await door.call("/v1/sandboxes", { method: "POST", body, headers: { "content-type": "application/json" } }),
+        400,
+        "invalid_request",
+      );
       expect(error.issues?.[0]?.path).toBe("__proto__");
     }
   });
 
   it("with unknown keys is refused with their paths and the nearest known ones", async () => {
     const door = await openDoor();
-    const error = await refused(await door.json("/v1/sandboxes", "POST", { tll: "3m", resources: { memry: "1GiB" } }), 400, "invalid_request");
+    const error = await refused(
+      await door.json("/v1/sandboxes", "POST", { tll: "3m", resources: { memry: "1GiB" } }),
+      400,
+      "invalid_request",
+    );
     expect(error.issues).toEqual(
-      expect.arrayContaining([expect.objectContaining({ path: "tll", nearest: "ttl" }), expect.objectContaining({ path: "resources.memry", nearest: "memory" })]),
+      expect.arrayContaining([
+        expect.objectContaining({ path: "tll", nearest: "ttl" }),
+        expect.objectContaining({ path: "resources.memry", nearest: "memory" }),
+      ]),
     );
     expect(door.tiny.seen.creates).toBe(0);
   });
@@ -92,7 +115,14 @@ describe("a body", () => {
   it("cannot name a tenant or an owner, on any route that takes one", async () => {
     const door = await openDoor();
     const { id } = door.tiny.sandbox("acme");
-    for (const path of ["/v1/sandboxes", "/v1/route", `/v1/sandboxes/${id}/renew`, `/v1/sandboxes/${id}/touch`, `/v1/sandboxes/${id}/exec`, "/v1/sweep"]) {
+    for (const path of [
+      "/v1/sandboxes",
+      "/v1/route",
+      `/v1/sandboxes/${id}/renew`,
+      `/v1/sandboxes/${id}/touch`,
+      `/v1/sandboxes/${id}/exec`,
+      "/v1/sweep",
+    ]) {
       const error = await refused(await door.json(path, "POST", { tenant: "other" }), 400, "invalid_request");
       expect(error.issues?.map((issue) => issue.path)).toContain("tenant");
     }
@@ -104,7 +134,10 @@ describe("a body", () => {
     const stored = await door.call("/v1/profiles", { method: "POST", body: "kind: profile\nname: small\nversion: 2\n", headers });
     expect(stored.status).toBe(201);
     expect(await stored.json()).toMatchObject({ name: "small", version: 2 });
-    const bomb = ["a: &a [x, x, x, x, x, x, x, x, x]", ..."bcdefgh".split("").map((letter, i) => `${letter}: &${letter} [${Array(9).fill(`*${"abcdefgh"[i]}`).join(", ")}]`)].join("\n");
+    const bomb = [
+      "a: &a [x, x, x, x, x, x, x, x, x]",
+      ..."bcdefgh".split("").map((letter, i) => `${letter}: &${letter} [${Array(9).fill(`*${"abcdefgh"[i]}`).join(", ")}]`),
+    ].join("\n");
     await refused(await door.call("/v1/profiles", { method: "POST", body: bomb, headers }), 400, "invalid_request");
     await refused(await door.call("/v1/profiles", { method: "POST", body: "a: [", headers }), 400, "invalid_request");
     await refused(await door.call("/v1/profiles", { method: "POST", body: `a: ${"x".repeat(70_000)}`, headers }), 413, "body_too_large");
@@ -122,7 +155,20 @@ describe("a query", () => {
 
   it("with a value out of bounds, given twice or badly escaped is refused", async () => {
     const door = await openDoor();
-    for (const query of ["limit=0", "limit=201", "limit=abc", "limit=-1", "limit=1e3", "limit=1&limit=2", "all_tenants=yes", "state=ready,gone", "cursor=%zz", "cursor=%ff", "cursor=", "metadata=x"]) {
+    for (const query of [
+      "limit=0",
+      "limit=201",
+      "limit=abc",
+      "limit=-1",
+      "limit=1e3",
+      "limit=1&limit=2",
+      "all_tenants=yes",
+      "state=ready,gone",
+      "cursor=%zz",
+      "cursor=%ff",
+      "cursor=",
+      "metadata=x",
+    ]) {
       await refused(await door.call(`/v1/sandboxes?${query}`), 400, "invalid_request");
     }
     const error = await errorOf(await door.call("/v1/sandboxes?state=redy"));
@@ -139,7 +185,13 @@ describe("an id", () => {
   it("that is malformed is refused with 400 and its place in the address", async () => {
     const door = await openDoor();
     const id = newId("sandbox");
-    for (const [path, place] of [["/v1/sandboxes/abc", "id"], [`/v1/sandboxes/${id.toUpperCase()}`, "id"], [`/v1/sandboxes/${newId("process")}`, "id"], [`/v1/sandboxes/${id}/processes/12`, "pid"], ["/v1/sandboxes/..%2f..%2fetc/usage", "id"]]) {
+    for (const [path, place] of [
+      ["/v1/sandboxes/abc", "id"],
+      [`/v1/sandboxes/${id.toUpperCase()}`, "id"],
+      [`/v1/sandboxes/${newId("process")}`, "id"],
+      [`/v1/sandboxes/${id}/processes/12`, "pid"],
+      ["/v1/sandboxes/..%2f..%2fetc/usage", "id"],
+    ]) {
       const error = await refused(await door.call(path ?? ""), 400, "invalid_request");
       expect(error.issues?.[0]?.path).toBe(place);
     }

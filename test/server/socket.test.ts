@@ -32,7 +32,12 @@ async function attach(door: TestDoor, path: string, protocols: string[] = [], op
 }
 
 /** The answer to an upgrade that is refused. */
-async function refused(door: TestDoor, path: string, protocols: string[], options: ClientOptions): Promise<{ status: number; code: string }> {
+async function refused(
+  door: TestDoor,
+  path: string,
+  protocols: string[],
+  options: ClientOptions,
+): Promise<{ status: number; code: string }> {
   const socket = new WebSocket(door.url.replace("http", "ws") + path, protocols, options);
   return new Promise((resolve, reject) => {
     socket.on("open", () => reject(new Error("the upgrade was taken")));
@@ -40,7 +45,9 @@ async function refused(door: TestDoor, path: string, protocols: string[], option
     socket.on("unexpected-response", (_request, response) => {
       let body = "";
       response.on("data", (piece: Buffer) => (body += piece.toString()));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, code: (JSON.parse(body) as { error: { code: string } }).error.code }));
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, code: (JSON.parse(body) as { error: { code: string } }).error.code }),
+      );
     });
   });
 }
@@ -51,7 +58,9 @@ describe("the WebSocket of a process", () => {
     const attached = await attach(door, `${path}?offset=1`);
     expect(await attached.closed).toBe(1000);
     expect(attached.binary).toEqual([Buffer.from("\u0001from 1"), Buffer.from([2, 0xff])]);
-    expect(attached.text).toEqual([{ type: "ended", outcome: "exited", exit_code: 0, signal: null, oom_killed: false, truncated: false, offset: 8 }]);
+    expect(attached.text).toEqual([
+      { type: "ended", outcome: "exited", exit_code: 0, signal: null, oom_killed: false, truncated: false, offset: 8 },
+    ]);
   });
 
   it("passes input, resizes, signals and the end of input on, in their order", async () => {
@@ -70,7 +79,14 @@ describe("the WebSocket of a process", () => {
 
   it("tells what is wrong with a message it does not know, and closes", async () => {
     const { door, path } = await opened();
-    for (const message of ["nope", "{}", '{"type":"resize","cols":0,"rows":1}', '{"type":"signal","signal":"SIGFOO"}', '{"type":"close_stdin","x":1}', '{"__proto__":1}']) {
+    for (const message of [
+      "nope",
+      "{}",
+      '{"type":"resize","cols":0,"rows":1}',
+      '{"type":"signal","signal":"SIGFOO"}',
+      '{"type":"close_stdin","x":1}',
+      '{"__proto__":1}',
+    ]) {
       const attached = await attach(door, path);
       attached.socket.send(message);
       expect(await attached.closed).toBe(1008);
@@ -137,7 +153,9 @@ describe("the WebSocket of a process", () => {
 
   it("is refused with the usual errors before it is opened", async () => {
     const { door, path } = await opened();
-    const key = (scopes: ("read" | "write")[], tenant = "acme") => ({ headers: { authorization: `Bearer ${door.tiny.key(tenant, scopes)}` } });
+    const key = (scopes: ("read" | "write")[], tenant = "acme") => ({
+      headers: { authorization: `Bearer ${door.tiny.key(tenant, scopes)}` },
+    });
     const good = bearer(door);
     expect(await refused(door, path, [], {})).toEqual({ status: 401, code: "unauthorized" });
     expect(await refused(door, path, ["sandboxer", "sandboxer.key.sbx_no"], good)).toEqual({ status: 401, code: "unauthorized" });

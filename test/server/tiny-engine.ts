@@ -9,7 +9,17 @@ import { streams } from "./tiny-streams.ts";
  * sound engine does not, and says what it saw of the door. `seen` is what tests look at.
  */
 export class TinyEngine {
-  readonly seen = { aborted: 0, finished: 0, stdinBytes: 0, uploadedBytes: 0, tornUploads: 0, producedBytes: 0, execs: [] as ExecInput[], writes: [] as string[], creates: 0 };
+  readonly seen = {
+    aborted: 0,
+    finished: 0,
+    stdinBytes: 0,
+    uploadedBytes: 0,
+    tornUploads: 0,
+    producedBytes: 0,
+    execs: [] as ExecInput[],
+    writes: [] as string[],
+    creates: 0,
+  };
   readonly keyHolders = new Map<string, Principal>();
   readonly sandboxes = new Map<string, Sandbox>();
   readonly files = new Map<string, { info: FileInfo; body: () => AsyncIterable<Uint8Array> }>();
@@ -44,7 +54,17 @@ export class TinyEngine {
   #process(who: Principal, id: string, processId: string): ProcessInfo {
     this.#own(who, id);
     const now = new Date().toISOString();
-    const info = { id: processId, object: "process", sandbox_id: id, command: { shell: "true" }, pty: false, state: "running", started_at: now, ended_at: null, end: null } as const;
+    const info = {
+      id: processId,
+      object: "process",
+      sandbox_id: id,
+      command: { shell: "true" },
+      pty: false,
+      state: "running",
+      started_at: now,
+      ended_at: null,
+      end: null,
+    } as const;
     return { ...info, output_bytes: 0 };
   }
 
@@ -180,6 +200,16 @@ export class TinyEngine {
 
   file(path: string, size: number, mode = 0o644): FileInfo {
     const name = path.split("/").at(-1) ?? path;
-    return { path, name, type: "file", size, mode: mode.toString(8).padStart(4, "0"), uid: 1000, gid: 1000, modified_at: new Date(0).toISOString(), target: null };
+    return {
+      path,
+      name,
+      type: "file",
+      size,
+      mode: mode.toString(8).padStart(4, "0"),
+      uid: 1000,
+      gid: 1000,
+      modified_at: new Date(0).toISOString(),
+      target: null,
+    };
   }
 }

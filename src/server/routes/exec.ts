@@ -1,12 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import { z } from "zod";
-import { ExecRequest, ExecResult, ExecStreamEvent, SandboxerError, type ExecEvent, type Stdin } from "../../contract/index.ts";
+import { parse, ExecRequest, ExecResult, ExecStreamEvent, SandboxerError, type ExecEvent, type Stdin } from "../../contract/index.ts";
 import type { ExecInput } from "../../engine/engine.ts";
 import { bodyStream } from "../body.ts";
 import type { Call } from "../call.ts";
 import { parseJson } from "../document.ts";
 import { JSON_OUTPUT_BYTES, MAX_JSON_OUTPUT_BYTES, STREAM_OUTPUT_BYTES } from "../limits.ts";
-import { parse } from "../../contract/issues.ts";
 import { json } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { events, type ServerEvent } from "../sse.ts";
@@ -42,7 +41,15 @@ export const execRoute: Route = defineRoute(
         content: { "application/json": ExecResult, "text/event-stream": ExecStreamEvent },
       },
     },
-    errors: ["sandbox_not_found", "wrong_state", "capability_unsupported", "backend_unavailable", "output_limit", "request_timeout"],
+    errors: [
+      "sandbox_not_found",
+      "wrong_state",
+      "capability_unsupported",
+      "backend_unavailable",
+      "output_limit",
+      "outcome_unknown",
+      "request_timeout",
+    ],
   },
   async (call) => {
     // Undefined where the body is bytes: see BodyKind.
@@ -95,7 +102,7 @@ async function collect(call: Call, request: Request): Promise<Response> {
     if (event.type === "stdout" || event.type === "stderr") output[event.type].push(event.data);
     else if (event.type === "exited") end = event;
   }
-  if (end === undefined) throw new Error('the stream of events ended without "exited"');
+  if (end === undefined) throw new SandboxerError("outcome_unknown", "the command's end was not seen");
   const stdout = text(output.stdout);
   const stderr = text(output.stderr);
   return json(call, 200, {

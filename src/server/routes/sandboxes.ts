@@ -28,7 +28,10 @@ const States = z
       const state = SANDBOX_STATES.find((known) => known === name);
       if (state !== undefined) return state;
       const near = nearest(name, SANDBOX_STATES);
-      context.addIssue({ code: "custom", message: `unknown state "${name.slice(0, 64)}"${near === undefined ? "" : `; nearest: "${near}"`}` });
+      context.addIssue({
+        code: "custom",
+        message: `unknown state "${name.slice(0, 64)}"${near === undefined ? "" : `; nearest: "${near}"`}`,
+      });
       return z.NEVER;
     }),
   )
