@@ -43,6 +43,8 @@ export class Call<Query = unknown, Body = unknown> {
   readonly query: Query;
   readonly body: Body;
   readonly kind: CallKind;
+  /** Set where the answer goes on after the route has returned. */
+  streaming = false;
   #cancel: AbortController | undefined;
 
   constructor(fields: {
@@ -120,7 +122,7 @@ export class Call<Query = unknown, Body = unknown> {
     this.release();
   }
 
-  /** For in-process answers, which have no connection whose end would do it. */
+  /** The answer is complete: nothing is left that closing the server would have to end. */
   release(): void {
     if (this.#cancel !== undefined) this.service.open.forget(this.#cancel);
   }

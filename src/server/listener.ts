@@ -12,6 +12,8 @@ export function createListener(service: Service, app: Hono<{ Bindings: Bindings 
   const { limits, log } = service;
   const handle = getRequestListener((request, env) => app.fetch(request, { ...env, door }), {
     overrideGlobalObjects: false,
+    // Callers of a Unix socket have no host to name.
+    ...(door.principal === undefined ? {} : { hostname: "localhost" }),
     errorHandler: (thrown) => refusal(log, thrown),
   });
   const server = createServer(
@@ -22,6 +24,8 @@ export function createListener(service: Service, app: Hono<{ Bindings: Bindings 
       requestTimeout: 0,
       connectionsCheckingInterval: Math.min(2000, limits.headersTimeoutMs),
       keepAliveTimeout: 65_000,
+      // Refused by hono in our error form.
+      requireHostHeader: false,
       shouldUpgradeCallback: isSocketRequest,
     },
     (incoming, outgoing) => void handle(incoming, outgoing),

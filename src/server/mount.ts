@@ -15,6 +15,7 @@ export function mount(service: Service, route: Route): (context: HttpContext) =>
     const requestId = newId("request");
     const track = tracker(service, context, requestId, route);
     const { door } = context.env;
+    let call: Call | undefined;
     try {
       checkHost(door, context.req.header("host"));
       if (service.open.closing) throw new SandboxerError("shutting_down", "the server is closing");
@@ -31,7 +32,7 @@ export function mount(service: Service, route: Route): (context: HttpContext) =>
       }
       const query = parse(route.query, parseQuery(rawQuery(context)), { what: "query" });
       const body = await readBody(service, context, route);
-      const call = new Call({ service, context, requestId, who, params, query, body, kind: route.kind });
+      call = new Call({ service, context, requestId, who, params, query, body, kind: route.kind });
       const response = await route.handle(call);
       track.answered(response.status);
       return response;
@@ -40,6 +41,8 @@ export function mount(service: Service, route: Route): (context: HttpContext) =>
       if (error.code === "internal") service.log.error({ request_id: requestId, err: thrown }, "a request failed");
       track.answered(error.status, error.code);
       return failure({ context, requestId }, error);
+    } finally {
+      if (call?.streaming === false) call.release();
     }
   };
 }

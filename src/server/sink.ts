@@ -17,6 +17,7 @@ export interface Sink {
 
 /** Sends the headers and opens the answer's body. */
 export function openSink(call: Call, status: number, headers: HeaderRecord): Sink {
+  call.streaming = true;
   const all = { ...baseHeaders(call.requestId), ...headers };
   return call.outgoing === undefined ? webSink(call, status, all) : nodeSink(call.outgoing, status, all);
 }

@@ -1,4 +1,4 @@
-import { lstat, unlink } from "node:fs/promises";
+import { promises as fs } from "node:fs";
 import type { Server } from "node:http";
 import { connect } from "node:net";
 import { SandboxerError } from "../contract/index.ts";
@@ -51,7 +51,7 @@ export async function listen(server: Server, at: { path: string } | { host: stri
 }
 
 async function removeStale(path: string): Promise<void> {
-  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+  const found = await fs.lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
   });
@@ -63,7 +63,7 @@ async function removeStale(path: string): Promise<void> {
       hint: "Use that server, stop it, or use another data directory.",
     });
   }
-  await unlink(path);
+  await fs.unlink(path);
 }
 
 async function answers(path: string): Promise<boolean> {

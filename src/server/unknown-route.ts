@@ -37,7 +37,7 @@ export function unknownRoute(service: Service, routes: readonly Pick<Route, "met
       status = error.status;
       return failure(to, error);
     } finally {
-      service.counter.count(method.length > 7 ? "other" : method, "none", status);
+      service.counter.count(method, "none", status);
       service.log.info({ request_id: requestId, method, path: path.slice(0, 512), status }, "request");
     }
   };

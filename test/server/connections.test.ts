@@ -68,6 +68,20 @@ describe("a connection", () => {
     expect(answer).toContain('"code":"invalid_request"');
   });
 
+  it("without a Host, or with one that is none, is answered 400 in our error form", async () => {
+    const { port } = await openDoor();
+    for (const head of [
+      "GET /health HTTP/1.1\r\n",
+      "GET /health HTTP/1.0\r\n",
+      "GET /health HTTP/1.1\r\nHost: a/b\r\n",
+      "GET \\\\x HTTP/1.1\r\nHost: localhost\r\n",
+    ]) {
+      const answer = await raw(port, `${head}Connection: close\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+      expect(answer).toContain('"code":"invalid_request"');
+    }
+  });
+
   it("with both a length and chunks is refused", async () => {
     const { port, key } = await openDoor();
     const answer = await raw(

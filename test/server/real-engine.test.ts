@@ -81,7 +81,7 @@ describe("over the real engine", () => {
     };
     let text = "";
     const types: string[] = [];
-    for await (const { event, data } of sseOf(await call(`/v1/sandboxes/${id}/exec?command=${command}`, init as RequestInit))) {
+    for await (const { event, data } of sseOf(await call(`/v1/sandboxes/${id}/exec?command=${command}`, init))) {
       types.push(event);
       if (event === "stdout") text += Buffer.from(String(data["data"]), "base64").toString();
     }
