@@ -1,9 +1,13 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { type CompiledQuery, type DatabaseConnection, type Dialect, type Driver, type QueryResult, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from "kysely";
-import { toLedgerError } from "./storage-error.ts";
+import { promises as timers } from "node:timers";
+import { isBusy, toLedgerError } from "./storage-error.ts";
 
 /** Statements kept prepared; the hot path uses some forty. */
 const MAX_PREPARED = 256;
+
+/** How long a statement waits for another process's transaction, without blocking this one's event loop. */
+const BUSY_MS = 10_000;
 
 interface Prepared {
   readonly statement: StatementSync;
@@ -20,7 +24,20 @@ class NodeSqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    return this.run<Row>(query.sql, query.parameters);
+    return this.runPatiently<Row>(query.sql, query.parameters);
+  }
+
+  /** The same as `run`, and tries again while another process has the write lock. */
+  async runPatiently<Row>(sql: string, parameters: readonly unknown[] = []): Promise<QueryResult<Row>> {
+    for (let began: number | undefined; ; ) {
+      try {
+        return this.run<Row>(sql, parameters);
+      } catch (thrown) {
+        began ??= performance.now();
+        if (!isBusy(thrown) || this.#database.isTransaction || performance.now() - began > BUSY_MS) throw thrown;
+        await timers.setTimeout(1 + Math.random() * 4);
+      }
+    }
   }
 
   run<Row>(sql: string, parameters: readonly unknown[] = []): QueryResult<Row> {
@@ -80,7 +97,7 @@ class NodeSqliteDriver implements Driver {
 
   async beginTransaction(connection: NodeSqliteConnection): Promise<void> {
     // Immediate: takes the write lock at once, so that what is read in it cannot change before its write.
-    connection.run("begin immediate");
+    await connection.runPatiently("begin immediate");
   }
 
   async commitTransaction(connection: NodeSqliteConnection): Promise<void> {

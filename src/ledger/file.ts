@@ -8,8 +8,8 @@ import { toLedgerError } from "./storage-error.ts";
 
 /** Files up to this size are checked whole at every open (some milliseconds); larger ones where their size is wrong. */
 const CHECK_WHOLE_BELOW = 8 * 1024 ** 2;
-/** How long a statement waits for another process's transaction. */
-const BUSY_MS = 5000;
+/** How long opening waits for another process; once open, waiting is the driver's part, beside the event loop. */
+const OPENING_BUSY_MS = 5000;
 
 /** An open ledger file. `readOnly` says why nothing can be written; reading works. */
 export interface LedgerFile {
@@ -56,13 +56,13 @@ function toStorageError(thrown: unknown, path: string): SandboxerError {
 }
 
 function configure(database: DatabaseSync): void {
-  database.exec(`pragma busy_timeout = ${BUSY_MS}; pragma foreign_keys = on; pragma synchronous = normal; pragma temp_store = memory; pragma cache_size = -8000`);
+  database.exec(`pragma foreign_keys = on; pragma synchronous = normal; pragma temp_store = memory; pragma cache_size = -8000`);
 }
 
 /** Reads go on where writes cannot: on a read-only mount without a log beside the file, only `immutable` can open it. */
 function openReadOnly(path: string): DatabaseSync {
   try {
-    const database = new DatabaseSync(path, { readOnly: true, timeout: BUSY_MS });
+    const database = new DatabaseSync(path, { readOnly: true, timeout: OPENING_BUSY_MS });
     database.prepare("select count(*) from sqlite_schema").get();
     return database;
   } catch (thrown) {
@@ -76,7 +76,7 @@ function openReadOnly(path: string): DatabaseSync {
 function openAny(path: string): LedgerFile {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { timeout: BUSY_MS });
+    database = new DatabaseSync(path, { timeout: OPENING_BUSY_MS });
     configure(database);
     database.exec("pragma journal_mode = wal");
     // Opening is lazy: only a write shows whether the file, its directory and the disk take one.
@@ -125,6 +125,7 @@ export function openFile(path: string): LedgerFile {
   try {
     check(path, file.database);
     if (file.readOnly === null) applyMigrations(file.database);
+    file.database.exec("pragma busy_timeout = 0");
     return file;
   } catch (thrown) {
     file.database.close();

@@ -27,6 +27,12 @@ export function isUniqueViolation(thrown: unknown): boolean {
   return code === PRIMARY_KEY_VIOLATION || code === UNIQUE_VIOLATION;
 }
 
+/** Whether another process has the lock that a statement needs. */
+export function isBusy(thrown: unknown): boolean {
+  const code = resultCode(thrown instanceof SandboxerError ? thrown.details.cause : thrown);
+  return code !== undefined && (code & 0xff) === 5;
+}
+
 /** What SQLite threw as our error: `storage_unavailable` for what the disk or the file did, else `internal`. */
 export function toLedgerError(thrown: unknown): SandboxerError {
   if (thrown instanceof SandboxerError) return thrown;
