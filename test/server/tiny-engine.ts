@@ -13,6 +13,7 @@ export class TinyEngine {
     aborted: 0,
     finished: 0,
     stdinBytes: 0,
+    tornStdin: 0,
     uploadedBytes: 0,
     tornUploads: 0,
     producedBytes: 0,

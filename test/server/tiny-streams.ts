@@ -53,9 +53,14 @@ export function streams(tiny: TinyEngine) {
     if (program === "cat") {
       if (input.stdin.kind === "bytes") yield { type: "stdout", data: input.stdin.bytes };
       if (input.stdin.kind === "pipe") {
-        for await (const piece of input.stdin.stream) {
-          seen.stdinBytes += piece.byteLength;
-          yield { type: "stdout", data: piece };
+        try {
+          for await (const piece of input.stdin.stream) {
+            seen.stdinBytes += piece.byteLength;
+            yield { type: "stdout", data: piece };
+          }
+        } catch (error) {
+          seen.tornStdin++;
+          throw error;
         }
       }
     }
