@@ -114,7 +114,7 @@ function mapValues<A, B>(record: Readonly<Record<string, A>>, map: (value: A) =>
 }
 
 /** The codes a route can answer with: its own, and those of what is checked before it runs. */
-export function errorCodes(route: Route): ErrorCode[] {
+function errorCodes(route: Route): ErrorCode[] {
   const codes = new Set<ErrorCode>(["invalid_request", "headers_too_large", "internal", "shutting_down"]);
   if (route.scope === "open") codes.add("forbidden");
   else for (const code of ["unauthorized", "forbidden"] as const) codes.add(code);

@@ -6,7 +6,7 @@ import type { CallKind } from "./open-calls.ts";
 import { NoParameters } from "./schemas.ts";
 
 /** An answer that is not an error, as the OpenAPI document tells of it. */
-export interface Answer {
+interface Answer {
   readonly description: string;
   /** By content type; `null`: bytes. None: an answer without a body. */
   readonly content?: Readonly<Record<string, z.ZodType | null>>;
@@ -15,7 +15,7 @@ export interface Answer {
 }
 
 /** How a route takes its body. */
-export type BodyKind =
+type BodyKind =
   /** None; an empty JSON object is let through, as many clients send one. */
   | { readonly kind: "none" }
   | { readonly kind: "document"; readonly types: readonly DocumentType[] }

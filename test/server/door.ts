@@ -5,7 +5,7 @@ import type { ServerLimits } from "../../src/server/limits.ts";
 import { createServer, type SandboxerServer } from "../../src/server/server.ts";
 import { TinyEngine } from "./tiny-engine.ts";
 
-export interface LogLine {
+interface LogLine {
   level: string;
   message: string;
   fields: Record<string, unknown>;
