@@ -29,7 +29,14 @@ function schemasAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): z.cor
   if (def.options !== undefined) return def.options.flatMap((option) => schemasAt(option, path));
   const [step, ...rest] = path;
   if (step === undefined) return [here];
-  const next = def.type === "array" ? def.element : def.type === "record" ? def.valueType : Object.hasOwn(def.shape ?? {}, step) ? def.shape?.[String(step)] : undefined;
+  const next =
+    def.type === "array"
+      ? def.element
+      : def.type === "record"
+        ? def.valueType
+        : Object.hasOwn(def.shape ?? {}, step)
+          ? def.shape?.[String(step)]
+          : undefined;
   return next === undefined ? [] : schemasAt(next, rest);
 }
 
@@ -38,12 +45,19 @@ function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((at, step) => (typeof at === "object" && at !== null && Object.hasOwn(at, step) ? (at as Record<PropertyKey, unknown>)[step] : undefined), value);
+  return path.reduce<unknown>(
+    (at, step) =>
+      typeof at === "object" && at !== null && Object.hasOwn(at, step) ? (at as Record<PropertyKey, unknown>)[step] : undefined,
+    value,
+  );
 }
 
 /** `a.b[0].c`, as a person writes it. */
 function dotted(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, step) => (typeof step === "number" ? `${text}[${step}]` : text === "" ? String(step) : `${text}.${String(step)}`), "");
+  return path.reduce<string>(
+    (text, step) => (typeof step === "number" ? `${text}[${step}]` : text === "" ? String(step) : `${text}.${String(step)}`),
+    "",
+  );
 }
 
 function issue(path: readonly PropertyKey[], message: string, near?: string): Issue {

@@ -10,7 +10,10 @@ export function requireAdmin(who: Principal, what: string): void {
 
 /** Another tenant's sandbox answers in the same words as one that does not exist. */
 export async function accessibleSandbox(ctx: Context, who: Principal, id: string): Promise<SandboxRow> {
-  if (!isId("sandbox", id)) throw new SandboxerError("invalid_request", "id: not a sandbox id", { issues: [{ path: "id", message: 'must be "sb" and 22 letters and digits' }] });
+  if (!isId("sandbox", id))
+    throw new SandboxerError("invalid_request", "id: not a sandbox id", {
+      issues: [{ path: "id", message: 'must be "sb" and 22 letters and digits' }],
+    });
   const row = await findSandbox(ctx.ledger.db, id);
   if (row === undefined || (row.tenant !== who.tenant && !who.scopes.includes("admin"))) {
     throw new SandboxerError("sandbox_not_found", `there is no sandbox ${id}`);

@@ -43,7 +43,12 @@ async function createInTime(ctx: Context, provider: Provider, spec: SandboxSpec,
       reject(new SandboxerError("ambiguous_create", "the backend did not react to an abort of its create", { phase: "create" }));
       ctx.live.background(
         creating.then(
-          async ({ ref }) => void (await provider.destroy(ref, op(ctx)).catch((thrown: unknown) => ctx.log.warn({ sandbox: spec.id, error: String(thrown) }, "a late create could not be undone; the sweep will"))),
+          async ({ ref }) =>
+            void (await provider
+              .destroy(ref, op(ctx))
+              .catch((thrown: unknown) =>
+                ctx.log.warn({ sandbox: spec.id, error: String(thrown) }, "a late create could not be undone; the sweep will"),
+              )),
           (thrown: unknown) => ctx.log.debug({ sandbox: spec.id, error: String(thrown) }, "a late create failed"),
         ),
       );
@@ -60,10 +65,18 @@ async function createInTime(ctx: Context, provider: Provider, spec: SandboxSpec,
 
 function check(spec: SandboxSpec, { ref, isolation }: Created): void {
   if (ref.id !== spec.id || ref.generation !== spec.generation) {
-    throw new SandboxerError("backend_rejected", `the backend answered with a handle to ${ref.id} generation ${ref.generation}, not to what was asked for`, { phase: "create" });
+    throw new SandboxerError(
+      "backend_rejected",
+      `the backend answered with a handle to ${ref.id} generation ${ref.generation}, not to what was asked for`,
+      { phase: "create" },
+    );
   }
   if (!meetsIsolation(isolation.level, spec.isolationMin)) {
-    throw new SandboxerError("isolation_unavailable", `the backend made it at isolation ${isolation.level} (${isolation.runtime}), below ${spec.isolationMin}`, { phase: "create" });
+    throw new SandboxerError(
+      "isolation_unavailable",
+      `the backend made it at isolation ${isolation.level} (${isolation.runtime}), below ${spec.isolationMin}`,
+      { phase: "create" },
+    );
   }
 }
 
@@ -75,7 +88,8 @@ export async function attempt(ctx: Context, row: SandboxRow, settings: Settings,
   const signal = AbortSignal.any([caller, clock]);
   const spec = specOf(row, settings);
   const explain = (thrown: unknown): SandboxerError => {
-    if (!clock.aborted || caller.aborted || (thrown instanceof SandboxerError && thrown.code !== "canceled" && thrown.code !== "timeout")) return SandboxerError.from(thrown, where);
+    if (!clock.aborted || caller.aborted || (thrown instanceof SandboxerError && thrown.code !== "canceled" && thrown.code !== "timeout"))
+      return SandboxerError.from(thrown, where);
     return new SandboxerError("timeout", `it was not ready within ready_timeout (${settings.readyTimeout}s)`, { ...where, cause: thrown });
   };
   let created: Created;

@@ -1,7 +1,16 @@
 import { mkdirSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type BackendConfig, type Config, type Logger, parse, type Provider, type ProviderModule, SandboxerError, type Traits } from "../contract/index.ts";
+import {
+  type BackendConfig,
+  type Config,
+  type Logger,
+  parse,
+  type Provider,
+  type ProviderModule,
+  SandboxerError,
+  type Traits,
+} from "../contract/index.ts";
 
 /** A configured provider as the engine holds it. */
 export interface Backend {
@@ -46,7 +55,11 @@ function hasCode(thrown: unknown, codes: readonly string[]): boolean {
   return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" && codes.includes(thrown.code);
 }
 
-async function load(config: BackendConfig, dataDirectory: string, builtIn: Readonly<Record<string, ProviderModule>>): Promise<ProviderModule> {
+async function load(
+  config: BackendConfig,
+  dataDirectory: string,
+  builtIn: Readonly<Record<string, ProviderModule>>,
+): Promise<ProviderModule> {
   const known = builtIn[config.provider];
   if (known !== undefined) return known;
   const isPath = config.provider.startsWith(".") || isAbsolute(config.provider);
@@ -56,14 +69,22 @@ async function load(config: BackendConfig, dataDirectory: string, builtIn: Reado
   try {
     module = (await import(specifier)) as { default?: unknown };
   } catch (thrown) {
-    if (!hasCode(thrown, ["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND", "ERR_UNSUPPORTED_DIR_IMPORT"])) throw SandboxerError.from(thrown, where);
+    if (!hasCode(thrown, ["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND", "ERR_UNSUPPORTED_DIR_IMPORT"]))
+      throw SandboxerError.from(thrown, where);
     const detail = thrown instanceof Error ? thrown.message : String(thrown);
     const hint = isPath ? `Correct the path; relative ones start at ${dataDirectory}.` : `Run: npm install ${config.provider}`;
-    throw new SandboxerError("provider_missing_dependency", `backend ${config.name}: provider "${config.provider}" cannot be loaded: ${detail}`, { ...where, hint, cause: thrown });
+    throw new SandboxerError(
+      "provider_missing_dependency",
+      `backend ${config.name}: provider "${config.provider}" cannot be loaded: ${detail}`,
+      { ...where, hint, cause: thrown },
+    );
   }
   const found = module.default as Partial<ProviderModule> | undefined;
   if (typeof found?.open !== "function" || typeof found.options?.safeParse !== "function" || typeof found.name !== "string") {
-    throw new SandboxerError("invalid_request", `backend ${config.name}: the default export of "${config.provider}" is not a provider`, { ...where, hint: "Export defineProvider({name, options, open}) as default." });
+    throw new SandboxerError("invalid_request", `backend ${config.name}: the default export of "${config.provider}" is not a provider`, {
+      ...where,
+      hint: "Export defineProvider({name, options, open}) as default.",
+    });
   }
   return found as ProviderModule;
 }
@@ -83,7 +104,11 @@ export async function openBackends(config: Config, dataDirectory: string, option
   return backends;
 }
 
-async function prepare(config: BackendConfig, dataDirectory: string, { builtIn, instance, log, failpoint = () => {} }: OpenBackendsOptions): Promise<Backend> {
+async function prepare(
+  config: BackendConfig,
+  dataDirectory: string,
+  { builtIn, instance, log, failpoint = () => {} }: OpenBackendsOptions,
+): Promise<Backend> {
   const module = await load(config, dataDirectory, builtIn);
   const options = parse(module.options, config.options ?? {}, { what: `backends.${config.name}.options` });
   const directory = join(dataDirectory, "backends", config.name);

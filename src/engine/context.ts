@@ -35,8 +35,13 @@ export function op(ctx: Context, signal: AbortSignal = neverAborted): Op {
 export function backendOf(ctx: Context, name: string): Backend {
   const backend = ctx.backends.find((candidate) => candidate.name === name);
   if (backend !== undefined) return backend;
-  const near = nearest(name, ctx.backends.map((candidate) => candidate.name));
-  throw new SandboxerError("no_backend", `backend "${name}" is not configured${near === undefined ? "" : `; nearest: "${near}"`}`, { backend: name });
+  const near = nearest(
+    name,
+    ctx.backends.map((candidate) => candidate.name),
+  );
+  throw new SandboxerError("no_backend", `backend "${name}" is not configured${near === undefined ? "" : `; nearest: "${near}"`}`, {
+    backend: name,
+  });
 }
 
 export function providerOf(ctx: Context, name: string) {

@@ -47,7 +47,16 @@ export interface EngineOptions {
 }
 
 async function makeContext(options: EngineOptions): Promise<Context> {
-  const { ledger, backends, config, log, shippedProfiles, instance = newId("instance"), clock = systemClock(), failpoint = () => {} } = options;
+  const {
+    ledger,
+    backends,
+    config,
+    log,
+    shippedProfiles,
+    instance = newId("instance"),
+    clock = systemClock(),
+    failpoint = () => {},
+  } = options;
   const ctx: Context = {
     ledger, backends, config, log, instance, clock, failpoint,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
@@ -58,7 +67,8 @@ async function makeContext(options: EngineOptions): Promise<Context> {
 
 /** Does what a read-only ledger or a full disk must not stop: ending sandboxes goes on without it. */
 async function writable(ctx: Context, what: string, work: () => Promise<void>): Promise<void> {
-  if (ctx.ledger.readOnly !== null) return ctx.log.error({ why: ctx.ledger.readOnly }, "the ledger is read-only: nothing can be created, ending sandboxes works");
+  if (ctx.ledger.readOnly !== null)
+    return ctx.log.error({ why: ctx.ledger.readOnly }, "the ledger is read-only: nothing can be created, ending sandboxes works");
   try {
     await work();
   } catch (thrown) {
@@ -93,7 +103,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     usage: (who, id) => usage(ctx, who, id),
     renew: (who, id, request) => renew(ctx, who, id, request),
     touch: (who, id) => touch(ctx, who, id),
-    destroy: async (who, id, reason = "user") => toSandbox(await endSandbox(ctx, await accessibleSandbox(ctx, who, id), { reason, detail: null })),
+    destroy: async (who, id, reason = "user") =>
+      toSandbox(await endSandbox(ctx, await accessibleSandbox(ctx, who, id), { reason, detail: null })),
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),
     files: files(ctx),

@@ -17,7 +17,11 @@ export function dataDirectoryId(dataDirectory: string): string {
   } catch (thrown) {
     // Another process was first: its name holds.
     if (!(thrown instanceof Error && "code" in thrown && thrown.code === "EEXIST")) {
-      throw new SandboxerError("storage_unavailable", `the data directory cannot be written: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { phase: "open", cause: thrown });
+      throw new SandboxerError(
+        "storage_unavailable",
+        `the data directory cannot be written: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+        { phase: "open", cause: thrown },
+      );
     }
   } finally {
     rmSync(draft, { force: true });
@@ -30,7 +34,11 @@ export function dataDirectoryId(dataDirectory: string): string {
 function read(path: string): string | undefined {
   try {
     const text = readFileSync(path, "utf8").trim();
-    if (text === "") throw new SandboxerError("storage_unavailable", `${path} is empty`, { phase: "open", hint: "Write the id back into it from the label of any object of this data directory, or remove it once nothing runs." });
+    if (text === "")
+      throw new SandboxerError("storage_unavailable", `${path} is empty`, {
+        phase: "open",
+        hint: "Write the id back into it from the label of any object of this data directory, or remove it once nothing runs.",
+      });
     return text;
   } catch (thrown) {
     if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;

@@ -23,9 +23,16 @@ export interface ExecInput {
  * `SandboxerError`.
  */
 export interface Engine {
-  create(who: Principal, request: CreateRequest, options: { idempotencyKey?: string; signal?: AbortSignal }): Promise<{ sandbox: Sandbox; replayed: boolean }>;
+  create(
+    who: Principal,
+    request: CreateRequest,
+    options: { idempotencyKey?: string; signal?: AbortSignal },
+  ): Promise<{ sandbox: Sandbox; replayed: boolean }>;
   get(who: Principal, id: string): Promise<Sandbox>;
-  list(who: Principal, query: { states?: SandboxState[]; metadata?: Record<string, string>; limit: number; cursor?: string; allTenants?: boolean }): Promise<SandboxPage>;
+  list(
+    who: Principal,
+    query: { states?: SandboxState[]; metadata?: Record<string, string>; limit: number; cursor?: string; allTenants?: boolean },
+  ): Promise<SandboxPage>;
   usage(who: Principal, id: string): Promise<Usage>;
   renew(who: Principal, id: string, request: RenewRequest): Promise<Sandbox>;
   touch(who: Principal, id: string): Promise<Sandbox>;
@@ -41,7 +48,13 @@ export interface Engine {
     get(who: Principal, id: string, processId: string): Promise<ProcessInfo>;
     /** Resolves when it has ended, or at the limit as it is then. */
     wait(who: Principal, id: string, processId: string, timeoutSeconds: number, signal?: AbortSignal): Promise<ProcessInfo>;
-    output(who: Principal, id: string, processId: string, from: { offset: number; follow: boolean }, signal?: AbortSignal): Promise<AsyncIterable<OutputChunk>>;
+    output(
+      who: Principal,
+      id: string,
+      processId: string,
+      from: { offset: number; follow: boolean },
+      signal?: AbortSignal,
+    ): Promise<AsyncIterable<OutputChunk>>;
     signal(who: Principal, id: string, processId: string, signal: string): Promise<void>;
     write(who: Principal, id: string, processId: string, data: Uint8Array): Promise<void>;
     closeStdin(who: Principal, id: string, processId: string): Promise<void>;
@@ -49,15 +62,34 @@ export interface Engine {
   };
 
   files: {
-    read(who: Principal, id: string, path: string, range: { offset?: number; length?: number }, signal?: AbortSignal): Promise<{ info: FileInfo; body: AsyncIterable<Uint8Array> }>;
-    write(who: Principal, id: string, path: string, body: AsyncIterable<Uint8Array>, options: { mode?: number }, signal?: AbortSignal): Promise<FileInfo>;
+    read(
+      who: Principal,
+      id: string,
+      path: string,
+      range: { offset?: number; length?: number },
+      signal?: AbortSignal,
+    ): Promise<{ info: FileInfo; body: AsyncIterable<Uint8Array> }>;
+    write(
+      who: Principal,
+      id: string,
+      path: string,
+      body: AsyncIterable<Uint8Array>,
+      options: { mode?: number },
+      signal?: AbortSignal,
+    ): Promise<FileInfo>;
     list(who: Principal, id: string, path: string, options: { depth: number }): Promise<FileInfo[]>;
     stat(who: Principal, id: string, path: string): Promise<FileInfo>;
     mkdir(who: Principal, id: string, path: string, options: { parents: boolean; mode?: number }): Promise<void>;
     rename(who: Principal, id: string, from: string, to: string, options: { replace: boolean }): Promise<void>;
     remove(who: Principal, id: string, path: string, options: { recursive: boolean }): Promise<void>;
     chmod(who: Principal, id: string, path: string, mode: number): Promise<void>;
-    watch(who: Principal, id: string, path: string, options: { recursive: boolean }, signal: AbortSignal): Promise<AsyncIterable<FileEvent>>;
+    watch(
+      who: Principal,
+      id: string,
+      path: string,
+      options: { recursive: boolean },
+      signal: AbortSignal,
+    ): Promise<AsyncIterable<FileEvent>>;
     exportTree(who: Principal, id: string, path: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
     importTree(who: Principal, id: string, path: string, tar: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
   };

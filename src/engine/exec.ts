@@ -34,7 +34,8 @@ function checkCapabilities(target: Usable, input: ExecInput): void {
   if (input.user !== undefined) requireCapability(target, "exec.user", "user");
   if (input.timeout !== undefined) requireCapability(target, "exec.timeout", "timeout");
   if (input.stdin.kind !== "none") requireCapability(target, "exec.stdin", "stdin");
-  if (input.cwd !== undefined || input.env !== undefined) requireCapability(target, "exec.cwd_env", input.cwd === undefined ? "env" : "cwd");
+  if (input.cwd !== undefined || input.env !== undefined)
+    requireCapability(target, "exec.cwd_env", input.cwd === undefined ? "env" : "cwd");
 }
 
 /** The row and `exec.started` before the backend is asked. The program's name is kept; arguments may hold secrets. */
@@ -44,7 +45,13 @@ async function begin(ctx: Context, row: SandboxRow, execId: string, input: ExecI
   await ctx.ledger.transaction(async (tx) => {
     const current = await move(tx, row.id, "use", { at, patch: usedAt(row, at) });
     await insertExec(tx, { id: execId, sandboxId: current.id, tenant: current.tenant, owner: ctx.instance, at });
-    await appendEvent(tx, { type: "exec.started", at, tenant: row.tenant, sandboxId: row.id, data: { exec_id: execId, program: input.argv?.[0] ?? "sh" } });
+    await appendEvent(tx, {
+      type: "exec.started",
+      at,
+      tenant: row.tenant,
+      sandboxId: row.id,
+      data: { exec_id: execId, program: input.argv?.[0] ?? "sh" },
+    });
   });
   ctx.failpoint("exec.after_row");
 }
@@ -78,7 +85,8 @@ function lookLater(ctx: Context, row: SandboxRow, end: End): void {
   ctx.live.background(
     lookAgain(ctx, row).then(
       () => {},
-      (thrown: unknown) => ctx.log.warn({ sandbox: row.id, error: String(thrown) }, "the backend does not say how the sandbox stands after a kill"),
+      (thrown: unknown) =>
+        ctx.log.warn({ sandbox: row.id, error: String(thrown) }, "the backend does not say how the sandbox stands after a kill"),
     ),
   );
 }
@@ -87,15 +95,24 @@ function lookLater(ctx: Context, row: SandboxRow, end: End): void {
 async function broken(ctx: Context, running: Running, thrown: unknown): Promise<{ end: End; error: SandboxerError | undefined }> {
   const { target, ended, caller, execId } = running;
   if (ended.signal.aborted) return { end: KILLED, error: undefined };
-  if (caller.aborted) return { end: KILLED, error: new SandboxerError("canceled", "the caller went away, and the command was killed", { phase: "exec" }) };
+  if (caller.aborted)
+    return { end: KILLED, error: new SandboxerError("canceled", "the caller went away, and the command was killed", { phase: "exec" }) };
   const error =
     thrown === undefined
-      ? new SandboxerError("outcome_unknown", `the stream of exec ${execId} ended before the command's end was seen`, { phase: "exec", backend: target.row.backend })
+      ? new SandboxerError("outcome_unknown", `the stream of exec ${execId} ended before the command's end was seen`, {
+          phase: "exec",
+          backend: target.row.backend,
+        })
       : await explain(ctx, target.row, "exec", thrown);
   return { end: { ...KILLED, outcome: "unknown" }, error };
 }
 
-async function* follow(ctx: Context, running: Running, first: IteratorResult<ExecEvent>, stream: AsyncIterator<ExecEvent>): AsyncGenerator<ExecEvent> {
+async function* follow(
+  ctx: Context,
+  running: Running,
+  first: IteratorResult<ExecEvent>,
+  stream: AsyncIterator<ExecEvent>,
+): AsyncGenerator<ExecEvent> {
   const { row } = running.target;
   let end: End | undefined;
   try {
@@ -117,7 +134,14 @@ async function* follow(ctx: Context, running: Running, first: IteratorResult<Exe
     await finish(ctx, running, end, error);
     lookLater(ctx, row, end);
     if (error !== undefined) throw error;
-    yield { type: "exited", outcome: end.outcome, exitCode: end.exitCode, signal: end.signal, oomKilled: end.oomKilled, truncated: end.truncated };
+    yield {
+      type: "exited",
+      outcome: end.outcome,
+      exitCode: end.exitCode,
+      signal: end.signal,
+      oomKilled: end.oomKilled,
+      truncated: end.truncated,
+    };
   } finally {
     await stream.return?.();
     // The caller stopped reading: returning the backend's stream has killed the command.
@@ -130,7 +154,13 @@ async function* follow(ctx: Context, running: Running, first: IteratorResult<Exe
  * Runs a command. Resolves once it runs, so that what cannot start is an error and not a stream; the rest comes through
  * `events`, which the caller must read or return.
  */
-export async function exec(ctx: Context, who: Principal, id: string, input: ExecInput, caller: AbortSignal = neverAborted): Promise<{ execId: string; events: AsyncIterable<ExecEvent> }> {
+export async function exec(
+  ctx: Context,
+  who: Principal,
+  id: string,
+  input: ExecInput,
+  caller: AbortSignal = neverAborted,
+): Promise<{ execId: string; events: AsyncIterable<ExecEvent> }> {
   const began = performance.now();
   const target = await usable(ctx, who, id);
   checkCapabilities(target, input);
@@ -139,7 +169,9 @@ export async function exec(ctx: Context, who: Principal, id: string, input: Exec
   const ended = new AbortController();
   const running: Running = { target, execId, began, ended, caller, done: ctx.live.beginExec(execId, target.row.id, ended) };
   const signal = AbortSignal.any([caller, ended.signal]);
-  const stream = target.provider.exec(target.ref, toCommand(execId, input), { stdin: input.stdin, maxOutputBytes: input.maxOutputBytes }, op(ctx, signal))[Symbol.asyncIterator]();
+  const options = { stdin: input.stdin, maxOutputBytes: input.maxOutputBytes };
+  const output = target.provider.exec(target.ref, toCommand(execId, input), options, op(ctx, signal));
+  const stream = output[Symbol.asyncIterator]();
   try {
     const first = await stream.next();
     ctx.failpoint("exec.after_start");

@@ -21,11 +21,14 @@ export async function health(ctx: Context, sweeper: Sweeper, intervalSeconds: nu
   const checks: Record<string, Check> = { ledger: await ledgerCheck(ctx) };
   if (intervalSeconds !== null) {
     const late = sweeper.age !== null && sweeper.age > Math.max(60, 3 * intervalSeconds) * 1000;
-    checks["sweeper"] = late ? { ok: false, detail: `no sweep has ended for ${Math.round((sweeper.age ?? 0) / 1000)}s` } : { ok: true, detail: sweeper.age === null ? "no sweep yet" : null };
+    checks["sweeper"] = late
+      ? { ok: false, detail: `no sweep has ended for ${Math.round((sweeper.age ?? 0) / 1000)}s` }
+      : { ok: true, detail: sweeper.age === null ? "no sweep yet" : null };
   }
   for (const backend of ctx.backends) {
     const { unavailable } = traitsOf(backend);
-    checks[`backend:${backend.name}`] = unavailable === undefined ? (backend.lastAnswer ?? { ok: true, detail: null }) : { ok: false, detail: unavailable };
+    checks[`backend:${backend.name}`] =
+      unavailable === undefined ? (backend.lastAnswer ?? { ok: true, detail: null }) : { ok: false, detail: unavailable };
   }
   return { status: Object.values(checks).every(({ ok }) => ok) ? "ok" : "degraded", checks };
 }
@@ -33,13 +36,26 @@ export async function health(ctx: Context, sweeper: Sweeper, intervalSeconds: nu
 export async function metrics(ctx: Context, sweeper: Sweeper): Promise<MetricSample[]> {
   const live = await countLiveByState(ctx.ledger.db);
   const gauges: MetricSample[] = [
-    { name: "sandboxer_sandboxes", help: "Sandboxes that have not ended.", type: "gauge", values: live.map(({ state, backend, count }) => ({ labels: { state, backend }, value: count })) },
-    { name: "sandboxer_sweep_age_seconds", help: "Since a sweep last ended; absent before the first.", type: "gauge", values: sweeper.age === null ? [] : [{ labels: {}, value: sweeper.age / 1000 }] },
+    {
+      name: "sandboxer_sandboxes",
+      help: "Sandboxes that have not ended.",
+      type: "gauge",
+      values: live.map(({ state, backend, count }) => ({ labels: { state, backend }, value: count })),
+    },
+    {
+      name: "sandboxer_sweep_age_seconds",
+      help: "Since a sweep last ended; absent before the first.",
+      type: "gauge",
+      values: sweeper.age === null ? [] : [{ labels: {}, value: sweeper.age / 1000 }],
+    },
     {
       name: "sandboxer_backend_up",
       help: "Whether the backend's last answer was good.",
       type: "gauge",
-      values: ctx.backends.map((backend) => ({ labels: { backend: backend.name }, value: traitsOf(backend).unavailable === undefined && backend.lastAnswer?.ok !== false ? 1 : 0 })),
+      values: ctx.backends.map((backend) => ({
+        labels: { backend: backend.name },
+        value: traitsOf(backend).unavailable === undefined && backend.lastAnswer?.ok !== false ? 1 : 0,
+      })),
     },
   ];
   return [...gauges, ...ctx.measure.samples()];

@@ -18,7 +18,9 @@ export async function replay(ctx: Context, tenant: string, key: string, digest: 
   const known = await findIdempotent(ctx.ledger.db, tenant, key);
   if (known === undefined) return undefined;
   if (known.digest !== digest) {
-    throw new SandboxerError("conflict", `the Idempotency-Key was used before with another request (sandbox ${known.sandbox_id})`, { hint: "Use a new key for a new request." });
+    throw new SandboxerError("conflict", `the Idempotency-Key was used before with another request (sandbox ${known.sandbox_id})`, {
+      hint: "Use a new key for a new request.",
+    });
   }
   for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, LAST_LOOK_MS)) {
     const row = await findSandbox(ctx.ledger.db, known.sandbox_id);

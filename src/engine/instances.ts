@@ -41,7 +41,14 @@ function processExists(pid: number): boolean {
 
 /** Puts this process into the ledger, so that others leave its work alone while it lives. */
 export async function registerInstance(ctx: Context): Promise<void> {
-  const row: InstanceRow = { id: ctx.instance, boot_id: ctx.clock.bootId, pid_namespace: pidNamespace(), pid: process.pid, start_ticks: startTicks(process.pid) ?? 0, seen_at: ctx.clock.now() };
+  const row: InstanceRow = {
+    id: ctx.instance,
+    boot_id: ctx.clock.bootId,
+    pid_namespace: pidNamespace(),
+    pid: process.pid,
+    start_ticks: startTicks(process.pid) ?? 0,
+    seen_at: ctx.clock.now(),
+  };
   await insertInstance(ctx.ledger.db, row);
 }
 

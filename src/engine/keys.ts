@@ -41,7 +41,13 @@ async function create(ctx: Context, who: Principal, input: KeyRequest): Promise<
   await ctx.ledger.transaction(
     async (tx) => {
       await insertKey(tx, row);
-      await appendEvent(tx, { type: "key.created", at: row.created_at, tenant: row.tenant, sandboxId: null, data: { key_id: row.id, name: row.name } });
+      await appendEvent(tx, {
+        type: "key.created",
+        at: row.created_at,
+        tenant: row.tenant,
+        sandboxId: null,
+        data: { key_id: row.id, name: row.name },
+      });
     },
     { durable: true },
   );
@@ -55,7 +61,8 @@ async function revoke(ctx: Context, who: Principal, id: string): Promise<KeyInfo
   return ctx.ledger.transaction(
     async (tx) => {
       const row = await findKey(tx, id);
-      if (row === undefined) throw new SandboxerError("not_found", `there is no key ${id}`, { hint: "List the keys with 'sand-boxer keys ls'." });
+      if (row === undefined)
+        throw new SandboxerError("not_found", `there is no key ${id}`, { hint: "List the keys with 'sand-boxer keys ls'." });
       if (row.revoked_at !== null) return toInfo(row);
       await updateKey(tx, id, { revoked_at: at });
       await appendEvent(tx, { type: "key.revoked", at, tenant: row.tenant, sandboxId: null, data: { key_id: id } });
@@ -71,7 +78,9 @@ async function authenticate(ctx: Context, secret: string): Promise<Principal | u
   if (row === undefined || row.revoked_at !== null || !FORM.test(secret)) return undefined;
   const now = ctx.clock.now();
   if (ctx.ledger.readOnly === null && (row.last_used_at === null || Math.abs(now - row.last_used_at) >= USED_EVERY_MS)) {
-    await updateKey(ctx.ledger.db, row.id, { last_used_at: now }).catch((thrown: unknown) => ctx.log.warn({ key: row.id, error: String(thrown) }, "the use of a key could not be written"));
+    await updateKey(ctx.ledger.db, row.id, { last_used_at: now }).catch((thrown: unknown) =>
+      ctx.log.warn({ key: row.id, error: String(thrown) }, "the use of a key could not be written"),
+    );
   }
   return { tenant: row.tenant, key_id: row.id, scopes: JSON.parse(row.scopes) as Scope[] };
 }

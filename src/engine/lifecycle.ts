@@ -1,5 +1,20 @@
 import { type Action, isTerminal, SandboxerError, TRANSITIONS } from "../contract/index.ts";
-import { appendEvent, closeUsage, type Db, endProcesses, findSandbox, finishExec, insertSandbox, type NewSandboxRow, openExecs, openUsage, releaseIdempotent, type SandboxPatch, type SandboxRow, updateSandbox } from "../ledger/index.ts";
+import {
+  appendEvent,
+  closeUsage,
+  type Db,
+  endProcesses,
+  findSandbox,
+  finishExec,
+  insertSandbox,
+  type NewSandboxRow,
+  openExecs,
+  openUsage,
+  releaseIdempotent,
+  type SandboxPatch,
+  type SandboxRow,
+  updateSandbox,
+} from "../ledger/index.ts";
 
 /** The event each move is told by; a use is told by its own verb. */
 const EVENT: Readonly<Partial<Record<Action, string>>> = {
@@ -24,8 +39,15 @@ export interface Change {
 }
 
 function refused(row: SandboxRow, action: Action): SandboxerError {
-  const why = row.termination_reason === null ? (row.error_code === null ? "" : ` (${row.error_code}: ${row.error_message ?? ""})`) : ` (${row.termination_reason}${row.termination_detail === null ? "" : `: ${row.termination_detail}`})`;
-  return new SandboxerError("wrong_state", `sandbox ${row.id} is ${row.state}${why}, and cannot ${action === "use" ? "be used" : action}`, { phase: action });
+  const why =
+    row.termination_reason === null
+      ? row.error_code === null
+        ? ""
+        : ` (${row.error_code}: ${row.error_message ?? ""})`
+      : ` (${row.termination_reason}${row.termination_detail === null ? "" : `: ${row.termination_detail}`})`;
+  return new SandboxerError("wrong_state", `sandbox ${row.id} is ${row.state}${why}, and cannot ${action === "use" ? "be used" : action}`, {
+    phase: action,
+  });
 }
 
 /** @throws SandboxerError `wrong_state` where the table does not allow it, naming the state and why the sandbox ended. */
@@ -36,7 +58,14 @@ export function allow(row: SandboxRow, action: Action): void {
 /** The row that stands before every effect, with its event and its opened usage. */
 export async function beginSandbox(tx: Db, row: NewSandboxRow, data: Record<string, unknown>): Promise<void> {
   await insertSandbox(tx, row, JSON.parse(row.metadata) as Record<string, string>);
-  await openUsage(tx, { sandboxId: row.id, generation: row.generation, tenant: row.tenant, backend: row.backend, at: row.created_at, resources: JSON.parse(row.resources) as never });
+  await openUsage(tx, {
+    sandboxId: row.id,
+    generation: row.generation,
+    tenant: row.tenant,
+    backend: row.backend,
+    at: row.created_at,
+    resources: JSON.parse(row.resources) as never,
+  });
   await appendEvent(tx, { type: "sandbox.provisioning", at: row.created_at, tenant: row.tenant, sandboxId: row.id, data });
 }
 
@@ -59,8 +88,15 @@ export async function move(tx: Db, id: string, action: Action, change: Change): 
   const type = EVENT[action];
   // A stop that finds it stopping already changes who works on it, not what happened.
   if (type !== undefined && !(action === "stop" && row.state === "stopping")) {
-    const why = ends || action === "stop" ? { reason: moved.termination_reason, detail: moved.termination_detail, error: moved.error_code } : {};
-    await appendEvent(tx, { type, at: change.at, tenant: row.tenant, sandboxId: id, data: { from: row.state, to: state, generation: row.generation, ...why, ...change.data } });
+    const why =
+      ends || action === "stop" ? { reason: moved.termination_reason, detail: moved.termination_detail, error: moved.error_code } : {};
+    await appendEvent(tx, {
+      type,
+      at: change.at,
+      tenant: row.tenant,
+      sandboxId: id,
+      data: { from: row.state, to: state, generation: row.generation, ...why, ...change.data },
+    });
   }
   return moved;
 }
@@ -68,7 +104,13 @@ export async function move(tx: Db, id: string, action: Action, change: Change): 
 async function closeAll(tx: Db, row: SandboxRow, at: number, failed: boolean): Promise<void> {
   for (const exec of await openExecs(tx, row.id)) {
     await finishExec(tx, exec.id, { at, outcome: "killed", exitCode: null });
-    await appendEvent(tx, { type: "exec.finished", at, tenant: row.tenant, sandboxId: row.id, data: { exec_id: exec.id, outcome: "killed", exit_code: null, because: "sandbox ended" } });
+    await appendEvent(tx, {
+      type: "exec.finished",
+      at,
+      tenant: row.tenant,
+      sandboxId: row.id,
+      data: { exec_id: exec.id, outcome: "killed", exit_code: null, because: "sandbox ended" },
+    });
   }
   await endProcesses(tx, row.id, at);
   await closeUsage(tx, row.id, at);

@@ -18,12 +18,23 @@ function reasonFor(ctx: Context, row: SandboxRow, observed: Observed | "absent")
   return { reason: "backend_lost", detail: `backend ${row.backend} ${found}` };
 }
 
+export interface Look {
+  readonly row: SandboxRow;
+  /** It has ended or is ending. */
+  readonly gone: boolean;
+  /** This look found that out, and nobody else had ended it. */
+  readonly found: boolean;
+}
+
 /** Asks the backend how a sandbox stands, and ends it truthfully where it is gone or has stopped. Throws what the backend throws. */
-export async function lookAgain(ctx: Context, seen: SandboxRow): Promise<{ row: SandboxRow; gone: boolean }> {
+export async function lookAgain(ctx: Context, seen: SandboxRow): Promise<Look> {
   const row = (await findSandbox(ctx.ledger.db, seen.id)) ?? seen;
   const ref = storedRef(row);
-  if (isTerminal(row.state) || row.state === "stopping" || ref === null) return { row, gone: isTerminal(row.state) || row.state === "stopping" };
+  const ending = isTerminal(row.state) || row.state === "stopping";
+  if (ending || ref === null) return { row, gone: ending, found: false };
   const observed = await providerOf(ctx, row.backend).inspect(ref, op(ctx));
-  if (observed !== "absent" && observed.state !== "stopped") return { row, gone: false };
-  return { row: await endSandbox(ctx, row, reasonFor(ctx, row, observed)), gone: true };
+  if (observed !== "absent" && observed.state !== "stopped") return { row, gone: false, found: false };
+  const why = reasonFor(ctx, row, observed);
+  const ended = await endSandbox(ctx, row, why);
+  return { row: ended, gone: true, found: ended.termination_reason === why.reason };
 }

@@ -1,4 +1,14 @@
-import { CreateRequest, type Issue, nearest, parse, type Principal, Profile, type ProfileRecord, type Route, SandboxerError } from "../contract/index.ts";
+import {
+  CreateRequest,
+  type Issue,
+  nearest,
+  parse,
+  type Principal,
+  Profile,
+  type ProfileRecord,
+  type Route,
+  SandboxerError,
+} from "../contract/index.ts";
 import { mergeSettings, type Request, type Settings } from "../guard/index.ts";
 import { traitsOf } from "./backends.ts";
 import type { Context } from "./context.ts";
@@ -25,11 +35,18 @@ function checkBackendNames(ctx: Context, request: Request): void {
     (request.routing?.[field] ?? []).flatMap((name, index): Issue[] => {
       if (names.includes(name)) return [];
       const near = nearest(name, names) ?? names[0];
-      return [{ path: `routing.${field}[${index}]`, message: `unknown backend "${name}"`, ...(near === undefined ? {} : { nearest: near }) }];
+      return [
+        { path: `routing.${field}[${index}]`, message: `unknown backend "${name}"`, ...(near === undefined ? {} : { nearest: near }) },
+      ];
     }),
   );
   const [first] = issues;
-  if (first !== undefined) throw new SandboxerError("invalid_request", `${first.path}: ${first.message}${first.nearest === undefined ? "" : `; nearest: "${first.nearest}"`}`, { issues });
+  if (first !== undefined)
+    throw new SandboxerError(
+      "invalid_request",
+      `${first.path}: ${first.message}${first.nearest === undefined ? "" : `; nearest: "${first.nearest}"`}`,
+      { issues },
+    );
 }
 
 /** Reads a request, resolves its profile, merges and ranks. Does nothing to anything. */
@@ -43,9 +60,21 @@ export async function plan(ctx: Context, who: Principal, input: CreateRequest): 
   const settings = mergeSettings(ctx.config.floor ?? {}, document, request);
   const needs = requirements(document, request, settings.routing.requireCapabilities);
   const missing = needs.filter(({ capability }) => NOT_IN_THIS_VERSION.has(capability));
-  if (missing.length > 0) throw unsupported(missing.map(({ capability, field }) => ({ path: field, message: `needs ${capability}, which this version of sand-boxer does not have` })));
+  if (missing.length > 0)
+    throw unsupported(
+      missing.map(({ capability, field }) => ({
+        path: field,
+        message: `needs ${capability}, which this version of sand-boxer does not have`,
+      })),
+    );
   const ranking = route(
-    { routing: settings.routing, requirements: needs, isolationMin: settings.isolationMin, resources: settings.resources, maxLife: settings.maxLife },
+    {
+      routing: settings.routing,
+      requirements: needs,
+      isolationMin: settings.isolationMin,
+      resources: settings.resources,
+      maxLife: settings.maxLife,
+    },
     ctx.backends.map((backend) => ({ name: backend.name, traits: traitsOf(backend) })),
   );
   return { request, profile, settings, ranking };
@@ -56,10 +85,20 @@ export function refusal({ ranking, settings }: Plan): SandboxerError {
   const { refusals, route: decision } = ranking;
   const open = refusals.filter(({ kind }) => kind !== "choice");
   const missing = open.flatMap((one) => (one.kind === "capability" ? one.missing.map((need) => ({ ...need, backend: one.backend })) : []));
-  if (open.some(({ kind }) => kind === "unavailable") || open.length === 0) return new SandboxerError("no_backend", decision.reason, { phase: "route" });
-  if (missing.length > 0) return unsupported(missing.map(({ backend, capability, field }) => ({ path: field, message: `needs ${capability}, which backend ${backend} does not have` })));
+  if (open.some(({ kind }) => kind === "unavailable") || open.length === 0)
+    return new SandboxerError("no_backend", decision.reason, { phase: "route" });
+  if (missing.length > 0)
+    return unsupported(
+      missing.map(({ backend, capability, field }) => ({
+        path: field,
+        message: `needs ${capability}, which backend ${backend} does not have`,
+      })),
+    );
   if (open.some(({ kind }) => kind === "isolation")) {
-    return new SandboxerError("isolation_unavailable", decision.reason, { phase: "route", issues: [{ path: "isolation_level.min", message: `no backend offers ${settings.isolationMin}` }] });
+    return new SandboxerError("isolation_unavailable", decision.reason, {
+      phase: "route",
+      issues: [{ path: "isolation_level.min", message: `no backend offers ${settings.isolationMin}` }],
+    });
   }
   return new SandboxerError("capability_unsupported", decision.reason, { phase: "route" });
 }

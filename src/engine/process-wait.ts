@@ -2,7 +2,13 @@ import type { Processes, Ref } from "../contract/index.ts";
 import { type Context, op } from "./context.ts";
 
 /** Resolves when the process has ended or the limit has passed: follows its output from where it stands, without polling. */
-export async function waitForProcess(ctx: Context, at: { processes: Processes; ref: Ref }, processId: string, offset: number, limit: AbortSignal): Promise<void> {
+export async function waitForProcess(
+  ctx: Context,
+  at: { processes: Processes; ref: Ref },
+  processId: string,
+  offset: number,
+  limit: AbortSignal,
+): Promise<void> {
   const stream = at.processes.output(at.ref, processId, { offset, follow: true }, op(ctx, limit))[Symbol.asyncIterator]();
   const { promise: over, resolve } = Promise.withResolvers<"over">();
   const passed = () => resolve("over");

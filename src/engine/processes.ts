@@ -1,5 +1,26 @@
-import { type Command, type End, newId, type OutputChunk, parse, type Principal, type ProcessInfo, ProcessRequest, type Processes, type ProcessStatus, SandboxerError } from "../contract/index.ts";
-import { appendEvent, deleteProcess, findProcess, findSandbox, insertProcess, listProcesses, type ProcessRow, updateProcess } from "../ledger/index.ts";
+import {
+  type Command,
+  type End,
+  newId,
+  type OutputChunk,
+  parse,
+  type Principal,
+  type ProcessInfo,
+  ProcessRequest,
+  type Processes,
+  type ProcessStatus,
+  SandboxerError,
+} from "../contract/index.ts";
+import {
+  appendEvent,
+  deleteProcess,
+  findProcess,
+  findSandbox,
+  insertProcess,
+  listProcesses,
+  type ProcessRow,
+  updateProcess,
+} from "../ledger/index.ts";
 import { accessibleSandbox } from "./access.ts";
 import { type Context, neverAborted, op } from "./context.ts";
 import type { Engine } from "./engine.ts";
@@ -8,6 +29,8 @@ import { waitForProcess } from "./process-wait.ts";
 import { requireCapability, streaming, type Usable, usable, using } from "./use.ts";
 
 const DEFAULT_JOURNAL_BYTES = 64 * 1024 ** 2;
+/** For so long a row without a process may be one that another engine is starting. */
+const STARTING_MS = 60_000;
 
 type EndInfo = NonNullable<ProcessInfo["end"]>;
 
@@ -39,7 +62,10 @@ async function target(ctx: Context, who: Principal, id: string): Promise<Target>
   const found = await usable(ctx, who, id);
   requireCapability(found, "exec.background", "processes");
   const { processes } = found.provider;
-  if (processes === undefined) throw new SandboxerError("capability_unsupported", `backend ${found.row.backend} has no background processes`, { backend: found.row.backend });
+  if (processes === undefined)
+    throw new SandboxerError("capability_unsupported", `backend ${found.row.backend} has no background processes`, {
+      backend: found.row.backend,
+    });
   return { ...found, processes };
 }
 
@@ -54,12 +80,41 @@ async function observe(ctx: Context, row: ProcessRow, status: ProcessStatus, ten
   if (row.ended_at !== null || (status.running && status.outputBytes === row.output_bytes)) return row;
   if (status.running) return { ...row, output_bytes: status.outputBytes };
   const end = status.end === null ? null : toEnd(status.end);
-  const seen = { ended_at: status.endedAt ?? ctx.clock.now(), end: end === null ? null : JSON.stringify(end), output_bytes: status.outputBytes };
+  const seen = {
+    ended_at: status.endedAt ?? ctx.clock.now(),
+    end: end === null ? null : JSON.stringify(end),
+    output_bytes: status.outputBytes,
+  };
   await ctx.ledger.transaction(async (tx) => {
     const current = await findProcess(tx, row.sandbox_id, row.id);
     if (current?.ended_at !== null) return;
     await updateProcess(tx, row.id, seen);
-    await appendEvent(tx, { type: "process.ended", at: ctx.clock.now(), tenant, sandboxId: row.sandbox_id, data: { process_id: row.id, ...end } });
+    await appendEvent(tx, {
+      type: "process.ended",
+      at: ctx.clock.now(),
+      tenant,
+      sandboxId: row.sandbox_id,
+      data: { process_id: row.id, ...end },
+    });
+  });
+  return { ...row, ...seen };
+}
+
+/** One that the backend does not know, long after its start: its starter died before it ran, so how it ended is not known. */
+async function vanished(ctx: Context, row: ProcessRow): Promise<ProcessRow> {
+  const now = ctx.clock.now();
+  if (row.ended_at !== null || now - row.started_at < STARTING_MS) return row;
+  const end: EndInfo = { outcome: "unknown", exit_code: null, signal: null, oom_killed: false, truncated: false };
+  const seen = { ended_at: now, end: JSON.stringify(end) };
+  await ctx.ledger.transaction(async (tx) => {
+    await updateProcess(tx, row.id, seen);
+    await appendEvent(tx, {
+      type: "process.ended",
+      at: now,
+      tenant: row.tenant,
+      sandboxId: row.sandbox_id,
+      data: { process_id: row.id, ...end },
+    });
   });
   return { ...row, ...seen };
 }
@@ -95,7 +150,13 @@ async function start(ctx: Context, who: Principal, id: string, input: ProcessReq
     end: null,
     output_bytes: 0,
   };
-  const event = (type: string, data: object = {}) => ({ type, at: ctx.clock.now(), tenant: row.tenant, sandboxId: id, data: { process_id: row.id, ...data } });
+  const event = (type: string, data: object = {}) => ({
+    type,
+    at: ctx.clock.now(),
+    tenant: row.tenant,
+    sandboxId: id,
+    data: { process_id: row.id, ...data },
+  });
   await ctx.ledger.transaction(async (tx) => {
     const sandbox = await findSandbox(tx, id);
     if (sandbox !== undefined) allow(sandbox, "use");
@@ -103,7 +164,11 @@ async function start(ctx: Context, who: Principal, id: string, input: ProcessReq
     await appendEvent(tx, event("process.started", { program: argv?.[0] ?? "sh", pty: row.pty === 1 }));
   });
   ctx.failpoint("process.after_row");
-  const options = { ...(request.pty === undefined ? {} : { pty: request.pty }), stdin: request.stdin ?? "none", maxOutputBytes: request.max_output_bytes ?? DEFAULT_JOURNAL_BYTES };
+  const options = {
+    ...(request.pty === undefined ? {} : { pty: request.pty }),
+    stdin: request.stdin ?? "none",
+    maxOutputBytes: request.max_output_bytes ?? DEFAULT_JOURNAL_BYTES,
+  };
   try {
     await using(ctx, at, "process", () => at.processes.start(at.ref, toCommand(row.id, request), options, op(ctx)));
   } catch (thrown) {
@@ -120,7 +185,7 @@ async function start(ctx: Context, who: Principal, id: string, input: ProcessReq
 
 async function status(ctx: Context, at: Target, row: ProcessRow): Promise<ProcessRow> {
   const seen = await using(ctx, at, "process", () => at.processes.status(at.ref, row.id, op(ctx)));
-  if (seen === "absent") throw new SandboxerError("process_not_found", `sandbox ${row.sandbox_id} has no process ${row.id}`);
+  if (seen === "absent") return vanished(ctx, row);
   return observe(ctx, row, seen, row.tenant);
 }
 
@@ -141,7 +206,7 @@ async function list(ctx: Context, who: Principal, id: string): Promise<ProcessIn
   const infos: ProcessInfo[] = [];
   for (const row of rows) {
     const one = seen.get(row.id);
-    infos.push(toInfo(one === undefined ? row : await observe(ctx, row, one, row.tenant)));
+    infos.push(toInfo(one === undefined ? await vanished(ctx, row) : await observe(ctx, row, one, row.tenant)));
   }
   return infos;
 }

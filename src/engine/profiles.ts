@@ -30,16 +30,23 @@ export async function resolveProfile(ctx: Context, tenant: string, reference: st
   const version = versionText === undefined ? undefined : Number(versionText);
   const own = await findProfile(ctx.ledger.db, tenant, name, version);
   if (own !== undefined) return toRecord(own);
-  const shipped = ctx.shipped.filter((profile) => profile.name === name && (version === undefined || profile.version === version)).toSorted((a, b) => b.version - a.version)[0];
+  const shipped = ctx.shipped
+    .filter((profile) => profile.name === name && (version === undefined || profile.version === version))
+    .toSorted((a, b) => b.version - a.version)[0];
   if (shipped !== undefined) return shipped;
 
   const known = await allProfiles(ctx, tenant);
   const versions = known.filter((profile) => profile.name === name).map((profile) => profile.version);
   if (versions.length > 0) {
     const newest = `${name}@${Math.max(...versions)}`;
-    throw new SandboxerError("profile_not_found", `profile "${name}" has no version ${version}; nearest: "${newest}"`, { issues: [{ path: "profile", message: `"${name}" has the versions ${versions.join(", ")}`, nearest: newest }] });
+    throw new SandboxerError("profile_not_found", `profile "${name}" has no version ${version}; nearest: "${newest}"`, {
+      issues: [{ path: "profile", message: `"${name}" has the versions ${versions.join(", ")}`, nearest: newest }],
+    });
   }
-  const near = nearest(name, known.map((profile) => profile.name));
+  const near = nearest(
+    name,
+    known.map((profile) => profile.name),
+  );
   throw new SandboxerError("profile_not_found", `there is no profile "${name}"${near === undefined ? "" : `; nearest: "${near}"`}`, {
     issues: [{ path: "profile", message: `unknown profile "${name}"`, ...(near === undefined ? {} : { nearest: near }) }],
   });
@@ -59,7 +66,13 @@ async function apply(ctx: Context, who: Principal, document: unknown): Promise<{
   try {
     await ctx.ledger.transaction(async (tx) => {
       await insertProfile(tx, row);
-      await appendEvent(tx, { type: "profile.applied", at: row.created_at, tenant: who.tenant, sandboxId: null, data: { name, version, digest: row.digest } });
+      await appendEvent(tx, {
+        type: "profile.applied",
+        at: row.created_at,
+        tenant: who.tenant,
+        sandboxId: null,
+        data: { name, version, digest: row.digest },
+      });
     });
     return { profile: toRecord(row), created: true };
   } catch (thrown) {

@@ -17,7 +17,12 @@ export interface CreateOptions {
 }
 
 /** Makes a sandbox: plan, row, provider, ready. On an error nothing is left, or the sweep is told what may be. */
-export async function provision(ctx: Context, who: Principal, input: CreateRequest, { idempotencyKey, signal = neverAborted }: CreateOptions): Promise<{ sandbox: Sandbox; replayed: boolean }> {
+export async function provision(
+  ctx: Context,
+  who: Principal,
+  input: CreateRequest,
+  { idempotencyKey, signal = neverAborted }: CreateOptions,
+): Promise<{ sandbox: Sandbox; replayed: boolean }> {
   const key = idempotencyKey === undefined ? undefined : { key: idempotencyKey, digest: digest(input) };
   if (key !== undefined) {
     const seen = await replay(ctx, who.tenant, key.key, key.digest, signal);
@@ -30,21 +35,44 @@ export async function provision(ctx: Context, who: Principal, input: CreateReque
   if (row === "taken") {
     const seen = key === undefined ? undefined : await replay(ctx, who.tenant, key.key, key.digest, signal);
     // Its first user failed and let go of it between two looks: now it is ours.
-    return seen === undefined ? provision(ctx, who, input, { signal, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }) : { sandbox: seen, replayed: true };
+    return seen === undefined
+      ? provision(ctx, who, input, { signal, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) })
+      : { sandbox: seen, replayed: true };
   }
   return { sandbox: toSandbox(await make(ctx, row, decided, signal)), replayed: false };
 }
 
 /** The row before any effect, in one transaction with the count that admits it. "taken": the key is in use. */
-async function begin(ctx: Context, who: Principal, decided: Plan, key: { key: string; digest: string } | undefined): Promise<SandboxRow | "taken"> {
+async function begin(
+  ctx: Context,
+  who: Principal,
+  decided: Plan,
+  key: { key: string; digest: string } | undefined,
+): Promise<SandboxRow | "taken"> {
   const row = newRow(ctx, who, decided);
-  return ctx.ledger.transaction(async (tx) => {
-    if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return "taken";
-    admitOneMore(await countLive(tx, who.tenant), ctx.config.limits ?? {});
-    await beginSandbox(tx, row, { backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: decided.ranking.route, narrowed: decided.settings.narrowed, key_id: who.key_id });
-    if (key !== undefined) await insertIdempotent(tx, { tenant: who.tenant, key: key.key, digest: key.digest, sandbox_id: row.id, created_at: row.created_at });
-    return row;
-  }, durability(ctx, row.backend));
+  return ctx.ledger.transaction(
+    async (tx) => {
+      if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return "taken";
+      admitOneMore(await countLive(tx, who.tenant), ctx.config.limits ?? {});
+      await beginSandbox(tx, row, {
+        backend: row.backend,
+        profile: `${row.profile_name}@${row.profile_version}`,
+        route: decided.ranking.route,
+        narrowed: decided.settings.narrowed,
+        key_id: who.key_id,
+      });
+      if (key !== undefined)
+        await insertIdempotent(tx, {
+          tenant: who.tenant,
+          key: key.key,
+          digest: key.digest,
+          sandbox_id: row.id,
+          created_at: row.created_at,
+        });
+      return row;
+    },
+    durability(ctx, row.backend),
+  );
 }
 
 function newRow(ctx: Context, who: Principal, { request, profile, settings, ranking }: Plan): SandboxRow {

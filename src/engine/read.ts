@@ -1,5 +1,14 @@
 import { promises as timers } from "node:timers";
-import { type EventPage, isId, type LedgerEvent, type Principal, type Sandbox, SandboxerError, type SandboxPage, type Usage } from "../contract/index.ts";
+import {
+  type EventPage,
+  isId,
+  type LedgerEvent,
+  type Principal,
+  type Sandbox,
+  SandboxerError,
+  type SandboxPage,
+  type Usage,
+} from "../contract/index.ts";
 import { listSandboxes, readEvents } from "../ledger/index.ts";
 import { accessibleSandbox, requireAdmin } from "./access.ts";
 import { type Context, op } from "./context.ts";
@@ -18,7 +27,9 @@ export async function get(ctx: Context, who: Principal, id: string): Promise<San
 export async function list(ctx: Context, who: Principal, query: Parameters<Engine["list"]>[1]): Promise<SandboxPage> {
   if (query.allTenants === true) requireAdmin(who, "all_tenants");
   if (query.cursor !== undefined && !isId("sandbox", query.cursor)) {
-    throw new SandboxerError("invalid_request", "cursor: not one that this API gave", { issues: [{ path: "cursor", message: "use next_cursor of the page before" }] });
+    throw new SandboxerError("invalid_request", "cursor: not one that this API gave", {
+      issues: [{ path: "cursor", message: "use next_cursor of the page before" }],
+    });
   }
   const rows = await listSandboxes(ctx.ledger.db, {
     ...(query.allTenants === true ? {} : { tenant: who.tenant }),
@@ -35,7 +46,8 @@ export async function list(ctx: Context, who: Principal, query: Parameters<Engin
 export async function usage(ctx: Context, who: Principal, id: string): Promise<Usage> {
   const { row, ref, provider } = await usable(ctx, who, id);
   const observed = await provider.inspect(ref, op(ctx));
-  if (observed === "absent") throw new SandboxerError("wrong_state", `backend ${row.backend} no longer has sandbox ${id}`, { phase: "usage", backend: row.backend });
+  if (observed === "absent")
+    throw new SandboxerError("wrong_state", `backend ${row.backend} no longer has sandbox ${id}`, { phase: "usage", backend: row.backend });
   return observed.usage;
 }
 
@@ -45,12 +57,21 @@ async function scope(ctx: Context, who: Principal, sandboxId: string | undefined
 }
 
 async function eventPage(ctx: Context, who: Principal, query: { sandboxId?: string; after?: number; limit: number }): Promise<EventPage> {
-  const rows = await readEvents(ctx.ledger.db, { ...(await scope(ctx, who, query.sandboxId)), after: query.after ?? 0, limit: query.limit + 1 });
+  const rows = await readEvents(ctx.ledger.db, {
+    ...(await scope(ctx, who, query.sandboxId)),
+    after: query.after ?? 0,
+    limit: query.limit + 1,
+  });
   const data = rows.slice(0, query.limit);
   return { object: "list", data, next_cursor: rows.length > query.limit ? String(data.at(-1)?.seq) : null };
 }
 
-async function* follow(ctx: Context, who: Principal, query: { sandboxId?: string; after?: number }, signal: AbortSignal): AsyncIterable<LedgerEvent> {
+async function* follow(
+  ctx: Context,
+  who: Principal,
+  query: { sandboxId?: string; after?: number },
+  signal: AbortSignal,
+): AsyncIterable<LedgerEvent> {
   const within = await scope(ctx, who, query.sandboxId);
   let after = query.after ?? 0;
   let written = Promise.withResolvers<void>();
@@ -67,7 +88,11 @@ async function* follow(ctx: Context, who: Principal, query: { sandboxId?: string
       }
       if (page.length > 0) continue;
       const timer = new AbortController();
-      await Promise.race([written.promise, aborted.promise, timers.setTimeout(LOOK_MS, undefined, { signal: timer.signal }).catch(() => undefined)]);
+      await Promise.race([
+        written.promise,
+        aborted.promise,
+        timers.setTimeout(LOOK_MS, undefined, { signal: timer.signal }).catch(() => undefined),
+      ]);
       timer.abort();
       written = Promise.withResolvers<void>();
     }

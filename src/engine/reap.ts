@@ -19,13 +19,19 @@ function dueNow(ctx: Context, row: SandboxRow, open: number): Why | undefined {
 
 /** Ends one if it is still due: looked at again in the transaction that stops it, so a renew or an exec that came first wins. */
 async function endIfDue(ctx: Context, seen: SandboxRow, report: Report): Promise<void> {
-  const stopped = await ctx.ledger.transaction(async (tx) => {
-    const row = await findSandbox(tx, seen.id);
-    if (row === undefined || isTerminal(row.state) || row.state === "stopping" || row.state === "provisioning") return undefined;
-    const why = dueNow(ctx, row, (await openExecs(tx, row.id)).length);
-    if (why === undefined) return undefined;
-    return move(tx, row.id, "stop", { at: ctx.clock.now(), patch: { owner: ctx.instance, desired: "terminated", termination_reason: why.reason, termination_detail: why.detail } });
-  }, durability(ctx, seen.backend));
+  const stopped = await ctx.ledger.transaction(
+    async (tx) => {
+      const row = await findSandbox(tx, seen.id);
+      if (row === undefined || isTerminal(row.state) || row.state === "stopping" || row.state === "provisioning") return undefined;
+      const why = dueNow(ctx, row, (await openExecs(tx, row.id)).length);
+      if (why === undefined) return undefined;
+      return move(tx, row.id, "stop", {
+        at: ctx.clock.now(),
+        patch: { owner: ctx.instance, desired: "terminated", termination_reason: why.reason, termination_detail: why.detail },
+      });
+    },
+    durability(ctx, seen.backend),
+  );
   if (stopped === undefined) return;
   const ended = await endSandbox(ctx, stopped, { reason: stopped.termination_reason ?? "expired", detail: stopped.termination_detail });
   report.ended(ended.id, ended.termination_reason);

@@ -15,14 +15,17 @@ import { toSandbox } from "./view.ts";
 export async function renew(ctx: Context, who: Principal, id: string, input: RenewRequest): Promise<Sandbox> {
   const request = parse(RenewRequest, input, { what: "renew" });
   const { backend } = await sandboxFor(ctx, who, id, "renew");
-  const row = await ctx.ledger.transaction(async (tx) => {
-    const current = await findSandbox(tx, id);
-    const now = ctx.clock.now();
-    const ttl = Math.min(request.ttl, ctx.config.floor?.ttl ?? Infinity);
-    const asked = Math.min(current?.max_life_at ?? 0, now + Math.ceil(ttl * 1000));
-    const expires = request.shorten === true ? asked : Math.max(asked, current?.expires_at ?? 0);
-    return move(tx, id, "renew", { at: now, patch: { expires_at: expires }, data: { expires_at: new Date(expires).toISOString() } });
-  }, durability(ctx, backend));
+  const row = await ctx.ledger.transaction(
+    async (tx) => {
+      const current = await findSandbox(tx, id);
+      const now = ctx.clock.now();
+      const ttl = Math.min(request.ttl, ctx.config.floor?.ttl ?? Infinity);
+      const asked = Math.min(current?.max_life_at ?? 0, now + Math.ceil(ttl * 1000));
+      const expires = request.shorten === true ? asked : Math.max(asked, current?.expires_at ?? 0);
+      return move(tx, id, "renew", { at: now, patch: { expires_at: expires }, data: { expires_at: new Date(expires).toISOString() } });
+    },
+    durability(ctx, backend),
+  );
   return toSandbox(row);
 }
 

@@ -51,8 +51,10 @@ export function requirements(profile: Profile, request: Request, required: reado
   if (profile.user !== undefined) need("exec.user", "user");
   for (const resources of [profile.resources, request.resources]) {
     if (resources?.gpu !== undefined) need("resources.gpu", "resources.gpu");
-    if (resources?.cpu !== undefined || resources?.memory !== undefined) need("resources.cpu_mem", resources.cpu === undefined ? "resources.memory" : "resources.cpu");
-    if (resources?.disk !== undefined || resources?.inodes !== undefined) need("resources.disk", resources.disk === undefined ? "resources.inodes" : "resources.disk");
+    if (resources?.cpu !== undefined || resources?.memory !== undefined)
+      need("resources.cpu_mem", resources.cpu === undefined ? "resources.memory" : "resources.cpu");
+    if (resources?.disk !== undefined || resources?.inodes !== undefined)
+      need("resources.disk", resources.disk === undefined ? "resources.inodes" : "resources.disk");
     if (resources?.pids !== undefined) need("resources.pids", "resources.pids");
   }
   for (const capability of required) need(capability, "routing.require_capabilities");

@@ -17,19 +17,37 @@ export async function runSetup(ctx: Context, row: SandboxRow, ref: Ref, commands
     let tail = Buffer.alloc(0);
     let how = "its end was not seen";
     let done = false;
-    const events = provider.exec(ref, { id: newId("exec"), run: { shell } }, { stdin: { kind: "none" }, maxOutputBytes: MAX_OUTPUT_BYTES }, op(ctx, signal));
+    const events = provider.exec(
+      ref,
+      { id: newId("exec"), run: { shell } },
+      { stdin: { kind: "none" }, maxOutputBytes: MAX_OUTPUT_BYTES },
+      op(ctx, signal),
+    );
     for await (const event of events) {
       if (event.type === "stdout" || event.type === "stderr") tail = Buffer.concat([tail, event.data]).subarray(-TAIL_BYTES);
       if (event.type !== "exited") continue;
       done = event.outcome === "exited" && event.exitCode === 0;
-      how = event.outcome === "exited" ? `it exited with ${event.exitCode}` : `${event.outcome}${event.signal === null ? "" : ` by ${event.signal}`}${event.oomKilled ? ", out of memory" : ""}`;
+      how =
+        event.outcome === "exited"
+          ? `it exited with ${event.exitCode}`
+          : `${event.outcome}${event.signal === null ? "" : ` by ${event.signal}`}${event.oomKilled ? ", out of memory" : ""}`;
     }
     await ctx.ledger.transaction((tx) =>
-      appendEvent(tx, { type: "sandbox.setup", at: ctx.clock.now(), tenant: row.tenant, sandboxId: row.id, data: { command: index + 1, of: commands.length, ok: done } }),
+      appendEvent(tx, {
+        type: "sandbox.setup",
+        at: ctx.clock.now(),
+        tenant: row.tenant,
+        sandboxId: row.id,
+        data: { command: index + 1, of: commands.length, ok: done },
+      }),
     );
     if (!done) {
       const output = new TextDecoder().decode(tail).trimEnd();
-      throw new SandboxerError("setup_failed", `setup[${index}] failed: ${how}${output === "" ? " without output" : `; the end of its output:\n${output}`}`, { phase: "setup", issues: [{ path: `setup[${index}]`, message: how }] });
+      throw new SandboxerError(
+        "setup_failed",
+        `setup[${index}] failed: ${how}${output === "" ? " without output" : `; the end of its output:\n${output}`}`,
+        { phase: "setup", issues: [{ path: `setup[${index}]`, message: how }] },
+      );
     }
   }
 }

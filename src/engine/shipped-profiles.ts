@@ -15,14 +15,18 @@ export interface ShippedProfile extends ProfileRecord {
  * @throws SandboxerError `invalid_request` naming the file, the field and the nearest valid value.
  */
 export function loadShippedProfiles(directory: string, parseYaml: (text: string) => unknown): ShippedProfile[] {
-  const files = readdirSync(directory).filter((name) => name.endsWith(".yaml")).sort();
+  const files = readdirSync(directory)
+    .filter((name) => name.endsWith(".yaml"))
+    .sort();
   return files.map((file) => {
     const path = join(directory, file);
     let document: unknown;
     try {
       document = parseYaml(readFileSync(path, "utf8"));
     } catch (thrown) {
-      throw new SandboxerError("invalid_request", `${path} is not YAML: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+      throw new SandboxerError("invalid_request", `${path} is not YAML: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {
+        cause: thrown,
+      });
     }
     const profile = parse(Profile, document, { what: path });
     return {

@@ -34,7 +34,13 @@ async function removeOrphan({ ctx, provider, backend, report }: Sweep, ref: List
   report.result.orphans_removed.push({ id: ref.id, backend: backend.name });
   ctx.measure.count("sandboxer_orphans_removed_total", { backend: backend.name });
   await ctx.ledger.transaction((tx) =>
-    appendEvent(tx, { type: "orphan.removed", at: ctx.clock.now(), tenant: ref.tenant, sandboxId: ref.id, data: { backend: backend.name, generation: ref.generation, native: ref.native } }),
+    appendEvent(tx, {
+      type: "orphan.removed",
+      at: ctx.clock.now(),
+      tenant: ref.tenant,
+      sandboxId: ref.id,
+      data: { backend: backend.name, generation: ref.generation, native: ref.native },
+    }),
   );
 }
 
@@ -53,12 +59,18 @@ async function sweepObjects(sweep: Sweep, objects: readonly Listed[]): Promise<v
 async function settleUnfinished({ ctx, report, living }: Sweep, row: SandboxRow): Promise<void> {
   const mine = row.owner === ctx.instance;
   if (mine ? ctx.live.isCreating(row.id) || ctx.live.isEnding(row.id) : row.owner !== null && living.has(row.owner)) return;
-  const claimed = await ctx.ledger.transaction(async (tx) => {
-    const now = await findSandbox(tx, row.id);
-    if (now === undefined || now.state !== row.state || now.owner !== row.owner) return undefined;
-    const half = now.state === "provisioning" ? { error_code: "canceled", error_message: "the process that was making it ended before it was ready" } : {};
-    return move(tx, row.id, "stop", { at: ctx.clock.now(), patch: { owner: ctx.instance, desired: "terminated", ...half } });
-  }, durability(ctx, row.backend));
+  const claimed = await ctx.ledger.transaction(
+    async (tx) => {
+      const now = await findSandbox(tx, row.id);
+      if (now === undefined || now.state !== row.state || now.owner !== row.owner) return undefined;
+      const half =
+        now.state === "provisioning"
+          ? { error_code: "canceled", error_message: "the process that was making it ended before it was ready" }
+          : {};
+      return move(tx, row.id, "stop", { at: ctx.clock.now(), patch: { owner: ctx.instance, desired: "terminated", ...half } });
+    },
+    durability(ctx, row.backend),
+  );
   if (claimed === undefined) return;
   const ended = await endSandbox(ctx, claimed, { reason: claimed.termination_reason ?? "error", detail: claimed.termination_detail });
   report.ended(ended.id, ended.termination_reason ?? ended.error_code);
@@ -77,11 +89,14 @@ async function sweepLive(sweep: Sweep, row: SandboxRow, objects: readonly Listed
   if (listed?.running !== true) {
     if (listed === undefined && (row.ready_at ?? since) >= since) return;
     try {
-      const { row: seen, gone } = await lookAgain(ctx, row);
-      if (gone) return report.ended(seen.id, seen.termination_reason);
+      const { row: seen, gone, found } = await lookAgain(ctx, row);
+      if (found) report.ended(seen.id, seen.termination_reason);
+      if (gone) return;
     } catch (thrown) {
       // Neither in the list nor answered for: not known to be gone, so not ended.
-      return listed === undefined ? lose(sweep, row, thrown) : report.error(thrown, { backend: row.backend, sandboxId: row.id });
+      if (listed === undefined) await lose(sweep, row, thrown);
+      else report.error(thrown, { backend: row.backend, sandboxId: row.id });
+      return;
     }
   }
   if (row.state === "lost") await ctx.ledger.transaction((tx) => move(tx, row.id, "recover", { at: ctx.clock.now() }));
@@ -93,7 +108,12 @@ async function sweepLive(sweep: Sweep, row: SandboxRow, objects: readonly Listed
  * nothing that is made or ended meanwhile is taken for lost or orphaned. A list that fails is an error in the report,
  * and nothing is concluded from it.
  */
-export async function sweepBackend(ctx: Context, backend: Backend, report: Report, options: { living: ReadonlySet<string>; adopt: boolean }): Promise<void> {
+export async function sweepBackend(
+  ctx: Context,
+  backend: Backend,
+  report: Report,
+  options: { living: ReadonlySet<string>; adopt: boolean },
+): Promise<void> {
   const rows = await liveSandboxes(ctx.ledger.db, backend.name);
   const since = ctx.clock.now();
   let provider: Provider;
@@ -111,11 +131,15 @@ export async function sweepBackend(ctx: Context, backend: Backend, report: Repor
   const sweep: Sweep = { ctx, backend, provider, report, since, ...options };
   await parallel(rows, AT_ONCE, (row) =>
     report.try({ backend: backend.name, sandboxId: row.id }, () =>
-      row.state === "provisioning" || row.state === "stopping" ? settleUnfinished(sweep, row) : sweepLive(sweep, row, listed.get(row.id) ?? []),
+      row.state === "provisioning" || row.state === "stopping"
+        ? settleUnfinished(sweep, row)
+        : sweepLive(sweep, row, listed.get(row.id) ?? []),
     ),
   );
   const known = new Map(rows.map((row) => [row.id, row.generation]));
-  const strangers = [...listed.values()].map((objects) => objects.filter((ref) => known.get(ref.id) !== ref.generation)).filter((objects) => objects.length > 0);
+  const strangers = [...listed.values()]
+    .map((objects) => objects.filter((ref) => known.get(ref.id) !== ref.generation))
+    .filter((objects) => objects.length > 0);
   await parallel(strangers, AT_ONCE, (objects) => sweepObjects(sweep, objects));
   if (provider.maintain !== undefined) await report.try({ backend: backend.name }, () => provider.maintain?.(op(ctx)) ?? Promise.resolve());
 }

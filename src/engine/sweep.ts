@@ -20,7 +20,13 @@ async function settleExec(ctx: Context, exec: ExecRow): Promise<void> {
   const at = ctx.clock.now();
   await ctx.ledger.transaction(async (tx) => {
     if (!(await finishExec(tx, exec.id, { at, outcome: "unknown", exitCode: null }))) return;
-    await appendEvent(tx, { type: "exec.finished", at, tenant: exec.tenant, sandboxId: exec.sandbox_id, data: { exec_id: exec.id, outcome: "unknown", exit_code: null, because: "the process that ran it ended" } });
+    await appendEvent(tx, {
+      type: "exec.finished",
+      at,
+      tenant: exec.tenant,
+      sandboxId: exec.sandbox_id,
+      data: { exec_id: exec.id, outcome: "unknown", exit_code: null, because: "the process that ran it ended" },
+    });
   });
 }
 
@@ -49,7 +55,9 @@ export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepRepo
     const living = await livingInstances(ctx);
     await report.try({}, () => settleExecs(ctx, report, living));
     await report.try({}, () => reap(ctx, report));
-    await Promise.all(ctx.backends.map((backend) => report.try({ backend: backend.name }, () => sweepBackend(ctx, backend, report, { living, adopt }))));
+    await Promise.all(
+      ctx.backends.map((backend) => report.try({ backend: backend.name }, () => sweepBackend(ctx, backend, report, { living, adopt }))),
+    );
     await report.try({}, () => keepBooks(ctx, living));
   });
   const { adopted, ended, orphans_removed, lost, errors } = report.result;

@@ -43,7 +43,10 @@ export class Sweeper {
   /** Neither timer keeps the process alive. */
   start(intervalSeconds: number): void {
     const every = Math.max(100, intervalSeconds * 1000);
-    this.#timers.push(setInterval(() => void this.sweep(false), every).unref(), setInterval(() => this.#reap(), Math.min(every, REAP_MS)).unref());
+    this.#timers.push(
+      setInterval(() => void this.sweep(false), every).unref(),
+      setInterval(() => this.#reap(), Math.min(every, REAP_MS)).unref(),
+    );
   }
 
   #reap(): void {

@@ -54,13 +54,16 @@ async function teardown(ctx: Context, seen: SandboxRow, why: Why): Promise<Sandb
 /** Writes `stopping`. One that is being made in another process keeps its owner: that one unwinds. */
 async function stop(ctx: Context, seen: SandboxRow, why: Why): Promise<SandboxRow> {
   try {
-    return await ctx.ledger.transaction(async (tx) => {
-      const row = await findSandbox(tx, seen.id);
-      if (row === undefined || isTerminal(row.state)) return row ?? seen;
-      const reason = row.state === "stopping" ? {} : { termination_reason: why.reason, termination_detail: why.detail };
-      const owner = row.ref === null && row.owner !== null ? {} : { owner: ctx.instance };
-      return move(tx, row.id, "stop", { at: ctx.clock.now(), patch: { desired: "terminated", ...reason, ...owner } });
-    }, durability(ctx, seen.backend));
+    return await ctx.ledger.transaction(
+      async (tx) => {
+        const row = await findSandbox(tx, seen.id);
+        if (row === undefined || isTerminal(row.state)) return row ?? seen;
+        const reason = row.state === "stopping" ? {} : { termination_reason: why.reason, termination_detail: why.detail };
+        const owner = row.ref === null && row.owner !== null ? {} : { owner: ctx.instance };
+        return move(tx, row.id, "stop", { at: ctx.clock.now(), patch: { desired: "terminated", ...reason, ...owner } });
+      },
+      durability(ctx, seen.backend),
+    );
   } catch (thrown) {
     if (!isStorage(thrown)) throw thrown;
     ctx.log.error({ sandbox: seen.id, error: thrown.message }, "destroy goes on without the ledger");
@@ -73,7 +76,11 @@ async function waitForOwner(ctx: Context, first: SandboxRow): Promise<SandboxRow
   const until = performance.now() + UNWIND_MS;
   while (row.ref === null && row.owner !== null && row.owner !== ctx.instance && !isTerminal(row.state)) {
     if (!(await livingInstances(ctx)).has(row.owner)) return row;
-    if (performance.now() > until) throw new SandboxerError("timeout", `sandbox ${row.id} is still being unwound by the process that was making it`, { phase: "destroy", backend: row.backend });
+    if (performance.now() > until)
+      throw new SandboxerError("timeout", `sandbox ${row.id} is still being unwound by the process that was making it`, {
+        phase: "destroy",
+        backend: row.backend,
+      });
     await timers.setTimeout(25);
     row = (await findSandbox(ctx.ledger.db, row.id)) ?? row;
   }
@@ -100,7 +107,14 @@ async function unconfirmed(ctx: Context, row: SandboxRow, error: SandboxerError)
   try {
     await ctx.ledger.transaction(async (tx) => {
       await updateSandbox(tx, row.id, { owner: null });
-      if (row.owner !== null) await appendEvent(tx, { type: "sandbox.destroy_failed", at: ctx.clock.now(), tenant: row.tenant, sandboxId: row.id, data: { code: error.code, message: error.message } });
+      if (row.owner !== null)
+        await appendEvent(tx, {
+          type: "sandbox.destroy_failed",
+          at: ctx.clock.now(),
+          tenant: row.tenant,
+          sandboxId: row.id,
+          data: { code: error.code, message: error.message },
+        });
     });
   } catch (thrown) {
     ctx.log.error({ sandbox: row.id, error: String(thrown) }, "a destroy that failed could not be written either");
@@ -112,21 +126,35 @@ async function confirm(ctx: Context, row: SandboxRow, why: Why): Promise<Sandbox
   const at = ctx.clock.now();
   ctx.failpoint("destroy.before_settle");
   try {
-    const ended = await ctx.ledger.transaction(async (tx) => {
-      let current = await findSandbox(tx, row.id);
-      if (current === undefined || isTerminal(current.state)) return current ?? row;
-      if (current.state !== "stopping") {
-        // The stop could not be written before; it has happened all the same.
-        current = await move(tx, row.id, "stop", { at, patch: { termination_reason: why.reason, termination_detail: why.detail, desired: "terminated" } });
-      }
-      const neverReady = current.ready_at === null && current.error_code !== null;
-      return move(tx, row.id, neverReady ? "fail" : "confirm_gone", { at });
-    }, durability(ctx, row.backend));
+    const ended = await ctx.ledger.transaction(
+      async (tx) => {
+        let current = await findSandbox(tx, row.id);
+        if (current === undefined || isTerminal(current.state)) return current ?? row;
+        if (current.state !== "stopping") {
+          // The stop could not be written before; it has happened all the same.
+          current = await move(tx, row.id, "stop", {
+            at,
+            patch: { termination_reason: why.reason, termination_detail: why.detail, desired: "terminated" },
+          });
+        }
+        const neverReady = current.ready_at === null && current.error_code !== null;
+        return move(tx, row.id, neverReady ? "fail" : "confirm_gone", { at });
+      },
+      durability(ctx, row.backend),
+    );
     ctx.failpoint("destroy.after_settle");
     return ended;
   } catch (thrown) {
     if (!isStorage(thrown)) throw thrown;
     ctx.log.error({ sandbox: row.id, error: thrown.message }, "the sandbox is gone, but the ledger cannot be told; the sweep will");
-    return { ...row, state: "terminated", desired: "terminated", owner: null, ended_at: at, termination_reason: row.termination_reason ?? why.reason, termination_detail: row.termination_detail ?? why.detail };
+    return {
+      ...row,
+      state: "terminated",
+      desired: "terminated",
+      owner: null,
+      ended_at: at,
+      termination_reason: row.termination_reason ?? why.reason,
+      termination_detail: row.termination_detail ?? why.detail,
+    };
   }
 }

@@ -11,23 +11,35 @@ import { toSandbox } from "./view.ts";
  */
 export async function fallBack(ctx: Context, row: SandboxRow, backend: string, error: SandboxerError): Promise<SandboxRow | undefined> {
   const at = ctx.clock.now();
-  return ctx.ledger.transaction(async (tx) => {
-    const current = await findSandbox(tx, row.id);
-    if (current?.state !== "provisioning") return undefined;
-    const generation = row.generation + 1;
-    const { route, resources } = toSandbox(row);
-    const candidates = route.candidates.map((candidate) => {
-      if (candidate.backend === row.backend) return { ...candidate, verdict: "failed" as const, reason: `${error.code}: ${error.message}` };
-      return candidate.backend === backend ? { ...candidate, verdict: "chosen" as const, reason: `fallback after ${row.backend}: ${error.code}` } : candidate;
-    });
-    const decision = { chosen: backend, reason: `${backend}: fallback after ${row.backend} answered ${error.code}`, candidates };
-    const patch = { backend, generation, ref: null, route: JSON.stringify(decision) };
-    await closeUsage(tx, row.id, at);
-    await openUsage(tx, { sandboxId: row.id, generation, tenant: row.tenant, backend, at, resources });
-    await updateSandbox(tx, row.id, patch);
-    await appendEvent(tx, { type: "sandbox.rerouted", at, tenant: row.tenant, sandboxId: row.id, data: { from: row.backend, to: backend, generation, error: error.code } });
-    return { ...current, ...patch };
-  }, durability(ctx, backend));
+  return ctx.ledger.transaction(
+    async (tx) => {
+      const current = await findSandbox(tx, row.id);
+      if (current?.state !== "provisioning") return undefined;
+      const generation = row.generation + 1;
+      const { route, resources } = toSandbox(row);
+      const candidates = route.candidates.map((candidate) => {
+        if (candidate.backend === row.backend)
+          return { ...candidate, verdict: "failed" as const, reason: `${error.code}: ${error.message}` };
+        return candidate.backend === backend
+          ? { ...candidate, verdict: "chosen" as const, reason: `fallback after ${row.backend}: ${error.code}` }
+          : candidate;
+      });
+      const decision = { chosen: backend, reason: `${backend}: fallback after ${row.backend} answered ${error.code}`, candidates };
+      const patch = { backend, generation, ref: null, route: JSON.stringify(decision) };
+      await closeUsage(tx, row.id, at);
+      await openUsage(tx, { sandboxId: row.id, generation, tenant: row.tenant, backend, at, resources });
+      await updateSandbox(tx, row.id, patch);
+      await appendEvent(tx, {
+        type: "sandbox.rerouted",
+        at,
+        tenant: row.tenant,
+        sandboxId: row.id,
+        data: { from: row.backend, to: backend, generation, error: error.code },
+      });
+      return { ...current, ...patch };
+    },
+    durability(ctx, backend),
+  );
 }
 
 /** Undoes what a failed try left, and settles the row: `failed` where nothing is left, else `stopping` for the sweep. */
@@ -39,14 +51,20 @@ export async function giveUp(ctx: Context, row: SandboxRow, result: Exclude<Atte
       await destroyObject(ctx, row, result.ref);
       gone = true;
     } catch (thrown) {
-      ctx.log.warn({ sandbox: row.id, backend: row.backend, error: String(thrown) }, "an unwind was not confirmed; the sweep goes on with it");
+      ctx.log.warn(
+        { sandbox: row.id, backend: row.backend, error: String(thrown) },
+        "an unwind was not confirmed; the sweep goes on with it",
+      );
     }
   }
   ctx.measure.count("sandboxer_errors_total", { verb: "create", code: error.code });
   try {
     const ended = await settle(ctx, row, error, gone, result.left === "object" ? result.ref : null);
     if (ended.termination_reason !== null && ended.error_code === null) {
-      error = new SandboxerError("canceled", `the sandbox was destroyed (${ended.termination_reason}) while it was being made`, { phase: "create", backend: row.backend });
+      error = new SandboxerError("canceled", `the sandbox was destroyed (${ended.termination_reason}) while it was being made`, {
+        phase: "create",
+        backend: row.backend,
+      });
     }
   } catch (thrown) {
     ctx.log.error({ sandbox: row.id, error: String(thrown) }, "a failed create could not be written; the sweep settles it");
@@ -61,15 +79,21 @@ async function destroyObject(ctx: Context, row: SandboxRow, ref: Ref): Promise<v
 function settle(ctx: Context, row: SandboxRow, error: SandboxerError, gone: boolean, ref: Ref | null): Promise<SandboxRow> {
   const at = ctx.clock.now();
   const why = { error_code: error.code, error_message: error.message };
-  return ctx.ledger.transaction(async (tx) => {
-    const current = await findSandbox(tx, row.id);
-    if (current !== undefined && isTerminal(current.state)) return current;
-    // Someone destroyed it while it was being made: theirs is the reason, and it ends as terminated.
-    if (current?.state === "stopping") {
-      if (gone) return move(tx, row.id, "confirm_gone", { at });
-      return move(tx, row.id, "stop", { at, patch: { owner: null, ...(ref === null ? {} : { ref: JSON.stringify(ref) }) } });
-    }
-    if (gone) return move(tx, row.id, "fail", { at, patch: why });
-    return move(tx, row.id, "stop", { at, patch: { ...why, owner: null, desired: "terminated", ...(ref === null ? {} : { ref: JSON.stringify(ref) }) } });
-  }, durability(ctx, row.backend));
+  return ctx.ledger.transaction(
+    async (tx) => {
+      const current = await findSandbox(tx, row.id);
+      if (current !== undefined && isTerminal(current.state)) return current;
+      // Someone destroyed it while it was being made: theirs is the reason, and it ends as terminated.
+      if (current?.state === "stopping") {
+        if (gone) return move(tx, row.id, "confirm_gone", { at });
+        return move(tx, row.id, "stop", { at, patch: { owner: null, ...(ref === null ? {} : { ref: JSON.stringify(ref) }) } });
+      }
+      if (gone) return move(tx, row.id, "fail", { at, patch: why });
+      return move(tx, row.id, "stop", {
+        at,
+        patch: { ...why, owner: null, desired: "terminated", ...(ref === null ? {} : { ref: JSON.stringify(ref) }) },
+      });
+    },
+    durability(ctx, row.backend),
+  );
 }

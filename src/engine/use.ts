@@ -23,7 +23,10 @@ export async function usable(ctx: Context, who: Principal, id: string, action: A
 /** @throws SandboxerError `capability_unsupported` naming the field and the capability. */
 export function requireCapability({ row, provider }: Usable, capability: Capability, field: string): void {
   if (provider.traits.capabilities[capability] !== undefined) return;
-  throw new SandboxerError("capability_unsupported", `${field}: needs ${capability}, which backend ${row.backend} does not have`, { backend: row.backend, issues: [{ path: field, message: `needs ${capability}` }] });
+  throw new SandboxerError("capability_unsupported", `${field}: needs ${capability}, which backend ${row.backend} does not have`, {
+    backend: row.backend,
+    issues: [{ path: field, message: `needs ${capability}` }],
+  });
 }
 
 /** What a call to the backend threw, after a look at whether the sandbox is still there: its end is then what is told. */
@@ -37,7 +40,11 @@ export async function explain(ctx: Context, row: SandboxRow, phase: string, thro
   });
   if (ended?.gone !== true) return error;
   const { termination_reason: reason, termination_detail: detail } = ended.row;
-  return new SandboxerError("wrong_state", `sandbox ${row.id} has ended: ${reason ?? ended.row.state}${detail === null ? "" : ` (${detail})`}`, { phase, backend: row.backend, cause: thrown });
+  return new SandboxerError(
+    "wrong_state",
+    `sandbox ${row.id} has ended: ${reason ?? ended.row.state}${detail === null ? "" : ` (${detail})`}`,
+    { phase, backend: row.backend, cause: thrown },
+  );
 }
 
 /** Runs one call to the backend that counts as use. */

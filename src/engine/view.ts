@@ -16,7 +16,12 @@ export function toSandbox(row: SandboxRow): Sandbox {
     state: row.state,
     desired: row.desired,
     generation: row.generation,
-    isolation: { min: row.isolation_min, effective: row.isolation_effective, runtime: row.runtime, notes: JSON.parse(row.isolation_notes) as string[] },
+    isolation: {
+      min: row.isolation_min,
+      effective: row.isolation_effective,
+      runtime: row.runtime,
+      notes: JSON.parse(row.isolation_notes) as string[],
+    },
     resources: JSON.parse(row.resources) as Resources,
     narrowed: JSON.parse(row.narrowed) as string[],
     route: JSON.parse(row.route) as Route,
@@ -28,7 +33,8 @@ export function toSandbox(row: SandboxRow): Sandbox {
     max_life_at: time(row.max_life_at),
     idle_seconds: row.idle_seconds,
     ended_at: timeOrNull(row.ended_at),
-    termination: row.termination_reason === null || row.state === "failed" ? null : { reason: row.termination_reason, detail: row.termination_detail },
+    termination:
+      row.termination_reason === null || row.state === "failed" ? null : { reason: row.termination_reason, detail: row.termination_detail },
     error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? "" },
     state_lost: row.state_lost === 1,
   };

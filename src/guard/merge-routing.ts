@@ -13,7 +13,10 @@ export interface MergedRouting {
 /** The request may choose an order of its own; every bound of both holds. `only: []` means none. */
 export function mergeRouting(profile: Routing, request: Routing): MergedRouting {
   const both = <T>(a: readonly T[] | undefined, b: readonly T[] | undefined): T[] => [...new Set([...(a ?? []), ...(b ?? [])])];
-  const only = profile.only !== undefined && request.only !== undefined ? profile.only.filter((name) => request.only?.includes(name)) : (request.only ?? profile.only);
+  const only =
+    profile.only !== undefined && request.only !== undefined
+      ? profile.only.filter((name) => request.only?.includes(name))
+      : (request.only ?? profile.only);
   return {
     order: request.order ?? profile.order ?? [],
     only,

@@ -1,4 +1,12 @@
-import { type Config, type CreateRequest, ISOLATION_LEVELS, type IsolationLevel, type Overrides, type Profile, type Resources } from "../contract/index.ts";
+import {
+  type Config,
+  type CreateRequest,
+  ISOLATION_LEVELS,
+  type IsolationLevel,
+  type Overrides,
+  type Profile,
+  type Resources,
+} from "../contract/index.ts";
 import { type MergedRouting, mergeRouting } from "./merge-routing.ts";
 
 export type Floor = NonNullable<Config["floor"]>;
@@ -59,7 +67,12 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
   const life = profile.lifetime ?? {};
   const resource = (name: "cpu" | "memory" | "disk" | "inodes" | "pids") =>
     narrowest(
-      { field: `resources.${name}`, floor: floor.resources?.[name], profile: profile.resources?.[name], request: request.resources?.[name] },
+      {
+        field: `resources.${name}`,
+        floor: floor.resources?.[name],
+        profile: profile.resources?.[name],
+        request: request.resources?.[name],
+      },
       DEFAULTS.resources[name],
       narrowed,
     );
@@ -73,17 +86,32 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
 
   const asked = strongest([request.isolation_level?.min, request.routing?.min_isolation]) ?? profile.isolation_level?.min;
   const isolationMin =
-    strongest([floor.isolation_level?.min, profile.isolation_level?.min, profile.routing?.min_isolation, request.isolation_level?.min, request.routing?.min_isolation]) ??
-    DEFAULTS.isolationMin;
+    strongest([
+      floor.isolation_level?.min,
+      profile.isolation_level?.min,
+      profile.routing?.min_isolation,
+      request.isolation_level?.min,
+      request.routing?.min_isolation,
+    ]) ?? DEFAULTS.isolationMin;
   if (asked !== undefined && asked !== isolationMin) narrowed.add("isolation_level.min");
 
   return {
     isolationMin,
-    resources: { cpu: resource("cpu"), memory_bytes: resource("memory"), disk_bytes: resource("disk"), inodes: resource("inodes"), pids: resource("pids") },
+    resources: {
+      cpu: resource("cpu"),
+      memory_bytes: resource("memory"),
+      disk_bytes: resource("disk"),
+      inodes: resource("inodes"),
+      pids: resource("pids"),
+    },
     ttl: Math.min(ttl, maxLife),
     maxLife,
     idle: idle === Infinity ? null : idle,
-    readyTimeout: narrowest({ field: "ready_timeout", floor: undefined, profile: life.ready_timeout, request: request.ready_timeout }, DEFAULTS.readyTimeout, narrowed),
+    readyTimeout: narrowest(
+      { field: "ready_timeout", floor: undefined, profile: life.ready_timeout, request: request.ready_timeout },
+      DEFAULTS.readyTimeout,
+      narrowed,
+    ),
     image: profile.image ?? "host",
     user: profile.user,
     env: { ...profile.env, ...request.env },

@@ -12,9 +12,15 @@ export function admitOneMore(live: { all: number; tenant: number }, limits: NonN
   const max = limits.max_sandboxes ?? DEFAULT_MAX_SANDBOXES;
   const perTenant = limits.max_sandboxes_per_tenant;
   if (perTenant !== undefined && live.tenant >= perTenant) {
-    throw new SandboxerError("quota_exceeded", `this tenant has ${live.tenant} live sandboxes, and limits.max_sandboxes_per_tenant is ${perTenant}`, { phase: "admission" });
+    throw new SandboxerError(
+      "quota_exceeded",
+      `this tenant has ${live.tenant} live sandboxes, and limits.max_sandboxes_per_tenant is ${perTenant}`,
+      { phase: "admission" },
+    );
   }
   if (live.all >= max) {
-    throw new SandboxerError("quota_exceeded", `there are ${live.all} live sandboxes, and limits.max_sandboxes is ${max}`, { phase: "admission" });
+    throw new SandboxerError("quota_exceeded", `there are ${live.all} live sandboxes, and limits.max_sandboxes is ${max}`, {
+      phase: "admission",
+    });
   }
 }

@@ -1,5 +1,14 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import { type CompiledQuery, type DatabaseConnection, type Dialect, type Driver, type QueryResult, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from "kysely";
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from "kysely";
 import { promises as timers } from "node:timers";
 import { isBusy, toLedgerError } from "./storage-error.ts";
 
@@ -29,7 +38,7 @@ class NodeSqliteConnection implements DatabaseConnection {
 
   /** The same as `run`, and tries again while another process has the write lock. */
   async runPatiently<Row>(sql: string, parameters: readonly unknown[] = []): Promise<QueryResult<Row>> {
-    for (let began: number | undefined; ; ) {
+    for (let began: number | undefined; ;) {
       try {
         return this.run<Row>(sql, parameters);
       } catch (thrown) {

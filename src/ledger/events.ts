@@ -19,7 +19,10 @@ export async function appendEvent(tx: Db, event: NewEvent): Promise<void> {
 }
 
 /** Events after `after` in order; `tenant` undefined means every tenant's. */
-export async function readEvents(db: Db, query: { tenant?: string; sandboxId?: string; after: number; limit: number }): Promise<LedgerEvent[]> {
+export async function readEvents(
+  db: Db,
+  query: { tenant?: string; sandboxId?: string; after: number; limit: number },
+): Promise<LedgerEvent[]> {
   let select = db.selectFrom("events").selectAll().where("seq", ">", query.after);
   if (query.sandboxId !== undefined) select = select.where("sandbox_id", "=", query.sandboxId);
   if (query.tenant !== undefined) select = select.where("tenant", "=", query.tenant);

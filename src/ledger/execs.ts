@@ -2,10 +2,22 @@ import type { Outcome } from "../contract/index.ts";
 import type { Db } from "./ledger.ts";
 import type { ExecRow } from "./schema.ts";
 
-export async function insertExec(tx: Db, exec: { id: string; sandboxId: string; tenant: string; owner: string; at: number }): Promise<void> {
+export async function insertExec(
+  tx: Db,
+  exec: { id: string; sandboxId: string; tenant: string; owner: string; at: number },
+): Promise<void> {
   await tx
     .insertInto("execs")
-    .values({ id: exec.id, sandbox_id: exec.sandboxId, tenant: exec.tenant, owner: exec.owner, started_at: exec.at, ended_at: null, outcome: null, exit_code: null })
+    .values({
+      id: exec.id,
+      sandbox_id: exec.sandboxId,
+      tenant: exec.tenant,
+      owner: exec.owner,
+      started_at: exec.at,
+      ended_at: null,
+      outcome: null,
+      exit_code: null,
+    })
     .execute();
 }
 

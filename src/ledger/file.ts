@@ -52,7 +52,10 @@ function createFile(path: string): void {
 function toStorageError(thrown: unknown, path: string): SandboxerError {
   const ours = toLedgerError(thrown);
   if (ours.code === "storage_unavailable") return ours.with({ hint: restoreHint(path) });
-  return new SandboxerError("storage_unavailable", `the ledger ${path} cannot be opened: ${ours.message}`, { phase: "open", cause: thrown });
+  return new SandboxerError("storage_unavailable", `the ledger ${path} cannot be opened: ${ours.message}`, {
+    phase: "open",
+    cause: thrown,
+  });
 }
 
 function configure(database: DatabaseSync): void {
@@ -95,7 +98,11 @@ function check(path: string, database: DatabaseSync): void {
   const version = readVersion(database);
   if (version === null) throw refuse(path, "is a database, but not a sand-boxer ledger", "Point SANDBOXER_DATA at another directory.");
   if (version > MIGRATIONS.length) {
-    throw refuse(path, `has schema ${version}, and this sand-boxer knows up to ${MIGRATIONS.length}`, "Run the newer sand-boxer that wrote it, or restore an older backup.");
+    throw refuse(
+      path,
+      `has schema ${version}, and this sand-boxer knows up to ${MIGRATIONS.length}`,
+      "Run the newer sand-boxer that wrote it, or restore an older backup.",
+    );
   }
   const number = (pragma: string) => Number(Object.values(database.prepare(`pragma ${pragma}`).get() ?? {})[0]);
   const bytes = size(path) ?? 0;

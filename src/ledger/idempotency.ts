@@ -1,10 +1,18 @@
 import type { Db } from "./ledger.ts";
 
 export async function findIdempotent(db: Db, tenant: string, key: string): Promise<{ digest: string; sandbox_id: string } | undefined> {
-  return db.selectFrom("idempotency").select(["digest", "sandbox_id"]).where("tenant", "=", tenant).where("key", "=", key).executeTakeFirst();
+  return db
+    .selectFrom("idempotency")
+    .select(["digest", "sandbox_id"])
+    .where("tenant", "=", tenant)
+    .where("key", "=", key)
+    .executeTakeFirst();
 }
 
-export async function insertIdempotent(tx: Db, row: { tenant: string; key: string; digest: string; sandbox_id: string; created_at: number }): Promise<void> {
+export async function insertIdempotent(
+  tx: Db,
+  row: { tenant: string; key: string; digest: string; sandbox_id: string; created_at: number },
+): Promise<void> {
   await tx.insertInto("idempotency").values(row).execute();
 }
 

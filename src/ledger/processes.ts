@@ -13,7 +13,11 @@ export async function listProcesses(db: Db, sandboxId: string): Promise<ProcessR
   return db.selectFrom("processes").selectAll().where("sandbox_id", "=", sandboxId).orderBy("id").execute();
 }
 
-export async function updateProcess(tx: Db, id: string, patch: Partial<Pick<ProcessRow, "ended_at" | "end" | "output_bytes">>): Promise<void> {
+export async function updateProcess(
+  tx: Db,
+  id: string,
+  patch: Partial<Pick<ProcessRow, "ended_at" | "end" | "output_bytes">>,
+): Promise<void> {
   await tx.updateTable("processes").set(patch).where("id", "=", id).execute();
 }
 

@@ -104,7 +104,8 @@ async function listInState(db: Db, query: SandboxQuery, state: SandboxState | un
 
 /** Live ones whose ttl, max_life or idle clock has run out. An open exec holds the idle clock. */
 export async function dueSandboxes(db: Db, now: number): Promise<SandboxRow[]> {
-  const live = () => db.selectFrom("sandboxes").selectAll("sandboxes").where("ended_at", "is", null).where("state", "not in", ["stopping", "provisioning"]);
+  const live = () =>
+    db.selectFrom("sandboxes").selectAll("sandboxes").where("ended_at", "is", null).where("state", "not in", ["stopping", "provisioning"]);
   const [expired, worn, idle] = await Promise.all([
     live().where("expires_at", "<=", now).execute(),
     live().where("max_life_at", "<=", now).execute(),
@@ -112,7 +113,11 @@ export async function dueSandboxes(db: Db, now: number): Promise<SandboxRow[]> {
       .where("idle_at", "is not", null)
       .where("idle_at", "<=", now)
       .where((eb) =>
-        eb.not(eb.exists(eb.selectFrom("execs").select("execs.id").whereRef("execs.sandbox_id", "=", "sandboxes.id").where("execs.ended_at", "is", null))),
+        eb.not(
+          eb.exists(
+            eb.selectFrom("execs").select("execs.id").whereRef("execs.sandbox_id", "=", "sandboxes.id").where("execs.ended_at", "is", null),
+          ),
+        ),
       )
       .execute(),
   ]);

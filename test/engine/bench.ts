@@ -50,19 +50,32 @@ export interface BenchOptions {
   readonly fakes?: Readonly<Record<string, object>>;
 }
 
-export async function openBench({ config = {}, engine: engineOptions = {}, fakes = { fake: {} } }: BenchOptions = {}): Promise<Bench> {
+/** A bench in a directory of its own, which goes away with it. */
+export async function openBench(options: BenchOptions = {}): Promise<Bench> {
   const directory = mkdtempSync(join(tmpdir(), "sbx-engine-"));
   chmodSync(directory, 0o711);
+  return openBenchIn(directory, options);
+}
+
+export async function openBenchIn(
+  directory: string,
+  { config = {}, engine: engineOptions = {}, fakes = { fake: {} } }: BenchOptions = {},
+): Promise<Bench> {
   const controls = new Map(Object.keys(fakes).map((name) => [name, new FakeControl()]));
   const configured: Config = {
     ...config,
-    backends: Object.entries(fakes).map(([name, options]) => ({ name, provider: "fake", options: { isolation: "container", control: controls.get(name), ...options } })),
+    backends: Object.entries(fakes).map(([name, options]) => ({
+      name,
+      provider: "fake",
+      options: { isolation: "container", control: controls.get(name), ...options },
+    })),
   };
   const ledgers = [openLedger(directory)];
   const backends = await openBackends(configured, directory, { builtIn: { fake }, instance: dataDirectoryId(directory), log: silent });
   const clock = new HandClock();
   const shippedProfiles = loadShippedProfiles("profiles", (text) => parseYaml(text));
-  const open = (ledger: Ledger, extra: Partial<EngineOptions>) => createEngine({ ledger, backends, config: configured, log: silent, shippedProfiles, clock, background: false, ...extra });
+  const open = (ledger: Ledger, extra: Partial<EngineOptions>) =>
+    createEngine({ ledger, backends, config: configured, log: silent, shippedProfiles, clock, background: false, ...extra });
   const [ledger] = ledgers as [Ledger];
   const engines = [await open(ledger, engineOptions)];
   return {
@@ -92,7 +105,12 @@ export async function openBench({ config = {}, engine: engineOptions = {}, fakes
 }
 
 /** Runs a shell line to its end. */
-export async function run(engine: Engine, who: Principal, id: string, shell: string): Promise<{ outcome: string; exitCode: number | null; stdout: string }> {
+export async function run(
+  engine: Engine,
+  who: Principal,
+  id: string,
+  shell: string,
+): Promise<{ outcome: string; exitCode: number | null; stdout: string }> {
   const { events } = await engine.exec(who, id, { shell, stdin: { kind: "none" }, maxOutputBytes: 1 << 20 });
   let stdout = "";
   for await (const event of events) {

@@ -4,9 +4,21 @@ import { ADMIN, openBench, OWNER, run, STRANGER, trail } from "./bench.ts";
 describe("creating a sandbox", () => {
   it("leads from a row over the backend to ready, with the reason for the route", async () => {
     await using bench = await openBench();
-    const { sandbox, replayed } = await bench.engine.create(OWNER, { profile: "python", name: "mine", metadata: { job: "7" }, resources: { memory: "4GiB" } }, {});
+    const { sandbox, replayed } = await bench.engine.create(
+      OWNER,
+      { profile: "python", name: "mine", metadata: { job: "7" }, resources: { memory: "4GiB" } },
+      {},
+    );
     expect(replayed).toBe(false);
-    expect(sandbox).toMatchObject({ state: "ready", tenant: "acme", name: "mine", backend: "fake", profile: { name: "python", version: 1 }, narrowed: ["resources.memory"], idle_seconds: 1200 });
+    expect(sandbox).toMatchObject({
+      state: "ready",
+      tenant: "acme",
+      name: "mine",
+      backend: "fake",
+      profile: { name: "python", version: 1 },
+      narrowed: ["resources.memory"],
+      idle_seconds: 1200,
+    });
     expect(sandbox.resources.memory_bytes).toBe(1024 ** 3);
     expect(sandbox.route.candidates).toMatchObject([{ backend: "fake", verdict: "chosen" }]);
     expect(await trail(bench.engine, sandbox.id)).toEqual(["sandbox.provisioning", "sandbox.ready"]);
@@ -20,14 +32,22 @@ describe("creating a sandbox", () => {
     [{ routing: { sort: "price" as const } }, "capability_unsupported", "routing.sort", undefined],
     [{ routing: { data_residency: "eu" } }, "capability_unsupported", "routing.data_residency", undefined],
     [{ profile: "python:warm" }, "capability_unsupported", "profile", undefined],
-    [{ routing: { require_capabilities: ["snapshot.disk" as const] } }, "capability_unsupported", "routing.require_capabilities", undefined],
+    [
+      { routing: { require_capabilities: ["snapshot.disk" as const] } },
+      "capability_unsupported",
+      "routing.require_capabilities",
+      undefined,
+    ],
     [{ routing: { require_capabilities: ["image.oci" as const] } }, "capability_unsupported", "routing.require_capabilities", undefined],
     [{ isolation_level: { min: "microvm" as const } }, "isolation_unavailable", "isolation_level.min", undefined],
     [{ ttl: -5 }, "invalid_request", "ttl", undefined],
   ])("refuses %j by name, and nothing is created", async (request, code, path, nearest) => {
     await using bench = await openBench();
     const issue = nearest === undefined ? { path } : { path, nearest };
-    await expect(bench.engine.create(OWNER, request, {})).rejects.toMatchObject({ code, details: { issues: expect.arrayContaining([expect.objectContaining(issue)]) as unknown } });
+    await expect(bench.engine.create(OWNER, request, {})).rejects.toMatchObject({
+      code,
+      details: { issues: expect.arrayContaining([expect.objectContaining(issue)]) as unknown },
+    });
     expect((await bench.engine.list(ADMIN, { limit: 10, allTenants: true })).data).toEqual([]);
     expect(bench.control().ids()).toEqual([]);
   });
@@ -51,7 +71,10 @@ describe("creating a sandbox", () => {
   ])("refuses a profile with %j, naming the field", async (fields, path) => {
     await using bench = await openBench();
     await bench.engine.profiles.apply(OWNER, { kind: "profile", name: "wide", version: 1, ...fields });
-    await expect(bench.engine.create(OWNER, { profile: "wide" }, {})).rejects.toMatchObject({ code: "capability_unsupported", details: { issues: [expect.objectContaining({ path })] } });
+    await expect(bench.engine.create(OWNER, { profile: "wide" }, {})).rejects.toMatchObject({
+      code: "capability_unsupported",
+      details: { issues: [expect.objectContaining({ path })] },
+    });
     expect(bench.control().ids()).toEqual([]);
   });
 
@@ -62,7 +85,10 @@ describe("creating a sandbox", () => {
   });
 
   it("lets exactly as many through as the limits say, however many ask at once", async () => {
-    await using bench = await openBench({ config: { limits: { max_sandboxes: 7, max_sandboxes_per_tenant: 5 } }, fakes: { fake: { latency_ms: 5 } } });
+    await using bench = await openBench({
+      config: { limits: { max_sandboxes: 7, max_sandboxes_per_tenant: 5 } },
+      fakes: { fake: { latency_ms: 5 } },
+    });
     const all = await Promise.allSettled(Array.from({ length: 100 }, () => bench.engine.create(OWNER, {}, {})));
     expect(all.filter(({ status }) => status === "fulfilled").length).toBe(5);
     for (const one of all) if (one.status === "rejected") expect(one.reason).toMatchObject({ code: "quota_exceeded" });
@@ -81,7 +107,10 @@ describe("creating a sandbox", () => {
   it("fails with the output of a setup command that fails, and leaves nothing", async () => {
     await using bench = await openBench();
     await bench.engine.profiles.apply(OWNER, { kind: "profile", name: "bad", version: 1, setup: ["true", "echo went wrong; exit 3"] });
-    await expect(bench.engine.create(OWNER, { profile: "bad" }, {})).rejects.toMatchObject({ code: "setup_failed", message: expect.stringMatching(/setup\[1\].*exited with 3[^]*went wrong/) as string });
+    await expect(bench.engine.create(OWNER, { profile: "bad" }, {})).rejects.toMatchObject({
+      code: "setup_failed",
+      message: expect.stringMatching(/setup\[1\].*exited with 3[^]*went wrong/) as string,
+    });
     expect(bench.control().ids()).toEqual([]);
     expect((await bench.engine.list(OWNER, { limit: 10 })).data).toMatchObject([{ state: "failed", error: { code: "setup_failed" } }]);
   });
@@ -89,7 +118,9 @@ describe("creating a sandbox", () => {
   it("ends a create that is not ready in time, or whose caller went away, and leaves nothing", async () => {
     await using bench = await openBench({ fakes: { fake: { latency_ms: { create: 60_000 } } } });
     await expect(bench.engine.create(OWNER, { ready_timeout: "50ms" }, {})).rejects.toMatchObject({ code: "timeout" });
-    await expect(bench.engine.create(OWNER, {}, { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({ code: expect.stringMatching(/canceled|timeout/) as string });
+    await expect(bench.engine.create(OWNER, {}, { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({
+      code: expect.stringMatching(/canceled|timeout/) as string,
+    });
     expect(bench.control().ids()).toEqual([]);
     expect((await bench.engine.list(OWNER, { limit: 10 })).data.map(({ state }) => state)).toEqual(["failed", "failed"]);
   });

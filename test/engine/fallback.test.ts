@@ -9,7 +9,10 @@ describe("falling back to another backend", () => {
     bench.control("one").addFault({ on: "create", kind: "rate_limit" });
     const { sandbox } = await bench.engine.create(OWNER, {}, {});
     expect(sandbox).toMatchObject({ state: "ready", backend: "two", generation: 2, route: { chosen: "two" } });
-    expect(sandbox.route.candidates).toMatchObject([{ backend: "one", verdict: "failed" }, { backend: "two", verdict: "chosen" }]);
+    expect(sandbox.route.candidates).toMatchObject([
+      { backend: "one", verdict: "failed" },
+      { backend: "two", verdict: "chosen" },
+    ]);
     expect(await trail(bench.engine, sandbox.id)).toEqual(["sandbox.provisioning", "sandbox.rerouted", "sandbox.ready"]);
     expect([bench.control("one").ids(), bench.control("two").ids()]).toEqual([[], [sandbox.id]]);
   });
@@ -21,7 +24,12 @@ describe("falling back to another backend", () => {
 
   it.each([
     ["an error that would come again", { on: "create", kind: "auth" } as const, {}, "backend_auth"],
-    ["fallbacks that are not allowed", { on: "create", kind: "fail" } as const, { routing: { allow_fallbacks: false } }, "backend_unavailable"],
+    [
+      "fallbacks that are not allowed",
+      { on: "create", kind: "fail" } as const,
+      { routing: { allow_fallbacks: false } },
+      "backend_unavailable",
+    ],
   ])("does not happen on %s", async (_what, fault, request, code) => {
     await using bench = await openBench(TWO);
     bench.control("one").addFault(fault);

@@ -5,7 +5,9 @@ describe("an idempotency key", () => {
   it("gives fifty parallel creates in two processes one sandbox", async () => {
     await using bench = await openBench({ fakes: { fake: { latency_ms: 20 } } });
     const second = await bench.second();
-    const all = await Promise.all(Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? bench.engine : second).create(OWNER, { name: "n" }, { idempotencyKey: "k" })));
+    const all = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? bench.engine : second).create(OWNER, { name: "n" }, { idempotencyKey: "k" })),
+    );
     expect(new Set(all.map(({ sandbox }) => sandbox.id)).size).toBe(1);
     expect(all.filter(({ replayed }) => !replayed).length).toBe(1);
     expect(all.every(({ sandbox }) => sandbox.state === "ready")).toBe(true);
@@ -29,7 +31,8 @@ describe("an idempotency key", () => {
   it("answers with the same error while it is not known what a create left", async () => {
     await using bench = await openBench();
     bench.control().addFault({ on: "create", kind: "ambiguous", times: 1 });
-    for (let i = 0; i < 3; i++) await expect(bench.engine.create(OWNER, {}, { idempotencyKey: "k" })).rejects.toMatchObject({ code: "ambiguous_create" });
+    for (let i = 0; i < 3; i++)
+      await expect(bench.engine.create(OWNER, {}, { idempotencyKey: "k" })).rejects.toMatchObject({ code: "ambiguous_create" });
     expect((await bench.engine.list(OWNER, { limit: 10 })).data.length).toBe(1);
   });
 
@@ -37,6 +40,9 @@ describe("an idempotency key", () => {
     await using bench = await openBench();
     const { sandbox } = await bench.engine.create(OWNER, {}, { idempotencyKey: "k" });
     await bench.engine.destroy(OWNER, sandbox.id);
-    expect(await bench.engine.create(OWNER, {}, { idempotencyKey: "k" })).toMatchObject({ replayed: true, sandbox: { id: sandbox.id, state: "terminated" } });
+    expect(await bench.engine.create(OWNER, {}, { idempotencyKey: "k" })).toMatchObject({
+      replayed: true,
+      sandbox: { id: sandbox.id, state: "terminated" },
+    });
   });
 });

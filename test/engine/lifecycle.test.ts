@@ -36,6 +36,9 @@ describe("the one writer of state", () => {
     await bench.engine.destroy(OWNER, sandbox.id);
     const usage = await bench.ledger.db.selectFrom("usage").selectAll().where("sandbox_id", "=", sandbox.id).executeTakeFirstOrThrow();
     expect(usage).toMatchObject({ vcpu_seconds: 2, mem_mib_seconds: 160, disk_mib_seconds: 5120, creates: 1 });
-    expect((await bench.engine.events.list(ADMIN, { sandboxId: sandbox.id, limit: 10 })).data.at(-1)).toMatchObject({ type: "sandbox.terminated", data: { reason: "user" } });
+    expect((await bench.engine.events.list(ADMIN, { sandboxId: sandbox.id, limit: 10 })).data.at(-1)).toMatchObject({
+      type: "sandbox.terminated",
+      data: { reason: "user" },
+    });
   });
 });

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ISOLATION_LEVELS, meetsIsolation, type Traits } from "../../src/contract/index.ts";
 import { route, type RouteBackend, type RouteRequest } from "../../src/engine/route.ts";
@@ -14,7 +14,9 @@ const traits: fc.Arbitrary<Traits> = fc.record(
   },
   { requiredKeys: ["isolation", "capabilities", "limits"] },
 );
-const backends = fc.tuple(fc.subarray(NAMES), fc.array(traits, { minLength: 4, maxLength: 4 })).map(([names, list]): RouteBackend[] => names.map((name, index) => ({ name, traits: list[index] as Traits })));
+const backends = fc
+  .tuple(fc.subarray(NAMES), fc.array(traits, { minLength: 4, maxLength: 4 }))
+  .map(([names, list]): RouteBackend[] => names.map((name, index) => ({ name, traits: list[index] as Traits })));
 const request: fc.Arbitrary<RouteRequest> = fc.record({
   routing: fc.record({
     order: fc.subarray(NAMES),
@@ -25,7 +27,13 @@ const request: fc.Arbitrary<RouteRequest> = fc.record({
   }),
   requirements: fc.uniqueArray(capability).map((list) => list.map((one) => ({ capability: one, field: `field.${one}` }))),
   isolationMin: fc.constantFrom(...ISOLATION_LEVELS),
-  resources: fc.record({ cpu: fc.integer({ min: 1, max: 8 }), memory_bytes: fc.constant(1), disk_bytes: fc.constant(1), inodes: fc.constant(1), pids: fc.constant(1) }),
+  resources: fc.record({
+    cpu: fc.integer({ min: 1, max: 8 }),
+    memory_bytes: fc.constant(1),
+    disk_bytes: fc.constant(1),
+    inodes: fc.constant(1),
+    pids: fc.constant(1),
+  }),
   maxLife: fc.constant(60),
 });
 
@@ -68,7 +76,8 @@ describe("routing", () => {
     fc.assert(
       fc.property(request, backends, (asked, list) => {
         const { ranked } = route(asked, list);
-        const place = (name: string) => (asked.routing.order.includes(name) ? asked.routing.order.indexOf(name) : 100 + list.findIndex((backend) => backend.name === name));
+        const place = (name: string) =>
+          asked.routing.order.includes(name) ? asked.routing.order.indexOf(name) : 100 + list.findIndex((backend) => backend.name === name);
         expect(ranked).toEqual(ranked.toSorted((a, b) => place(a) - place(b)));
         if (!asked.routing.allowFallbacks) expect(ranked.length).toBeLessThanOrEqual(1);
       }),

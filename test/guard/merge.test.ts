@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ISOLATION_LEVELS, meetsIsolation, type Profile } from "../../src/contract/index.ts";
 import { DEFAULTS, type Floor, mergeSettings, type Request } from "../../src/guard/index.ts";
@@ -18,10 +18,18 @@ const bounds = fc.record({ ttl: seconds, idle: seconds, max_life: seconds, resou
 type BoundSet = typeof bounds extends fc.Arbitrary<infer T> ? T : never;
 const defined = (value: object): object => JSON.parse(JSON.stringify(value)) as object;
 const isolation = ({ level }: BoundSet) => (level === undefined ? undefined : { isolation_level: { min: level } });
-const asFloor = (set: BoundSet) => defined({ ttl: set.ttl, idle: set.idle, max_life: set.max_life, resources: set.resources, ...isolation(set) }) as Floor;
+const asFloor = (set: BoundSet) =>
+  defined({ ttl: set.ttl, idle: set.idle, max_life: set.max_life, resources: set.resources, ...isolation(set) }) as Floor;
 const asRequest = (set: BoundSet) => asFloor(set) as Request;
 const asProfile = (set: BoundSet) =>
-  defined({ kind: "profile", name: "p", version: 1, lifetime: { ttl: set.ttl, idle: set.idle, max_life: set.max_life }, resources: set.resources, ...isolation(set) }) as Profile;
+  defined({
+    kind: "profile",
+    name: "p",
+    version: 1,
+    lifetime: { ttl: set.ttl, idle: set.idle, max_life: set.max_life },
+    resources: set.resources,
+    ...isolation(set),
+  }) as Profile;
 
 describe("merging floor, profile and request", () => {
   it("is never wider than any of the three", () => {
@@ -62,11 +70,22 @@ describe("merging floor, profile and request", () => {
     const empty = asProfile({ ttl: undefined, idle: undefined, max_life: undefined, resources: {}, level: undefined } as BoundSet);
     expect(mergeSettings({}, empty, {})).toMatchObject({ ttl: 1800, maxLife: 28_800, idle: null, isolationMin: "container", narrowed: [] });
     const tight = mergeSettings({ resources: { memory: 64 << 20 }, ttl: 60 }, empty, {});
-    expect([tight.resources.memory_bytes, tight.resources.cpu, tight.ttl, tight.narrowed]).toEqual([64 << 20, DEFAULTS.resources.cpu, 60, []]);
+    expect([tight.resources.memory_bytes, tight.resources.cpu, tight.ttl, tight.narrowed]).toEqual([
+      64 << 20,
+      DEFAULTS.resources.cpu,
+      60,
+      [],
+    ]);
   });
 
   it("lets the request override the profile's environment and keeps every bound on where it may go", () => {
-    const profile = { kind: "profile", name: "p", version: 1, env: { A: "1", B: "1" }, routing: { only: ["a", "b"], ignore: ["x"], allow_fallbacks: false } } as Profile;
+    const profile = {
+      kind: "profile",
+      name: "p",
+      version: 1,
+      env: { A: "1", B: "1" },
+      routing: { only: ["a", "b"], ignore: ["x"], allow_fallbacks: false },
+    } as Profile;
     const merged = mergeSettings({}, profile, { env: { B: "2" }, routing: { only: ["b", "c"], ignore: ["y"], allow_fallbacks: true } });
     expect(merged.env).toEqual({ A: "1", B: "2" });
     expect(merged.routing).toMatchObject({ only: ["b"], ignore: ["x", "y"], allowFallbacks: false });

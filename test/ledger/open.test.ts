@@ -8,7 +8,8 @@ import { dataDirectory } from "./directory.ts";
 async function fill(path: string, events: number): Promise<void> {
   const ledger = openLedger(path);
   await ledger.transaction(async (tx) => {
-    for (let i = 0; i < events; i++) await appendEvent(tx, { type: "test.event", at: i, tenant: "t", sandboxId: null, data: { text: "x".repeat(200) } });
+    for (let i = 0; i < events; i++)
+      await appendEvent(tx, { type: "test.event", at: i, tenant: "t", sandboxId: null, data: { text: "x".repeat(200) } });
   });
   await ledger.close();
 }
@@ -31,7 +32,9 @@ describe("opening the ledger", () => {
   it("refuses a file of 0 bytes instead of beginning anew", () => {
     using directory = dataDirectory();
     writeFileSync(join(directory.path, "ledger.db"), "");
-    expect(() => openLedger(directory.path)).toThrow(expect.objectContaining({ code: "storage_unavailable", message: expect.stringContaining("0 bytes") as string }));
+    expect(() => openLedger(directory.path)).toThrow(
+      expect.objectContaining({ code: "storage_unavailable", message: expect.stringContaining("0 bytes") as string }),
+    );
   });
 
   it.each([0.25, 0.5, 0.9])("refuses a file that was cut to %d of its length", async (part) => {
@@ -39,7 +42,9 @@ describe("opening the ledger", () => {
     await fill(directory.path, 500);
     const path = join(directory.path, "ledger.db");
     truncate(path, Math.floor(statSync(path).size * part));
-    expect(() => openLedger(directory.path)).toThrow(expect.objectContaining({ code: "storage_unavailable", hint: expect.stringContaining("backup") as string }));
+    expect(() => openLedger(directory.path)).toThrow(
+      expect.objectContaining({ code: "storage_unavailable", hint: expect.stringContaining("backup") as string }),
+    );
   });
 
   it("refuses a file with overwritten pages", async () => {
@@ -63,7 +68,9 @@ describe("opening the ledger", () => {
     const other = new DatabaseSync(join(directory.path, "ledger.db"));
     other.exec("create table meta (key text primary key, value text); insert into meta values ('schema_version', '1')");
     other.close();
-    expect(() => openLedger(directory.path)).toThrow(expect.objectContaining({ message: expect.stringContaining("not a sand-boxer ledger") as string }));
+    expect(() => openLedger(directory.path)).toThrow(
+      expect.objectContaining({ message: expect.stringContaining("not a sand-boxer ledger") as string }),
+    );
   });
 
   it("refuses a schema newer than it knows", async () => {
@@ -71,7 +78,9 @@ describe("opening the ledger", () => {
     const ledger = openLedger(directory.path);
     await writeMeta(ledger.db, "schema_version", "9999");
     await ledger.close();
-    expect(() => openLedger(directory.path)).toThrow(expect.objectContaining({ message: expect.stringContaining("schema 9999") as string }));
+    expect(() => openLedger(directory.path)).toThrow(
+      expect.objectContaining({ message: expect.stringContaining("schema 9999") as string }),
+    );
   });
 
   it("refuses to begin anew beside another ledger's log", async () => {

@@ -8,7 +8,13 @@ import { dataDirectory } from "./directory.ts";
 function plansOf(path: string, queries: readonly string[]): string[] {
   const database = new DatabaseSync(join(path, "ledger.db"), { readOnly: true });
   try {
-    return queries.map((query) => database.prepare(`explain query plan ${query}`).all().map((row) => String(row["detail"])).join("; "));
+    return queries.map((query) =>
+      database
+        .prepare(`explain query plan ${query}`)
+        .all()
+        .map((row) => String(row["detail"]))
+        .join("; "),
+    );
   } finally {
     database.close();
   }

@@ -61,7 +61,10 @@ describe("a transaction", () => {
 
   it("survives the kill of its process, every one that was acknowledged", async () => {
     using directory = dataDirectory();
-    const child = otherProcess(directory.path, `for (let i = 1; ; i++) { await ledger.transaction((tx) => appendEvent(tx, { type: "n", at: i, tenant: "t", sandboxId: null })); process.stdout.write(i + "\\n"); }`);
+    const child = otherProcess(
+      directory.path,
+      `for (let i = 1; ; i++) { await ledger.transaction((tx) => appendEvent(tx, { type: "n", at: i, tenant: "t", sandboxId: null })); process.stdout.write(i + "\\n"); }`,
+    );
     let text = "";
     for await (const chunk of child.stdout) {
       text += String(chunk);
@@ -78,7 +81,10 @@ describe("a transaction", () => {
     using directory = dataDirectory();
     const ledger = openLedger(directory.path);
     const level = async () => (await sql<{ synchronous: number }>`pragma synchronous`.execute(ledger.db)).rows[0]?.synchronous;
-    const inside = await ledger.transaction(async (tx) => (await sql<{ synchronous: number }>`pragma synchronous`.execute(tx)).rows[0]?.synchronous, { durable: true });
+    const inside = await ledger.transaction(
+      async (tx) => (await sql<{ synchronous: number }>`pragma synchronous`.execute(tx)).rows[0]?.synchronous,
+      { durable: true },
+    );
     expect([inside, await level()]).toEqual([2, 1]);
     await expect(ledger.transaction(() => Promise.reject(new Error("no")), { durable: true })).rejects.toThrow("no");
     expect(await level()).toBe(1);

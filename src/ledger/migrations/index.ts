@@ -1,4 +1,6 @@
 import { initial } from "./0001-initial.ts";
 
 /** Every migration in order; the schema's version is how many have run. A released one is never edited. */
-export const MIGRATIONS: readonly { readonly name: string; readonly statements: readonly string[] }[] = [{ name: "0001-initial", statements: initial }];
+export const MIGRATIONS: readonly { readonly name: string; readonly statements: readonly string[] }[] = [
+  { name: "0001-initial", statements: initial },
+];
