@@ -1,3 +1,4 @@
+import { SandboxerError } from "../contract/index.ts";
 import type { Ledger, SandboxRow } from "../ledger/index.ts";
 import { updateSandbox } from "../ledger/index.ts";
 import type { Clock } from "./clock.ts";
@@ -34,14 +35,18 @@ export class Activity {
       this.#pending.set(row.id, { ...row, ...patch });
       return;
     }
-    await this.#write(row.id, patch);
+    try {
+      await this.#write(row.id, patch);
+    } catch (thrown) {
+      if (!(thrown instanceof SandboxerError) || thrown.code !== "storage_unavailable") throw thrown;
+      // A full disk must not stop what only reads; the next flush tries again.
+      this.#pending.set(row.id, { ...row, ...patch });
+    }
   }
 
   /** Writes what is pending; called before anything is ended for being idle. */
   async flush(): Promise<void> {
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const row of pending) await this.#write(row.id, { last_active_at: row.last_active_at, idle_at: row.idle_at });
+    for (const row of this.#pending.values()) await this.#write(row.id, { last_active_at: row.last_active_at, idle_at: row.idle_at });
   }
 
   forget(sandboxId: string): void {
@@ -50,8 +55,8 @@ export class Activity {
   }
 
   async #write(id: string, patch: { last_active_at: number; idle_at: number | null }): Promise<void> {
-    this.#pending.delete(id);
-    this.#written.set(id, patch.last_active_at);
     await updateSandbox(this.#ledger.db, id, patch);
+    this.#written.set(id, patch.last_active_at);
+    if ((this.#pending.get(id)?.last_active_at ?? 0) <= patch.last_active_at) this.#pending.delete(id);
   }
 }

@@ -23,7 +23,7 @@ function specOf(row: SandboxRow, settings: Settings): SandboxSpec {
     generation: row.generation,
     image: settings.image,
     ...(settings.user === undefined ? {} : { user: settings.user }),
-    hostname: row.id.slice(0, 14),
+    hostname: row.id,
     env: settings.env,
     resources: { cpu, memoryBytes: memory_bytes, diskBytes: disk_bytes, inodes, pids },
     isolationMin: row.isolation_min,

@@ -1,4 +1,6 @@
+import { SandboxerError } from "../contract/index.ts";
 import { appendEvent, readMeta, shiftDeadlines, shiftUsage, writeMeta } from "../ledger/index.ts";
+import type { Clock } from "./clock.ts";
 import type { Context } from "./context.ts";
 
 /** A step of the wall clock below this is left alone: no deadline is that exact. */
@@ -12,16 +14,34 @@ const JUMP_MS = 5000;
  */
 export async function followClock(ctx: Context): Promise<number> {
   const { clock, ledger } = ctx;
-  const offset = () => Math.round(clock.now() - clock.uptime());
-  const parse = (text: string | undefined) => (text === undefined ? undefined : (JSON.parse(text) as { boot: string; offset: number }));
-  const jumped = (known: { boot: string; offset: number } | undefined) => (known?.boot === clock.bootId ? offset() - known.offset : null);
-  const before = jumped(parse(await readMeta(ledger.db, "clock")));
+  const before = jumpSince(clock, await readMeta(ledger.db, "clock"));
   if (before !== null && Math.abs(before) < JUMP_MS) return 0;
+  try {
+    return await record(ctx);
+  } catch (thrown) {
+    // Without a known difference there is no known jump, and what is due is due; with one, nothing may end before it is written.
+    if (before !== null || !(thrown instanceof SandboxerError) || thrown.code !== "storage_unavailable") throw thrown;
+    return 0;
+  }
+}
+
+function offset(clock: Clock): number {
+  return Math.round(clock.now() - clock.uptime());
+}
+
+/** How far the wall clock was set since that record; null without one, or with one of another boot. */
+function jumpSince(clock: Clock, text: string | undefined): number | null {
+  const known = text === undefined ? undefined : (JSON.parse(text) as { boot: string; offset: number });
+  return known?.boot === clock.bootId ? offset(clock) - known.offset : null;
+}
+
+function record(ctx: Context): Promise<number> {
+  const { clock, ledger } = ctx;
   return ledger.transaction(async (tx) => {
-    const by = jumped(parse(await readMeta(tx, "clock")));
-    // Another boot: uptime began anew, and only the wall clock links the two.
+    const by = jumpSince(clock, await readMeta(tx, "clock"));
     if (by !== null && Math.abs(by) < JUMP_MS) return 0;
-    await writeMeta(tx, "clock", JSON.stringify({ boot: clock.bootId, offset: offset() }));
+    await writeMeta(tx, "clock", JSON.stringify({ boot: clock.bootId, offset: offset(clock) }));
+    // Another boot: uptime began anew, and only the wall clock links the two.
     if (by === null) return 0;
     await shiftDeadlines(tx, by);
     await shiftUsage(tx, by);

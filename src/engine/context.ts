@@ -24,10 +24,12 @@ export interface Context {
   readonly shipped: readonly ShippedProfile[];
 }
 
-/** For calls that nobody can take back. */
-export const neverAborted: AbortSignal = new AbortController().signal;
+/** For calls that nobody takes back. A new one each time: a shared one would collect every signal that is derived from it. */
+export function neverAborted(): AbortSignal {
+  return new AbortController().signal;
+}
 
-export function op(ctx: Context, signal: AbortSignal = neverAborted): Op {
+export function op(ctx: Context, signal: AbortSignal = neverAborted()): Op {
   return { signal, log: ctx.log };
 }
 

@@ -159,15 +159,21 @@ export async function exec(
   who: Principal,
   id: string,
   input: ExecInput,
-  caller: AbortSignal = neverAborted,
+  caller: AbortSignal = neverAborted(),
 ): Promise<{ execId: string; events: AsyncIterable<ExecEvent> }> {
   const began = performance.now();
   const target = await usable(ctx, who, id);
   checkCapabilities(target, input);
   const execId = newId("exec");
-  await begin(ctx, target.row, execId, input);
   const ended = new AbortController();
+  // Known as running before its row can be seen, so that no sweep takes it for abandoned.
   const running: Running = { target, execId, began, ended, caller, done: ctx.live.beginExec(execId, target.row.id, ended) };
+  try {
+    await begin(ctx, target.row, execId, input);
+  } catch (thrown) {
+    running.done();
+    throw thrown;
+  }
   const signal = AbortSignal.any([caller, ended.signal]);
   const options = { stdin: input.stdin, maxOutputBytes: input.maxOutputBytes };
   const output = target.provider.exec(target.ref, toCommand(execId, input), options, op(ctx, signal));

@@ -221,7 +221,7 @@ export function processes(ctx: Context): Engine["processes"] {
     start: (who, id, request) => start(ctx, who, id, request),
     list: (who, id) => list(ctx, who, id),
     get: (who, id, processId) => get(ctx, who, id, processId),
-    async wait(who, id, processId, timeoutSeconds, signal = neverAborted) {
+    async wait(who, id, processId, timeoutSeconds, signal = neverAborted()) {
       const info = await get(ctx, who, id, processId);
       if (info.state === "ended") return info;
       const at = await target(ctx, who, id);
@@ -229,7 +229,7 @@ export function processes(ctx: Context): Engine["processes"] {
       await using(ctx, at, "process", () => waitForProcess(ctx, at, processId, info.output_bytes, limit));
       return get(ctx, who, id, processId);
     },
-    async output(who, id, processId, from, signal = neverAborted): Promise<AsyncIterable<OutputChunk>> {
+    async output(who, id, processId, from, signal = neverAborted()): Promise<AsyncIterable<OutputChunk>> {
       const at = await target(ctx, who, id);
       await knownRow(ctx, id, processId);
       await ctx.activity.touch(at.row);

@@ -4,6 +4,7 @@ import { countLive, findIdempotent, insertIdempotent, type SandboxRow } from "..
 import { usedAt } from "./activity.ts";
 import { attempt, type Attempt } from "./attempt.ts";
 import { digest } from "./canonical.ts";
+import { followClock } from "./clock-jump.ts";
 import { type Context, durability, neverAborted } from "./context.ts";
 import { replay } from "./idempotency.ts";
 import { beginSandbox } from "./lifecycle.ts";
@@ -21,7 +22,7 @@ export async function provision(
   ctx: Context,
   who: Principal,
   input: CreateRequest,
-  { idempotencyKey, signal = neverAborted }: CreateOptions,
+  { idempotencyKey, signal = neverAborted() }: CreateOptions,
 ): Promise<{ sandbox: Sandbox; replayed: boolean }> {
   const key = idempotencyKey === undefined ? undefined : { key: idempotencyKey, digest: digest(input) };
   if (key !== undefined) {
@@ -31,37 +32,40 @@ export async function provision(
   const decided = await plan(ctx, who, input);
   if (decided.ranking.ranked.length === 0) throw refusal(decided);
   ctx.failpoint("create.before_row");
-  const row = await begin(ctx, who, decided, key);
-  if (row === "taken") {
-    const seen = key === undefined ? undefined : await replay(ctx, who.tenant, key.key, key.digest, signal);
-    // Its first user failed and let go of it between two looks: now it is ours.
-    return seen === undefined
-      ? provision(ctx, who, input, { signal, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) })
-      : { sandbox: seen, replayed: true };
+  // Before new deadlines are made: those of before a jump are moved along, these must not be.
+  await followClock(ctx);
+  const row = newRow(ctx, who, decided);
+  const abort = new AbortController();
+  // Known as being made before its row can be seen, so that no sweep takes it for abandoned.
+  const done = ctx.live.beginCreate(row.id, abort);
+  try {
+    if (await begin(ctx, who, row, decided, key)) {
+      return { sandbox: toSandbox(await make(ctx, row, decided, AbortSignal.any([signal, abort.signal]))), replayed: false };
+    }
+  } finally {
+    done();
   }
-  return { sandbox: toSandbox(await make(ctx, row, decided, signal)), replayed: false };
+  // The key was taken between two looks. If its user has failed and let go of it, the next round has it.
+  return provision(ctx, who, input, { signal, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) });
 }
 
-/** The row before any effect, in one transaction with the count that admits it. "taken": the key is in use. */
+/** The row before any effect, in one transaction with the count that admits it. False where the key is in use. */
 async function begin(
   ctx: Context,
   who: Principal,
-  decided: Plan,
+  row: SandboxRow,
+  { ranking, settings }: Plan,
   key: { key: string; digest: string } | undefined,
-): Promise<SandboxRow | "taken"> {
-  const row = newRow(ctx, who, decided);
+): Promise<boolean> {
+  const data = {
+    backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: ranking.route, narrowed: settings.narrowed, key_id: who.key_id,
+  }; // prettier-ignore
   return ctx.ledger.transaction(
     async (tx) => {
-      if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return "taken";
+      if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return false;
       admitOneMore(await countLive(tx, who.tenant), ctx.config.limits ?? {});
-      await beginSandbox(tx, row, {
-        backend: row.backend,
-        profile: `${row.profile_name}@${row.profile_version}`,
-        route: decided.ranking.route,
-        narrowed: decided.settings.narrowed,
-        key_id: who.key_id,
-      });
-      if (key !== undefined)
+      await beginSandbox(tx, row, data);
+      if (key !== undefined) {
         await insertIdempotent(tx, {
           tenant: who.tenant,
           key: key.key,
@@ -69,7 +73,8 @@ async function begin(
           sandbox_id: row.id,
           created_at: row.created_at,
         });
-      return row;
+      }
+      return true;
     },
     durability(ctx, row.backend),
   );
@@ -116,23 +121,16 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
 
 /** Tries the ranked backends in turn; the next one only after a retryable error of which nothing is left. */
 async function make(ctx: Context, first: SandboxRow, decided: Plan, signal: AbortSignal): Promise<SandboxRow> {
-  const abort = new AbortController();
-  const done = ctx.live.beginCreate(first.id, abort);
-  const caller = AbortSignal.any([signal, abort.signal]);
-  try {
-    let row = first;
-    for (const [index] of decided.ranking.ranked.entries()) {
-      const result: Attempt = await attempt(ctx, row, decided.settings, caller);
-      ctx.measure.count("sandboxer_creates_total", { backend: row.backend, result: result.ok ? "ok" : result.error.code });
-      if (result.ok) return result.row;
-      const next = decided.ranking.ranked[index + 1];
-      const mayFallBack = next !== undefined && result.error.retryable && result.left === "nothing" && !caller.aborted;
-      const moved = mayFallBack ? await fallBack(ctx, row, next, result.error) : undefined;
-      if (moved === undefined) throw await giveUp(ctx, row, result);
-      row = moved;
-    }
-    throw new SandboxerError("internal", "a ranking ran out of backends without an error", { phase: "create" });
-  } finally {
-    done();
+  let row = first;
+  for (const [index] of decided.ranking.ranked.entries()) {
+    const result: Attempt = await attempt(ctx, row, decided.settings, signal);
+    ctx.measure.count("sandboxer_creates_total", { backend: row.backend, result: result.ok ? "ok" : result.error.code });
+    if (result.ok) return result.row;
+    const next = decided.ranking.ranked[index + 1];
+    const mayFallBack = next !== undefined && result.error.retryable && result.left === "nothing" && !signal.aborted;
+    const moved = mayFallBack ? await fallBack(ctx, row, next, result.error) : undefined;
+    if (moved === undefined) throw await giveUp(ctx, row, result);
+    row = moved;
   }
+  throw new SandboxerError("internal", "a ranking ran out of backends without an error", { phase: "create" });
 }

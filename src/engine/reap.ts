@@ -1,4 +1,4 @@
-import { isTerminal } from "../contract/index.ts";
+import { isTerminal, SandboxerError } from "../contract/index.ts";
 import { dueSandboxes, findSandbox, openExecs, type SandboxRow } from "../ledger/index.ts";
 import { type Context, durability } from "./context.ts";
 import { followClock } from "./clock-jump.ts";
@@ -17,21 +17,31 @@ function dueNow(ctx: Context, row: SandboxRow, open: number): Why | undefined {
   return undefined;
 }
 
-/** Ends one if it is still due: looked at again in the transaction that stops it, so a renew or an exec that came first wins. */
-async function endIfDue(ctx: Context, seen: SandboxRow, report: Report): Promise<void> {
-  const stopped = await ctx.ledger.transaction(
+/** Writes `stopping` for one that is still due: looked at again in the transaction, so a renew or an exec that came first wins. */
+async function stopIfDue(ctx: Context, seen: SandboxRow): Promise<SandboxRow | undefined> {
+  return ctx.ledger.transaction(
     async (tx) => {
       const row = await findSandbox(tx, seen.id);
       if (row === undefined || isTerminal(row.state) || row.state === "stopping" || row.state === "provisioning") return undefined;
       const why = dueNow(ctx, row, (await openExecs(tx, row.id)).length);
       if (why === undefined) return undefined;
-      return move(tx, row.id, "stop", {
-        at: ctx.clock.now(),
-        patch: { owner: ctx.instance, desired: "terminated", termination_reason: why.reason, termination_detail: why.detail },
-      });
+      const patch = { owner: ctx.instance, desired: "terminated" as const, termination_reason: why.reason, termination_detail: why.detail };
+      return move(tx, row.id, "stop", { at: ctx.clock.now(), patch });
     },
     durability(ctx, seen.backend),
   );
+}
+
+async function endIfDue(ctx: Context, seen: SandboxRow, report: Report): Promise<void> {
+  let stopped: SandboxRow | undefined;
+  try {
+    stopped = await stopIfDue(ctx, seen);
+  } catch (thrown) {
+    if (!(thrown instanceof SandboxerError) || thrown.code !== "storage_unavailable") throw thrown;
+    // Nothing can be renewed either while the ledger cannot be written: what was due a moment ago still is.
+    const why = dueNow(ctx, seen, (await openExecs(ctx.ledger.db, seen.id)).length);
+    stopped = why === undefined ? undefined : { ...seen, termination_reason: why.reason, termination_detail: why.detail };
+  }
   if (stopped === undefined) return;
   const ended = await endSandbox(ctx, stopped, { reason: stopped.termination_reason ?? "expired", detail: stopped.termination_detail });
   report.ended(ended.id, ended.termination_reason);
@@ -40,7 +50,7 @@ async function endIfDue(ctx: Context, seen: SandboxRow, report: Report): Promise
 /** Ends what its ttl, max_life or idle clock says. Cheap where nothing is due: three index look-ups. */
 export async function reap(ctx: Context, report: Report): Promise<void> {
   await followClock(ctx);
-  await ctx.activity.flush();
+  await report.try({}, () => ctx.activity.flush());
   const due = await dueSandboxes(ctx.ledger.db, ctx.clock.now());
   await parallel(due, AT_ONCE, (row) => report.try({ backend: row.backend, sandboxId: row.id }, () => endIfDue(ctx, row, report)));
 }

@@ -2,6 +2,7 @@ import { parse, type Principal, RenewRequest, type Sandbox } from "../contract/i
 import { findSandbox } from "../ledger/index.ts";
 import { sandboxFor } from "./access.ts";
 import { usedAt } from "./activity.ts";
+import { followClock } from "./clock-jump.ts";
 import { type Context, durability } from "./context.ts";
 import { allow, move } from "./lifecycle.ts";
 import { toSandbox } from "./view.ts";
@@ -15,6 +16,7 @@ import { toSandbox } from "./view.ts";
 export async function renew(ctx: Context, who: Principal, id: string, input: RenewRequest): Promise<Sandbox> {
   const request = parse(RenewRequest, input, { what: "renew" });
   const { backend } = await sandboxFor(ctx, who, id, "renew");
+  await followClock(ctx);
   const row = await ctx.ledger.transaction(
     async (tx) => {
       const current = await findSandbox(tx, id);

@@ -1,6 +1,15 @@
 import { isTerminal, type SweepReport } from "../contract/index.ts";
-import { addLatencies, appendEvent, type ExecRow, findSandbox, finishExec, openExecs, pruneIdempotent } from "../ledger/index.ts";
-import { type Context, op, providerOf } from "./context.ts";
+import {
+  addLatencies,
+  appendEvent,
+  countLiveByState,
+  type ExecRow,
+  findSandbox,
+  finishExec,
+  openExecs,
+  pruneIdempotent,
+} from "../ledger/index.ts";
+import { backendOf, type Context, op, providerOf } from "./context.ts";
 import { heartbeat, livingInstances } from "./instances.ts";
 import { parallel } from "./parallel.ts";
 import { reap } from "./reap.ts";
@@ -36,6 +45,13 @@ async function settleExecs(ctx: Context, report: Report, living: ReadonlySet<str
   await parallel(abandoned, AT_ONCE, (exec) => report.try({ sandboxId: exec.sandbox_id }, () => settleExec(ctx, exec)));
 }
 
+/** Live sandboxes whose backend is no longer configured cannot be ended: that must not go unseen. */
+async function reportUnreachable(ctx: Context, report: Report): Promise<void> {
+  const live = await countLiveByState(ctx.ledger.db);
+  for (const name of new Set(live.map(({ backend }) => backend)))
+    await report.try({ backend: name }, async () => void backendOf(ctx, name));
+}
+
 async function keepBooks(ctx: Context, living: ReadonlySet<string>): Promise<void> {
   await heartbeat(ctx, living);
   await pruneIdempotent(ctx.ledger.db, ctx.clock.now() - KEY_LIFE_MS);
@@ -58,6 +74,7 @@ export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepRepo
     await Promise.all(
       ctx.backends.map((backend) => report.try({ backend: backend.name }, () => sweepBackend(ctx, backend, report, { living, adopt }))),
     );
+    await report.try({}, () => reportUnreachable(ctx, report));
     await report.try({}, () => keepBooks(ctx, living));
   });
   const { adopted, ended, orphans_removed, lost, errors } = report.result;

@@ -71,7 +71,9 @@ describe("the four clocks", () => {
     await bench.engine.sweep();
     bench.clock.set(jump);
     const second = await bench.second();
+    const later = (await second.create(OWNER, { ttl: "1h" }, {})).sandbox;
     expect([(await bench.engine.sweep()).ended, (await second.sweep()).ended]).toEqual([[], []]);
+    expect((await bench.engine.get(OWNER, later.id)).expires_at).toBe(later.expires_at);
     const moved = await bench.engine.get(OWNER, sandbox.id);
     expect(Date.parse(moved.expires_at) - Date.parse(sandbox.expires_at)).toBe(jump);
     bench.clock.pass(8 * 60_000);

@@ -74,16 +74,21 @@ describe.skipIf(!canMount)("a disk that cannot be written", () => {
     disk.mount("size=4m");
     const { ledger, engine } = await on(bench, disk.path);
     const { sandbox } = await engine.create(OWNER, {}, {});
+    const brief = (await engine.create(OWNER, { ttl: "1m" }, {})).sandbox.id;
     const filler = disk.fill();
     await expect((async () => { for (let i = 0; i < 500; i++) await engine.create(OWNER, {}, {}); })()).rejects.toMatchObject({ code: "storage_unavailable" }); // prettier-ignore
     const before = bench.control().ids().length;
     expect(await engine.destroy(OWNER, sandbox.id)).toMatchObject({ id: sandbox.id, state: "terminated" });
     expect(bench.control().ids().length).toBe(before - 1);
+    bench.clock.pass(61_000);
+    expect((await engine.sweep()).ended).toContainEqual({ id: brief, reason: "expired" });
+    expect(bench.control().ids()).not.toContain(brief);
     expect((await engine.health()).checks["ledger"]).toMatchObject({ ok: false });
     rmSync(filler);
     bench.clock.pass(1000);
     await engine.sweep();
     expect((await engine.get(OWNER, sandbox.id)).state).toBe("terminated");
+    expect((await engine.get(OWNER, brief)).state).toBe("terminated");
     expect((await engine.create(OWNER, {}, {})).sandbox.state).toBe("ready");
     await ledger.close();
   });
