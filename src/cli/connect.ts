@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { SandBoxer } from "../sdk/index.ts";
 import { dataDirectory, ensureDataDirectory } from "./data-directory.ts";
-import { listens, unixFetch, unixWebSocket } from "./unix.ts";
+import { listens, nodeFetch, unixWebSocket } from "./http.ts";
 
 /** How commands reach an engine. They speak the SDK and nothing else, wherever it runs. */
 export interface Connection {
@@ -19,7 +19,7 @@ export interface Connection {
 export async function connect(options: { attach?: boolean } = {}): Promise<Connection> {
   const { SANDBOXER_URL: url } = process.env;
   if (url !== undefined && url !== "") {
-    return { client: new SandBoxer({ url }), where: url, [Symbol.asyncDispose]: () => Promise.resolve() };
+    return { client: new SandBoxer({ url, fetch: nodeFetch() }), where: url, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   const data = dataDirectory();
   ensureDataDirectory(data);
@@ -28,7 +28,7 @@ export async function connect(options: { attach?: boolean } = {}): Promise<Conne
     const client = new SandBoxer({
       url: "http://localhost",
       apiKey: "",
-      fetch: unixFetch(socket),
+      fetch: nodeFetch(socket),
       WebSocket: options.attach === true ? await unixWebSocket(socket) : false,
     });
     return { client, where: socket, [Symbol.asyncDispose]: () => Promise.resolve() };

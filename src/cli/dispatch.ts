@@ -39,10 +39,10 @@ function beforeTerminator(argv: readonly string[]): readonly string[] {
   return end === -1 ? argv : argv.slice(0, end);
 }
 
-/** A reader that went away (`| head`) ends us as it ends other programs; who has something to clean up listens for SIGPIPE. */
+/** A reader that went away (`| head`) ends us as it ends other programs; who has something to clean up listens too. */
 function quitWithReader(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
-    if (!process.emit("SIGPIPE", "SIGPIPE")) process.exit(128 + 13);
+    if (process.stdout.listenerCount("error") === 1) process.exit(128 + 13);
   });
 }

@@ -26,7 +26,7 @@ export function exitCodeOf(ending: Ending): number {
     case "unknown":
       break;
   }
-  throw new SandboxerError("internal", "outcome unknown: nobody saw how the command ended", {
+  throw new SandboxerError("outcome_unknown", "nobody saw how the command ended: it may have run", {
     phase: "exec",
     hint: "Look at the sandbox with 'sand-boxer show ID' and 'sand-boxer events --sandbox ID' before running it again: it may have run.",
   });

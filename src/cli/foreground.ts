@@ -43,10 +43,10 @@ export async function runInForeground(sandbox: Sandbox, command: CommandLine, op
       else if (event.type === "exited") ending = event;
     }
   } catch (thrown) {
-    if (interrupt.by !== undefined && thrown instanceof SandboxerError && thrown.code === "canceled") return signalCode(interrupt.by);
+    if (interrupt.by !== undefined && ["canceled", "EPIPE"].includes((thrown as { code?: string }).code ?? "")) return signalCode(interrupt.by);
     throw thrown;
   }
-  if (ending === undefined) throw new SandboxerError("internal", "outcome unknown: the stream had no end");
+  if (ending === undefined) throw new SandboxerError("outcome_unknown", "the command's stream had no end");
   await explain(ending, sandbox, options.timeout === undefined ? undefined : String(options.timeout));
   return exitCodeOf(ending);
 }

@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Exit code of a program that a signal ended, as shells have it. */
 export function signalCode(name: string): number {
@@ -19,10 +19,10 @@ export interface Interrupt {
 
 /**
  * The first signal aborts `signal`, and the command cleans up in its own time. `again` runs on every later one; where
- * it is not given, the second ends the program at once. Signals closer together than 50 ms are one: a terminal's
+ * it is not given, the second ends the program at once. With `reader: false` a vanished reader changes nothing. Signals closer together than 50 ms are one: a terminal's
  * Ctrl-C and a supervisor's kill often come as a pair.
  */
-export function interruptible(again?: (name: NodeJS.Signals) => void): Interrupt {
+export function interruptible({ again, reader = true }: { again?: (name: NodeJS.Signals) => void; reader?: boolean } = {}): Interrupt {
   const controller = new AbortController();
   let by: NodeJS.Signals | undefined;
   let firstAt = 0;
@@ -36,7 +36,12 @@ export function interruptible(again?: (name: NodeJS.Signals) => void): Interrupt
       again(name);
     }
   };
+  // Not the signal itself: to listen for SIGPIPE would make it come for every connection that breaks.
+  const readerGone = (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" && reader) listener("SIGPIPE");
+  };
   for (const name of SIGNALS) process.on(name, listener);
+  process.stdout.on("error", readerGone);
   return {
     signal: controller.signal,
     get by() {
@@ -44,6 +49,7 @@ export function interruptible(again?: (name: NodeJS.Signals) => void): Interrupt
     },
     [Symbol.dispose]() {
       for (const name of SIGNALS) process.off(name, listener);
+      process.stdout.off("error", readerGone);
     },
   };
 }

@@ -73,5 +73,5 @@ async function untilEnd(attachment: Attachment): Promise<Ending> {
     if (event.type === "ended") return event;
     await write(process.stdout, event.data);
   }
-  throw new SandboxerError("internal", "outcome unknown: the terminal's stream had no end", { phase: "attach" });
+  throw new SandboxerError("outcome_unknown", "the terminal's stream had no end", { phase: "attach" });
 }

@@ -36,10 +36,12 @@ killed, 125 a failure of sand-boxer's, with its code, reason and next step on st
     await using connection = await connect({ attach: options.tty });
     let made = "a sandbox that was being made";
     const creation = new AbortController();
-    using interrupt = interruptible((name) => {
-      note(`left at once; ${made} ends at its ttl`);
-      creation.abort();
-      process.exit(signalCode(name));
+    using interrupt = interruptible({
+      again(name) {
+        note(`left at once; ${made} ends at its ttl`);
+        creation.abort();
+        process.exit(signalCode(name));
+      },
     });
     // A first signal lets the create finish, so that what it made can be ended.
     const sandbox = await connection.client.create({ ...request, signal: creation.signal });

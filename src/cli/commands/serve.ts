@@ -31,7 +31,7 @@ their clocks end them.`,
     if (asked !== undefined && asked > 65_535) throw usageError("serve", `--port must be at most 65535; got ${asked}`);
     const data = dataDirectory();
     ensureDataDirectory(data);
-    using interrupt = interruptible();
+    using interrupt = interruptible({ reader: false });
 
     const { openSandboxer, serverOver } = await import("../../main.ts");
     const opened = await openSandboxer({ dataDir: data, stays: true });

@@ -1,4 +1,5 @@
-import { Agent, request } from "node:http";
+import { Agent, request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { SandboxerError } from "../contract/errors.ts";
@@ -28,13 +29,17 @@ export function listens(socketPath: string): Promise<boolean> {
   });
 }
 
-/** `fetch` over a Unix socket, for the SDK. */
-export function unixFetch(socketPath: string): FetchFunction {
-  const agent = new Agent({ keepAlive: true });
+/**
+ * `fetch` over TCP or a Unix socket, for the SDK. Unlike Node's own it sends a request's head at once: Node's waits for
+ * the first bytes of a streamed body, and a command whose standard input stays silent would never start.
+ */
+export function nodeFetch(socketPath?: string): FetchFunction {
+  const agent = socketPath === undefined ? {} : { agent: new Agent({ keepAlive: true }), socketPath };
   return (address, { method, headers, body, signal }) =>
     new Promise((resolve, reject) => {
       const url = new URL(address);
-      const outgoing = request({ socketPath, agent, method, path: url.pathname + url.search, headers: { ...headers, host: "localhost" }, signal });
+      const request = url.protocol === "https:" ? requestHttps : requestHttp;
+      const outgoing = request(url, { ...agent, method, headers, signal });
       outgoing.once("error", reject);
       outgoing.once("response", (incoming) => {
         const status = incoming.statusCode ?? 500;
@@ -48,6 +53,7 @@ export function unixFetch(socketPath: string): FetchFunction {
       });
       if (body === undefined || typeof body === "string" || body instanceof Uint8Array) outgoing.end(body);
       else {
+        outgoing.flushHeaders();
         Readable.fromWeb(body as never)
           .once("error", (error: Error) => outgoing.destroy(error))
           .pipe(outgoing);
