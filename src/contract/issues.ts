@@ -93,7 +93,7 @@ function flatten(raw: RawIssue, at: readonly PropertyKey[], context: Context): I
 }
 
 /** What zod found, as the wire tells it: a dotted path, what is wrong, and the nearest valid key or value where there is one. */
-export function toIssues(error: z.core.$ZodError, schema: z.ZodType, value: unknown): Issue[] {
+function toIssues(error: z.core.$ZodError, schema: z.ZodType, value: unknown): Issue[] {
   return error.issues.flatMap((raw) => flatten(raw, [], { schema, value })).slice(0, 50);
 }
 

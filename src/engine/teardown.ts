@@ -88,7 +88,7 @@ async function waitForOwner(ctx: Context, first: SandboxRow): Promise<SandboxRow
 }
 
 /** Every object of that id at the backend, from a list that was read to its end. */
-export async function findObjects(ctx: Context, provider: Provider, id: string): Promise<Listed[]> {
+async function findObjects(ctx: Context, provider: Provider, id: string): Promise<Listed[]> {
   const found: Listed[] = [];
   for await (const ref of provider.list(op(ctx))) if (ref.id === id) found.push(ref);
   return found;

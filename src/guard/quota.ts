@@ -1,7 +1,7 @@
 import { type Config, SandboxerError } from "../contract/index.ts";
 
 /** Live sandboxes over all tenants where the operator sets no limit. */
-export const DEFAULT_MAX_SANDBOXES = 1000;
+const DEFAULT_MAX_SANDBOXES = 1000;
 
 /**
  * Says no where one more sandbox would be too many. The counts must come from the transaction that inserts it.
