@@ -14,5 +14,5 @@ export const FAKE: ConformanceOptions = {
 
 /** The same suite over the fake with something broken. */
 export function breaking(wrap: (provider: Provider) => Provider): ConformanceOptions {
-  return { ...FAKE, name: "broken", outputBytes: 3_000_000, fileBytes: 300_000, open: () => Promise.resolve(opened(wrap(open()))) };
+  return { ...FAKE, name: "broken", outputBytes: 3_000_000, fileBytes: 6_000_000, open: () => Promise.resolve(opened(wrap(open()))) };
 }
