@@ -34,7 +34,7 @@ function execOptions(options: ForegroundOptions, interrupt: Interrupt): ExecOpti
  * command's whole tree and gives 128+n; on a terminal (`tty`) keys and signals go to the command instead.
  */
 export async function runInForeground(sandbox: Sandbox, command: CommandLine, options: ForegroundOptions, interrupt: Interrupt): Promise<number> {
-  if (options.tty) return runOnTerminal(sandbox, command, options, interrupt);
+  if (options.tty) return await runOnTerminal(sandbox, command, options, interrupt);
   let ending: Ending | undefined;
   try {
     for await (const event of sandbox.exec(command, execOptions(options, interrupt))) {

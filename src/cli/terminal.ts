@@ -10,14 +10,14 @@ const END_OF_TRANSMISSION = "\u0004";
 const GRACE_MS = 3000;
 
 /**
- * Runs a command on a terminal inside, joined to ours: raw mode, sizes follow ours, keys (Ctrl-C too) go in as bytes.
+ * Runs a command (a shell unless given) on a terminal inside, joined to ours: raw mode, sizes follow ours, keys (Ctrl-C too) go in as bytes.
  * A signal to us goes on to the command; where it has not ended after a grace time it is killed.
  */
-export async function runOnTerminal(sandbox: Sandbox, command: CommandLine, options: ForegroundOptions, interrupt: Interrupt): Promise<number> {
+export async function runOnTerminal(sandbox: Sandbox, command: CommandLine | undefined, options: ForegroundOptions, interrupt: Interrupt): Promise<number> {
   const { cwd, user, timeout } = options;
-  const process_ = await sandbox.spawn(command, {
-    pty: ownSize(),
+  const process_ = await sandbox.pty(ownSize(), {
     env: { TERM: process.env["TERM"] ?? "xterm-256color", ...options.env },
+    ...(command === undefined ? {} : { command }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(user === undefined ? {} : { user }),
     ...(timeout === undefined ? {} : { timeout }),

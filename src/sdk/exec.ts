@@ -8,7 +8,10 @@ import { serverEvents } from "./sse.ts";
 import { query, type Transport } from "./transport.ts";
 
 export interface ExecOptions extends CommandOptions {
-  /** Text, bytes, or a stream of them; then end of file. /dev/null unless given. */
+  /**
+   * Text, bytes, or a stream of them; then end of file. /dev/null unless given. Some runtimes' `fetch` (Node's) sends a
+   * streamed request with its first bytes, so the command starts then; for a dialogue, `spawn` and `attach`.
+   */
   stdin?: string | Uint8Array | StdinStream;
   /** Cap over stdout and stderr; beyond it output is dropped, `truncated` is set and the command goes on. 64 MiB awaited, 1 GiB iterated. */
   maxOutputBytes?: number;

@@ -33,7 +33,7 @@ export function unreachable(url: string, cause: unknown): SandboxerError {
 
 /** A stream ended without saying how the work ended. It may have run, may still run, or may have failed: never a success. */
 export function outcomeUnknown(what: string, cause?: unknown): SandboxerError {
-  return new SandboxerError("internal", `outcome unknown: the stream of ${what} broke before its end was seen`, {
+  return new SandboxerError("outcome_unknown", `the stream of ${what} broke before its end was seen: it may have run, or may still run`, {
     phase: "stream",
     hint: "The connection broke. Look at the sandbox with 'sand-boxer show ID' and its events before running it again: it may have run.",
     ...(cause === undefined ? {} : { cause }),

@@ -70,9 +70,9 @@ export class Sandbox {
     return new Process(this.#transport, await this.#transport.json<ProcessInfo>({ method: "POST", path: `${this.#path}/processes`, json }));
   }
 
-  /** Starts a shell (or `command`) on a terminal of the given size. Attach to it to type and see. */
+  /** Starts a shell (bash where the sandbox has it, else sh) or `command` on a terminal of the given size. Attach to it to type and see. */
   async pty(size: PtySize, options: CommandOptions & { command?: CommandLine } = {}): Promise<Process> {
-    const { command = "if command -v bash >/dev/null; then exec bash; else exec sh; fi", env = {}, ...rest } = options;
+    const { command = (await this.exec(["bash", "-c", "exit 0"])).ok ? ["bash"] : ["sh"], env = {}, ...rest } = options;
     return this.spawn(command, { ...rest, env: { TERM: "xterm-256color", ...env }, pty: size });
   }
 

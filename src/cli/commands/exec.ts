@@ -45,7 +45,7 @@ a terminal: keys, size and signals go to it. Options stand before ID.`,
       await (args.json ? json(started.info) : line(started.id));
       return 0;
     }
-    if (!args.json) return runInForeground(sandbox, args.trailing, options, interrupt);
+    if (!args.json) return await runInForeground(sandbox, args.trailing, options, interrupt);
     const { document, code } = await runForDocument(sandbox, args.trailing, options, interrupt);
     await json(document);
     return code;

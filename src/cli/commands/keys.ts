@@ -28,7 +28,7 @@ export const command: Command = {
     if (verb === "create") return create(args);
     const [, id = ""] = verb === "rm" ? expect("keys", args, "VERB", "KEY_ID") : expect("keys", args, "VERB?");
     await using connection = await connect();
-    if (verb === "ls") return list(connection, args.json);
+    if (verb === "ls") return await list(connection, args.json);
     const revoked = await connection.client.keys.revoke(id);
     await (args.json ? json(revoked) : line(revoked.id));
     return 0;

@@ -22,7 +22,7 @@ killed, 125 a failure of sand-boxer's, with its code, reason and next step on st
   trailing: 0,
   examples: [
     ["run -- uname -a", "one command in the default profile"],
-    ["run -p python -c ./data.csv:data.csv -- python3 -c 'print(len(open(\"data.csv\").read()))'", "with a file"],
+    ["run -p python -c ./data.csv:in.csv -c ./report.py:report.py -- python3 report.py in.csv", "with files"],
     ["run --timeout 30 --memory 256MiB -- sh -c 'make test'", "with limits"],
     ["run -t -- bash", "on a terminal"],
   ],

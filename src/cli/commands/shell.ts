@@ -6,7 +6,6 @@ import { expect } from "../parse.ts";
 import { EXEC_OPTIONS, foregroundFrom } from "../request.ts";
 import { runOnTerminal } from "../terminal.ts";
 
-const SHELL = "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi";
 const { env, cwd, user } = EXEC_OPTIONS;
 
 export const command: Command = {
@@ -20,6 +19,6 @@ export const command: Command = {
     if (args.json) throw usageError("shell", "a shell has no JSON form; use 'exec --json'");
     await using connection = await connect({ attach: true });
     using interrupt = interruptible();
-    return runOnTerminal(await connection.client.connect(id), SHELL, foregroundFrom("shell", args), interrupt);
+    return await runOnTerminal(await connection.client.connect(id), undefined, foregroundFrom("shell", args), interrupt);
   },
 };

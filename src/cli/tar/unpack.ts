@@ -37,7 +37,7 @@ export async function unpackTar(source: AsyncIterable<Uint8Array>, root: string,
       if (++progress.entries > limits.entries) throw tooMuch(`more than ${limits.entries} entries`);
       const reason = await place(base, entry, progress, limits);
       if (reason === undefined) continue;
-      progress.refused.push({ name: Buffer.from(entry.name, "latin1").toString(), reason });
+      progress.refused.push({ name: Buffer.from(entry.name.replace(/^\.\//, ""), "latin1").toString(), reason });
       if (progress.refused.length > MAX_REFUSALS) throw tooMuch(`more than ${MAX_REFUSALS} refused entries`);
     }
   } catch (thrown) {
