@@ -4,6 +4,7 @@ import type { SandboxSpec } from "../../contract/index.ts";
 import { IDS_PER_SANDBOX, type Slot, WRITABLE } from "./disk/slot.ts";
 import type { OciProcess } from "./oci-process.ts";
 import { type SeccompProfile, seccompProfile } from "./seccomp.ts";
+import type { RuntimeName } from "./runtime.ts";
 import { HELPERS, HOST_ETC, type Skeleton } from "./skeleton.ts";
 
 /**
@@ -53,6 +54,9 @@ export interface BundleInput {
   readonly init: OciProcess;
   /** Host CPUs it may run on, as a list such as "0,3". */
   readonly cpus: { readonly list: string; readonly count: number };
+  readonly runtime: RuntimeName;
+  /** The system call filter as this runtime has compiled it before, in base64. */
+  readonly compiledFilter: string | undefined;
 }
 
 const MiB = 1024 ** 2;
@@ -85,11 +89,14 @@ function tmpfs(destination: string, bytes: number, inodes: number, mode: string,
   };
 }
 
-function mounts({ skeleton, slot, spec, cpus }: BundleInput, owner: number): Mount[] {
+function mounts({ skeleton, slot, spec, cpus, runtime }: BundleInput, owner: number): Mount[] {
+  // gVisor makes its own /sys, and its tmpfs knows no owner.
+  const gvisor = runtime === "runsc";
+  const owned = gvisor ? [] : [`uid=${owner}`, `gid=${owner}`];
   const writable =
     slot.directory === undefined
       ? Object.entries(WRITABLE).map(([name, path]) =>
-          tmpfs(path, spec.resources.diskBytes / 3, Math.floor(spec.resources.inodes / 3), name === "vartmp" ? "1777" : "755", `uid=${owner}`, `gid=${owner}`),
+          tmpfs(path, spec.resources.diskBytes / 3, Math.floor(spec.resources.inodes / 3), name === "vartmp" || gvisor ? "1777" : "755", ...owned),
         )
       : Object.entries(WRITABLE).map(([name, path]) => bind(join(slot.directory ?? "", name), path));
   return [
@@ -98,10 +105,10 @@ function mounts({ skeleton, slot, spec, cpus }: BundleInput, owner: number): Mou
     { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", "max=64"] },
     tmpfs("/dev/shm", 64 * MiB, 4096, "1777", "noexec"),
     tmpfs("/tmp", 256 * MiB, 16_384, "1777"),
-    tmpfs("/run", 16 * MiB, 4096, "755", `uid=${owner}`, `gid=${owner}`),
+    tmpfs("/run", 16 * MiB, 4096, gvisor ? "1777" : "755", ...owned),
     bind("/usr", "/usr", "ro"),
     ...HOST_ETC.filter((name) => existsSync(join("/etc", name))).map((name) => bind(join("/etc", name), join("/etc", name), "ro", "noexec")),
-    bind(join(skeleton.cpus, String(cpus.count)), "/sys/devices/system/cpu", "ro", "noexec"),
+    ...(gvisor ? [] : [bind(join(skeleton.cpus, String(cpus.count)), "/sys/devices/system/cpu", "ro", "noexec")]),
     bind(skeleton.helpers, HELPERS, "ro"),
     ...writable,
   ];
@@ -132,6 +139,8 @@ export function ociConfig(input: BundleInput, owner: number): OciConfig {
     hostname: input.spec.hostname,
     process: input.init,
     mounts: mounts(input, owner),
+    // crun takes a compiled filter instead of compiling the same one again (2 ms): crun(1), run.oci.seccomp_bpf_data.
+    ...(input.compiledFilter === undefined ? {} : { annotations: { "run.oci.seccomp_bpf_data": input.compiledFilter } }),
     linux: {
       cgroupsPath: input.cgroupsPath,
       namespaces: NAMESPACES.map((type) => ({ type })),

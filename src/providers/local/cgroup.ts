@@ -157,6 +157,19 @@ export class Cgroup {
     writeFileSync(file, version1 ? (frozen ? "FROZEN" : "THAWED") : frozen ? "1" : "0");
   }
 
+  /** The files that a process's shim needs; see native/process-shim.pl. */
+  shimFiles(): Record<string, string | number> {
+    const version1 = this.#mounts.version1.freezer !== undefined;
+    const files = {
+      freezer: this.#file("freezer", "freezer.state", "cgroup.freeze"),
+      frozen: this.#file("freezer", "freezer.state", "cgroup.events"),
+      procs: this.#file("pids", "cgroup.procs", "cgroup.procs"),
+      oom: this.#file("memory", "memory.oom_control", "memory.events"),
+    };
+    const known = Object.entries(files).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    return { version: version1 ? 1 : 2, ...Object.fromEntries(known) };
+  }
+
   isFrozen(): boolean {
     if (this.#mounts.version1.freezer !== undefined) return this.#read("freezer", "freezer.state", "") === "FROZEN";
     return this.#field("freezer", "", "cgroup.events", "frozen") === 1;

@@ -9,6 +9,7 @@ import { initProcess, userIds } from "./oci-process.ts";
 import { identify } from "./process-tree.ts";
 import { refOf, type SandboxRecord } from "./record.ts";
 import { lastWords, runtimeArgv } from "./runtime.ts";
+import { compiledFilter, keepCompiledFilter } from "./seccomp-cache.ts";
 import { missingConfinement } from "./verify.ts";
 
 /** The steps at which a test may kill the control plane. */
@@ -33,9 +34,20 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     const slot = await host.pool.claim(spec.id, { bytes: spec.resources.diskBytes, inodes: spec.resources.inodes });
     host.failpoint("local.create.after_slot");
     host.pool.giveTo(slot, owner.uid);
-    const seconds = Math.max(1, (spec.maxLifeAt - Date.now()) / 1000);
+    const seconds = Math.max(1, Math.ceil((spec.maxLifeAt - Date.now()) / 1000));
+    const { runtime } = choice;
+    const filter = compiledFilter(host.seccompCache, runtime, spec.allowPtrace);
     const config = ociConfig(
-      { spec, slot, skeleton: host.skeleton, cgroupsPath: cgroup.path, init: initProcess(spec, seconds), cpus: cpuList(host, slot.number, spec.resources.cpu) },
+      {
+        spec,
+        slot,
+        skeleton: host.skeleton,
+        cgroupsPath: cgroup.path,
+        init: initProcess(spec, seconds),
+        cpus: cpuList(host, slot.number, spec.resources.cpu),
+        runtime: runtime.name,
+        compiledFilter: filter,
+      },
       owner.uid,
     );
     writeFileSync(directory.file("config.json"), JSON.stringify(config), { mode: 0o600 });
@@ -49,7 +61,8 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     if (missing.length > 0) {
       throw new SandboxerError("isolation_unavailable", `${choice.runtime.name} did not give the sandbox: ${missing.join(", ")}`);
     }
-    const record: SandboxRecord = { ...planned, slot: slot.number, init };
+    if (filter === undefined) keepCompiledFilter(host.seccompCache, runtime, spec.allowPtrace, spec.id);
+    const record: SandboxRecord = { ...planned, slot: slot.number, init, lifeSeconds: seconds };
     directory.write(record);
     return { ref: refOf(record), isolation: { level: choice.level, runtime: `${choice.runtime.name} ${choice.runtime.version}`, notes: choice.notes } };
   } catch (error) {

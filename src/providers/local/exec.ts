@@ -1,22 +1,23 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { constants } from "node:os";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chownSync, closeSync, existsSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { Socket } from "node:net";
+import type { Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
 import type { Command, End, ExecEvent, ExecOptions, Op, Ref, Stdin } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
 import { ByteQueue } from "./byte-queue.ts";
+import { endOf, SIGNAL_BASE } from "./end.ts";
+import { idBase } from "./disk/slot.ts";
 import { cgroupOf, directoryOf, type Host } from "./host.ts";
 import { commandProcess } from "./oci-process.ts";
 import { identify, isAlive, signalTree } from "./process-tree.ts";
 import type { SandboxRecord } from "./record.ts";
-import { lastWords, runtimeArgv } from "./runtime.ts";
+import { lastWords, runtimeArgv, RUNTIMES } from "./runtime.ts";
+import { signalInside } from "./signal-inside.ts";
 
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
-
-/** What a shell calls the end of a command by signal n. */
-const SIGNAL_BASE = 128;
-
-const SIGKILL_CODE = SIGNAL_BASE + constants.signals.SIGKILL;
+/** Beside the sources and beside the build alike. */
+const STDIN_PIPE = fileURLToPath(new URL("../../../native/stdin-pipe.pl", import.meta.url));
 
 /** The record of a sandbox that runs under that very handle. Throws `sandbox_not_found` for an ended or replaced one. */
 export function liveRecord(host: Host, ref: Ref): SandboxRecord & { init: NonNullable<SandboxRecord["init"]> } {
@@ -34,11 +35,8 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
   const files = execFiles(host, ref.id, command.id);
   const cgroup = cgroupOf(host, ref.id);
   const oomKillsBefore = cgroup.oomKills();
-  const child = startExec(host, record, command, options.stdin, files);
+  const { child, input, queue } = await startExec(host, record, command, options.stdin, files);
   const exit = exited(child);
-  const queue = new ByteQueue();
-  if (child.stdout !== null) queue.add("stdout", child.stdout);
-  if (child.stderr !== null) queue.add("stderr", child.stderr);
 
   let ended: { code: number | null; signal: NodeJS.Signals | null } | undefined;
   let timedOut = false;
@@ -52,7 +50,7 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
   let finished = false;
   try {
     yield { type: "started" };
-    feed(child, options.stdin, op);
+    feed(input, options.stdin, op);
     let left = options.maxOutputBytes;
     let truncated = false;
     for (;;) {
@@ -79,11 +77,12 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
     finished = true;
     const oomKilled = (cgroup.oomKills() ?? 0) > (oomKillsBefore ?? 0);
     if (status.code !== 0 && !timedOut && !existsSync(files.pid)) throw notStarted(host, record, command, files.log);
-    yield { type: "exited", ...endOf(status, { timedOut, truncated, oomKilled, sandboxAlive: isAlive(record.init) }) };
+    yield { type: "exited", ...endOf({ code: status.code, timedOut, truncated, oomKilled, sandboxAlive: isAlive(record.init) }) };
   } finally {
     clearTimeout(timer);
     op.signal.removeEventListener("abort", kill);
     if (!finished) await killExec(host, ref.id, command.id, child);
+    input?.destroy();
     queue.close();
     await Promise.all([files.process, files.pid, files.log].map((file) => rm(file, { force: true })));
   }
@@ -93,20 +92,51 @@ interface ExecFiles {
   readonly process: string;
   readonly pid: string;
   readonly log: string;
+  readonly input: string;
 }
 
 function execFiles(host: Host, sandboxId: string, execId: string): ExecFiles {
   const directory = directoryOf(host, sandboxId);
   const file = (suffix: string): string => directory.file("exec", `${execId}.${suffix}`);
-  return { process: file("json"), pid: file("pid"), log: file("log") };
+  return { process: file("json"), pid: file("pid"), log: file("log"), input: file("input") };
 }
 
-function startExec(host: Host, record: SandboxRecord, command: Command, stdin: Stdin, files: ExecFiles): ChildProcess {
+interface Started {
+  readonly child: ChildProcess;
+  /** Where the command's input goes; undefined where it has none. */
+  readonly input: Writable | undefined;
+  readonly queue: ByteQueue;
+}
+
+async function startExec(host: Host, record: SandboxRecord, command: Command, stdin: Stdin, files: ExecFiles): Promise<Started> {
   const runtime = host.levels.find((level) => level.runtime.name === record.runtime)?.runtime;
   if (runtime === undefined) throw new SandboxerError("backend_unavailable", `${record.runtime}, which runs the sandbox, is not on this host any more`, { phase: "exec" });
-  writeFileSync(files.process, JSON.stringify(commandProcess(record.spec, command)), { mode: 0o600 });
-  const [program = "", ...args] = runtimeArgv(runtime, files.log, "exec", "--process", files.process, "--pid-file", files.pid, record.spec.id);
-  return spawn(program, args, { stdio: [stdin.kind === "none" ? "ignore" : "pipe", "pipe", "pipe"], env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" } });
+  const description = commandProcess(record.spec, command, { runtime: runtime.name });
+  writeFileSync(files.process, JSON.stringify(description), { mode: 0o600 });
+  const hostUser = idBase(record.slot) + description.user.uid;
+  const output = await host.fifos.open(hostUser);
+  const errors = await host.fifos.open(hostUser);
+  const argv = runtimeArgv(runtime, files.log, "exec", "--process", files.process, "--pid-file", files.pid, record.spec.id);
+  const [program = "", ...args] = stdin.kind === "pipe" ? ["perl", STDIN_PIPE, String(hostUser), String(hostUser), "--", ...argv] : argv;
+  const inputFile = stdin.kind === "bytes" ? openInput(files.input, stdin.bytes, hostUser) : undefined;
+  const child = spawn(program, args, {
+    stdio: [inputFile ?? (stdin.kind === "pipe" ? "pipe" : "ignore"), output.theirs, errors.theirs],
+    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
+  });
+  for (const descriptor of [inputFile, output.theirs, errors.theirs]) if (descriptor !== undefined) closeSync(descriptor);
+  const queue = new ByteQueue();
+  queue.add("stdout", new Socket({ fd: output.ours, readable: true, writable: false }));
+  queue.add("stderr", new Socket({ fd: errors.ours, readable: true, writable: false }));
+  return { child, queue, input: child.stdin ?? undefined };
+}
+
+/** Input that is known whole is a file, which a program can open again, and read from its start. */
+function openInput(file: string, bytes: Uint8Array, hostUser: number): number {
+  writeFileSync(file, bytes, { mode: 0o400 });
+  chownSync(file, hostUser, hostUser);
+  const descriptor = openSync(file, "r");
+  unlinkSync(file);
+  return descriptor;
 }
 
 function exited(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
@@ -117,21 +147,17 @@ function exited(child: ChildProcess): Promise<{ code: number | null; signal: Nod
   });
 }
 
-/** Gives the command its input. A command that does not read it, or ends before, is no error. */
-function feed(child: ChildProcess, stdin: Stdin, op: Op): void {
-  const input = child.stdin;
-  if (input === null || stdin.kind === "none") return;
+/** Passes a stream on as the command's input. A command that does not read it, or ends before, is no error. */
+function feed(input: Writable | undefined, stdin: Stdin, op: Op): void {
+  if (input === undefined || stdin.kind !== "pipe") return;
   input.on("error", () => input.destroy());
-  if (stdin.kind === "bytes") input.end(stdin.bytes);
-  else {
-    void pump(stdin.stream, input).catch((error: unknown) => {
-      op.log.debug({ error: String(error) }, "the stream of a command's input broke");
-      input.destroy();
-    });
-  }
+  void pump(stdin.stream, input).catch((error: unknown) => {
+    op.log.debug({ error: String(error) }, "the stream of a command's input broke");
+    input.destroy();
+  });
 }
 
-async function pump(source: AsyncIterable<Uint8Array>, input: NonNullable<ChildProcess["stdin"]>): Promise<void> {
+async function pump(source: AsyncIterable<Uint8Array>, input: Writable): Promise<void> {
   for await (const chunk of source) {
     if (input.destroyed) return;
     if (!input.write(chunk)) {
@@ -146,10 +172,16 @@ async function pump(source: AsyncIterable<Uint8Array>, input: NonNullable<ChildP
 
 /** Ends a command's tree; the runtime's own process sees the end and ends as well. */
 async function killExec(host: Host, sandboxId: string, execId: string, child?: ChildProcess): Promise<void> {
-  const root = rootOf(host, sandboxId, execId);
-  const killed = root !== undefined && (await signalTree(cgroupOf(host, sandboxId), root, "SIGKILL"));
+  const killed = await killTree(host, sandboxId, execId);
   // Not started yet, or the runtime hangs: then it is what has to go.
   if (!killed && child?.exitCode === null) child.kill("SIGKILL");
+}
+
+async function killTree(host: Host, sandboxId: string, execId: string): Promise<boolean> {
+  const runtime = directoryOf(host, sandboxId).read()?.runtime;
+  if (runtime !== undefined && !RUNTIMES[runtime].hostProcesses) return signalInside(host, sandboxId, execId, "SIGKILL");
+  const root = rootOf(host, sandboxId, execId);
+  return root !== undefined && signalTree(cgroupOf(host, sandboxId), root, "SIGKILL");
 }
 
 function rootOf(host: Host, sandboxId: string, execId: string): ReturnType<typeof identify> {
@@ -176,18 +208,4 @@ function notStarted(host: Host, record: SandboxRecord, command: Command, log: st
     return new SandboxerError("invalid_request", `the working directory "${command.cwd}" cannot be entered`, { phase: "exec", issues: [{ path: "cwd", message: words }] });
   }
   return new SandboxerError("backend_unavailable", `the runtime could not start the command: ${words}`, { phase: "exec", backend: host.backend });
-}
-
-function endOf(
-  status: { code: number | null; signal: NodeJS.Signals | null },
-  seen: { timedOut: boolean; truncated: boolean; oomKilled: boolean; sandboxAlive: boolean },
-): End {
-  const { truncated, oomKilled } = seen;
-  const end = (outcome: End["outcome"], exitCode: number | null, signal: string | null): End => ({ outcome, exitCode, signal, oomKilled, truncated });
-  if (seen.timedOut) return end("timed_out", null, "SIGKILL");
-  // The runtime's own process was killed: how the command ended, nobody saw.
-  if (status.code === null) return end("unknown", null, null);
-  if (status.code === SIGKILL_CODE && !seen.sandboxAlive) return end("killed", null, "SIGKILL");
-  const signal = SIGNAL_NAMES.get(status.code - SIGNAL_BASE);
-  return signal === undefined ? end("exited", status.code, null) : end("signaled", status.code, signal);
 }

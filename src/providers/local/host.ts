@@ -1,6 +1,7 @@
 import type { IsolationLevel, Logger } from "../../contract/index.ts";
 import { Cgroup, type CgroupMounts } from "./cgroup.ts";
 import type { SlotPool } from "./disk/pool.ts";
+import type { FifoPool } from "./fifo.ts";
 import { SandboxDirectory } from "./record.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Skeleton } from "./skeleton.ts";
@@ -15,12 +16,13 @@ export interface Host {
   readonly sandboxes: string;
   readonly skeleton: Skeleton;
   readonly pool: SlotPool;
+  readonly fifos: FifoPool;
   readonly cgroups: CgroupMounts;
   readonly cpuCount: number;
   /** The best runtime for each level that works here, weakest level first. */
   readonly levels: readonly { readonly level: IsolationLevel; readonly runtime: Runtime; readonly notes: readonly string[] }[];
-  /** Whether the kernel holds limits for us; without, no level above `process` is claimed. */
-  readonly limits: boolean;
+  /** Directory of compiled system call filters. */
+  readonly seccompCache: string;
 }
 
 /** Parent of the control groups of this data directory's sandboxes. */

@@ -1,5 +1,6 @@
 import type { Command, PtySize, SandboxSpec } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
+import { type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { HELPERS, SANDBOX_UID } from "./skeleton.ts";
 
 /**
@@ -16,7 +17,6 @@ export interface OciProcess {
   noNewPrivileges: true;
   capabilities: Record<"bounding" | "effective" | "inheritable" | "permitted" | "ambient", never[]>;
   rlimits: { type: string; soft: number; hard: number }[];
-  oomScoreAdj?: number;
 }
 
 /** Where commands start unless they say otherwise. */
@@ -26,6 +26,9 @@ const PATH = "/home/sandbox/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:
 
 /** What libraries ask for the number of threads to start; all of them are answered with the sandbox's CPUs. */
 const THREAD_VARIABLES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "GOMAXPROCS", "RAYON_NUM_THREADS", "PYTHON_CPU_COUNT"];
+
+/** The variable that marks a command's tree where its processes are not the host's. */
+export const MARK = "SANDBOXER_EXEC";
 
 const NO_CAPABILITIES = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
 
@@ -47,13 +50,12 @@ export function initProcess(spec: SandboxSpec, seconds: number): OciProcess {
   return {
     terminal: false,
     user: { uid: 0, gid: 0 },
-    args: [`${HELPERS}/tini`, "--", `${HELPERS}/busybox`, "sleep", String(Math.max(1, Math.ceil(seconds)))],
+    args: [`${HELPERS}/tini`, "--", `${HELPERS}/busybox`, "sleep", String(seconds)],
     env: ["PATH=/"],
     cwd: "/",
     noNewPrivileges: true,
     capabilities: NO_CAPABILITIES,
     rlimits: rlimits(spec),
-    oomScoreAdj: 0,
   };
 }
 
@@ -72,7 +74,7 @@ export function userIds(user: string | undefined): { uid: number; gid: number } 
 }
 
 /** The command as the runtime runs it: below a child subreaper of its own, so that its whole tree stays findable. */
-export function commandProcess(spec: SandboxSpec, command: Command, pty?: PtySize): OciProcess {
+export function commandProcess(spec: SandboxSpec, command: Command, { runtime, pty }: { runtime: RuntimeName; pty?: PtySize }): OciProcess {
   const user = userIds(command.user ?? spec.user);
   const cpus = String(Math.max(1, Math.ceil(spec.resources.cpu)));
   const env = {
@@ -86,19 +88,18 @@ export function commandProcess(spec: SandboxSpec, command: Command, pty?: PtySiz
     ...(pty === undefined ? {} : { TERM: "xterm-256color" }),
     ...spec.env,
     ...command.env,
+    ...(RUNTIMES[runtime].hostProcesses ? {} : { [MARK]: command.id }),
   };
   const args = "argv" in command.run ? command.run.argv : ["/bin/bash", "-c", command.run.shell];
   return {
     terminal: pty !== undefined,
     ...(pty === undefined ? {} : { consoleSize: { height: pty.rows, width: pty.cols } }),
     user: { ...user, additionalGids: [] },
-    args: [`${HELPERS}/tini`, "-s", "--", ...args],
+    args: RUNTIMES[runtime].hostProcesses ? [`${HELPERS}/tini`, "-s", "--", ...args] : [`${HELPERS}/busybox`, "env", "--", ...args],
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     cwd: command.cwd === undefined ? WORKDIR : command.cwd.startsWith("/") ? command.cwd : `${WORKDIR}/${command.cwd}`,
     noNewPrivileges: true,
     capabilities: NO_CAPABILITIES,
     rlimits: rlimits(spec),
-    // Higher than PID 1's: for want of memory the kernel ends a command before it ends the sandbox.
-    oomScoreAdj: 500,
   };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { IsolationLevel, Ref, SandboxSpec } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
 import type { ProcessIdentity } from "./process-tree.ts";
+import type { RuntimeName } from "./runtime.ts";
 
 /**
  * What stands about a sandbox on disk, in `sandboxes/<id>/sandbox.json`: the label on its objects. It is written before the first
@@ -11,12 +12,14 @@ import type { ProcessIdentity } from "./process-tree.ts";
  */
 export interface SandboxRecord {
   readonly spec: SandboxSpec;
-  readonly runtime: string;
+  readonly runtime: RuntimeName;
   readonly level: IsolationLevel;
   readonly slot: number;
   readonly cgroupsPath: string;
   /** PID 1 as the host sees it; undefined until it runs. */
   readonly init?: ProcessIdentity;
+  /** Seconds that PID 1 was given to live. */
+  readonly lifeSeconds?: number;
   readonly notes: readonly string[];
 }
 

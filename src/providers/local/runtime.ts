@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import type { IsolationLevel } from "../../contract/index.ts";
@@ -8,23 +8,51 @@ import { run } from "./run.ts";
 
 export type RuntimeName = "crun" | "runc" | "runsc";
 
-/** What a runtime can be asked for beside the common commands. */
+/** How the runtimes differ where it matters here. */
 interface Kind {
   readonly level: IsolationLevel;
   readonly debianPackage: string;
   /** Global flags before the command. */
   readonly flags: (log: string) => string[];
+  /** Whether a command's processes are the host's too, below a subreaper. gVisor keeps them to itself. */
+  readonly hostProcesses: boolean;
+  /** How it gives a background process a terminal; see native/process-shim.pl. */
+  readonly terminal: "console" | "pty";
 }
 
 export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
-  crun: { level: "container", debianPackage: "crun", flags: (log) => [`--log=file:${log}`, "--log-format=text"] },
-  runc: { level: "container", debianPackage: "runc", flags: (log) => ["--log", log, "--log-format", "text"] },
+  crun: {
+    level: "container",
+    debianPackage: "crun",
+    flags: (log) => [`--log=file:${log}`, "--log-format=text"],
+    hostProcesses: true,
+    // crun 1.8 does not pass a change of size on from a terminal of ours.
+    terminal: "console",
+  },
+  runc: { level: "container", debianPackage: "runc", flags: (log) => ["--log", log, "--log-format", "text"], hostProcesses: true, terminal: "pty" },
   runsc: {
     level: "gvisor",
     debianPackage: "runsc",
-    flags: (log) => ["--log", log, "--log-format", "text", "--network=none", "--platform=ptrace"],
+    flags: (log) => ["--log", log, "--log-format", "text", "--network=none", "--platform=ptrace", "--cpu-num-from-quota"],
+    hostProcesses: false,
+    terminal: "pty",
   },
 };
+
+/** Names below the state directory that belong to a sandbox. runsc puts them flat: `<id>_sandbox:<id>.state` and `.lock`. */
+export function stateNames(root: string, id: string): string[] {
+  try {
+    return readdirSync(root).filter((name) => name === id || name.startsWith(`${id}_sandbox:`));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** The sandboxes that a runtime has state of. Throws where its directory cannot be read. */
+export function statefulIds(root: string): string[] {
+  return existsSync(root) ? [...new Set(readdirSync(root).map((name) => name.split("_sandbox:")[0] ?? name))] : [];
+}
 
 /** A runtime that was found on this host. */
 export interface Runtime {

@@ -1,0 +1,243 @@
+#!/usr/bin/perl
+# Stands beside one background process of a sandbox and outlives the server that started it: keeps the process's output in a
+# journal, feeds its input, owns its terminal, ends it at its timeout, and writes down how it ended. Needs perl-base only, which
+# every Debian and Ubuntu has.
+#
+#   process-shim.pl DIRECTORY MODE OPTIONS -- RUNTIME ARGUMENTS...
+#
+# MODE     null      standard input is /dev/null
+#          pipe      standard input is a pipe
+#          pty       the runtime gets a terminal of ours and passes it on (runc, runsc)
+#          console   the runtime hands its terminal over at DIRECTORY/tty (crun's --console-socket)
+# OPTIONS  name=value,...: cap (bytes of output kept), rows, cols, uid, gid (who may reopen the pipes), timeout (ms),
+#          arm64 (1 on that architecture), and as files: freezer, frozen, procs, oom (of the sandbox's control group), version (1 or 2)
+#
+# In DIRECTORY it writes `pid` (its own), `journal` (records: a byte 1 for stdout or 2 for stderr, a big-endian u32 length, the
+# bytes), `truncated` (when output went beyond the cap), and last, whole or not at all, `exit` (JSON). It listens on the Unix socket
+# `control` for frames of a letter, a u32 length and a body: I input, E end of input, R u16 rows u16 columns. To whoever is
+# connected it sends hints: `o` there is more output, `x` the process has ended. Hints may be lost; the files are the truth.
+use strict;
+use warnings;
+use Fcntl qw(:DEFAULT F_GETFL F_SETFL O_NONBLOCK);
+use Socket;
+use Time::HiRes qw(time);
+
+my ($directory, $mode, $settings, $separator) = splice @ARGV, 0, 4;
+die "usage: process-shim.pl DIRECTORY MODE OPTIONS -- COMMAND...\n" unless @ARGV && $separator eq '--';
+my %option = map { split /=/, $_, 2 } split /,/, $settings;
+my ($rows, $cols) = ($option{rows} || 24, $option{cols} || 80);
+my $interactive = $mode eq 'pty' || $mode eq 'console';
+
+my ($SETSID, $EXIT_GROUP, $RECVMSG) = $option{arm64} ? (157, 94, 212) : (112, 231, 47);
+use constant { TIOCSPTLCK => 0x40045431, TIOCGPTN => 0x80045430, TIOCSWINSZ => 0x5414, TIOCSCTTY => 0x540E };
+use constant { LARGEST_FRAME => 1 << 20, INPUT_HELD => 1 << 16, MSG_CMSG_CLOEXEC => 0x40000000 };
+
+$SIG{PIPE} = $SIG{HUP} = $SIG{INT} = $SIG{TERM} = 'IGNORE';
+umask 077;
+# Relative names from here on: the path of a socket may have 107 bytes only.
+chdir $directory or die "cannot enter $directory: $!\n";
+syscall $SETSID;
+
+sub nonblocking { my $handle = shift; fcntl $handle, F_SETFL, fcntl($handle, F_GETFL, 0) | O_NONBLOCK }
+
+sub publish {
+  my ($name, $text) = @_;
+  open my $file, '>', "$name.draft" or return;
+  print {$file} $text;
+  close $file or return;
+  rename "$name.draft", $name;
+}
+
+sub slurp {
+  my $path = shift;
+  return '' unless defined $path && open my $file, '<', $path;
+  local $/;
+  return scalar(<$file>) // '';
+}
+
+sub oom_kills { return slurp($option{oom}) =~ /^oom_kill (\d+)$/m ? $1 : 0 }
+
+my $oom_before = oom_kills();
+my (@child_ends, $input, $master, $console, %source);    # %source: fileno -> { handle, stream }
+my $set_size = sub { ioctl $master, TIOCSWINSZ, my $size = pack 'S4', $rows, $cols, 0, 0 };
+
+if ($mode eq 'pty') {
+  sysopen $master, '/dev/ptmx', O_RDWR | O_NOCTTY or die "no terminal: $!\n";
+  ioctl $master, TIOCSPTLCK, my $unlocked = pack 'i', 0;
+  ioctl $master, TIOCGPTN, my $number = pack 'I', 0;
+  $set_size->();
+  sysopen my $slave, '/dev/pts/' . unpack('I', $number), O_RDWR | O_NOCTTY or die "no terminal: $!\n";
+  @child_ends = ($slave) x 3;
+  $input = $master;
+  $source{fileno $master} = { handle => $master, stream => 1 };
+} elsif ($mode eq 'console') {
+  open my $null, '+<', '/dev/null' or die;
+  @child_ends = ($null) x 3;
+  socket $console, AF_UNIX, SOCK_STREAM, 0 or die;
+  unlink 'tty';
+  bind $console, sockaddr_un('tty') or die "cannot listen for the terminal: $!\n";
+  listen $console, 1;
+} else {
+  my $stdin;
+  if ($mode eq 'pipe') { pipe $stdin, $input or die }
+  else { open $stdin, '<', '/dev/null' or die }
+  pipe my $out, my $out_end or die;
+  pipe my $err, my $err_end or die;
+  @child_ends = ($stdin, $out_end, $err_end);
+  # Or else a program that opens /dev/stderr inside is refused: the pipe would be the host root's.
+  chown $option{uid}, $option{gid}, ($mode eq 'pipe' ? $stdin : ()), $out_end, $err_end if $option{uid};
+  $source{fileno $out} = { handle => $out, stream => 1 };
+  $source{fileno $err} = { handle => $err, stream => 2 };
+}
+
+socket my $server, AF_UNIX, SOCK_STREAM, 0 or die;
+unlink 'control';
+bind $server, sockaddr_un('control') or die "cannot listen: $!\n";
+listen $server, 8;
+nonblocking($server);
+sysopen my $journal, 'journal', O_WRONLY | O_CREAT | O_APPEND or die "no journal: $!\n";
+
+my $child = fork;
+die "cannot fork: $!\n" unless defined $child;
+if (!$child) {
+  if ($mode eq 'pty') { syscall $SETSID; ioctl $child_ends[0], TIOCSCTTY, 0 }
+  open STDIN, '<&', $child_ends[0];
+  open STDOUT, '>&', $child_ends[1];
+  open STDERR, '>&', $child_ends[2];
+  exec { $ARGV[0] } @ARGV or syscall $EXIT_GROUP, 127;
+}
+@child_ends = ();
+open STDIN, '<', '/dev/null';
+open STDOUT, '>', '/dev/null';
+open STDERR, '>', '/dev/null';
+nonblocking($_) for grep { defined } $input, map { $_->{handle} } values %source;
+pipe my $child_ended, my $child_signal or die;
+nonblocking($_) for $child_ended, $child_signal;
+$SIG{CHLD} = sub { syswrite $child_signal, 'c' };
+publish('pid', "$$\n");
+
+my ($pending, $input_ended, $done, $kept, $truncated, $timed_out, %client) = ('', 0, 0, 0, 0, 0);
+my $deadline = $option{timeout} ? time + $option{timeout} / 1000 : undef;
+
+sub hint { my $what = shift; syswrite $_->{handle}, $what for values %client }
+
+sub record {
+  my ($stream, $bytes) = @_;
+  my $room = $option{cap} - $kept;
+  my $keep = length $bytes < $room ? length $bytes : $room;
+  if ($keep > 0) {
+    # One write a record: a reader never meets half of one for longer than the write takes. A full disk counts as the cap.
+    my $text = pack('CN', $stream, $keep) . substr $bytes, 0, $keep;
+    my $written = syswrite $journal, $text;
+    if (defined $written && $written == length $text) { $kept += $keep; hint('o') }
+    else { truncate $journal, -s($journal) - ($written // 0); $keep = 0 }
+  }
+  if ($keep < length $bytes && !$truncated++) { $option{cap} = $kept; publish('truncated', "1\n") }
+}
+
+sub pump {
+  my ($from, $everything) = @_;
+  for (1 .. $everything ? 1 << 20 : 4) {
+    my $count = sysread $from->{handle}, my $bytes, 65_536;
+    return if !defined $count && ($!{EAGAIN} || $!{EINTR});
+    # A terminal answers EIO where a pipe says end of file.
+    if (!$count) { delete $source{fileno $from->{handle}}; close $from->{handle}; return }
+    record($from->{stream}, $bytes);
+    return if $count < 65_536 && !$everything;
+  }
+}
+
+sub reap {
+  return if $done || waitpid($child, 1) != $child;
+  my $status = $?;
+  pump($_, 1) for values %source;
+  $done = 1;
+  publish('exit', sprintf qq({"code":%d,"signal":%d,"timed_out":%s,"truncated":%s,"oom_killed":%s,"at":%d}\n),
+    $status >> 8, $status & 127, map({ $_ ? 'true' : 'false' } $timed_out, $truncated, oom_kills() > $oom_before), time * 1000);
+  hint('x');
+}
+
+# Receives the terminal (SCM_RIGHTS; struct msghdr of a 64-bit Linux) from the runtime.
+sub receive_console {
+  accept my $runtime, $console or return;
+  close $console;
+  undef $console;
+  unlink 'tty';
+  my ($data, $control) = ("\0" x 256, "\0" x 64);
+  my $vector = pack 'P Q', $data, 256;
+  my $message = pack 'Q Q P Q P Q Q', 0, 0, $vector, 1, $control, 64, 0;
+  syscall($RECVMSG, fileno $runtime, $message, MSG_CMSG_CLOEXEC) > 0 or return;
+  my (undef, $level, $type, $descriptor) = unpack 'Q i i i', $control;
+  return unless $level == SOL_SOCKET && $type == 1 && open $master, '+<&=', $descriptor;
+  $set_size->();
+  nonblocking($master);
+  $input = $master;
+  $source{$descriptor} = { handle => $master, stream => 1 };
+}
+
+sub take_frames {
+  my $from = shift;
+  while (length $from->{held} >= 5) {
+    my ($kind, $length) = unpack 'aN', $from->{held};
+    return 0 if $length > LARGEST_FRAME;
+    last if length $from->{held} < 5 + $length;
+    my $body = substr $from->{held}, 5, $length;
+    substr $from->{held}, 0, 5 + $length, '';
+    if ($kind eq 'I') { $pending .= $body unless $input_ended }
+    elsif ($kind eq 'E') { $interactive ? ($pending .= "\4") : ($input_ended = 1) }
+    elsif ($kind eq 'R' && $length == 4 && $interactive) { ($rows, $cols) = unpack 'nn', $body; $set_size->() if $master }
+  }
+  return 1;
+}
+
+# Ends the command's whole tree: the sandbox stands still meanwhile, so that nothing forks away.
+sub kill_tree {
+  my $root = slurp('root') =~ /^(\d+)/ ? $1 : return kill 'KILL', $child;
+  my $freeze = sub { if ($option{freezer} && open my $file, '>', $option{freezer}) { print {$file} $option{version} == 1 ? ($_[0] ? 'FROZEN' : 'THAWED') : $_[0]; close $file } };
+  my $frozen = sub { slurp($option{frozen}) =~ ($option{version} == 1 ? qr/^FROZEN/ : qr/^frozen 1$/m) };
+  $freeze->(1);
+  for (1 .. 200) { last if $frozen->(); select undef, undef, undef, 0.001 }
+  my @pids = split ' ', slurp($option{procs});
+  my %parent = map { my $stat = slurp("/proc/$_/stat"); $_ => $stat =~ /^.*\) \S (\d+)/s ? $1 : 0 } @pids;
+  for my $pid (@pids) {
+    for (my ($at, $steps) = ($pid, 0); $at && $steps <= @pids; $at = $parent{$at}, $steps++) {
+      if ($at == $root) { kill 'KILL', $pid; last }
+    }
+  }
+  $freeze->(0);
+}
+
+# What a process leaves behind may hold its pipes for good: it has ended all the same.
+until ($done) {
+  my ($readable, $writable) = ('', '');
+  vec($readable, $_, 1) = 1 for fileno $child_ended, fileno $server, keys %source, $console ? fileno $console : ();
+  if (length $pending < INPUT_HELD) { vec($readable, $_, 1) = 1 for keys %client }
+  vec($writable, fileno $input, 1) = 1 if $input && length $pending;
+  if ($input && $input_ended && !length $pending) { close $input; undef $input }
+
+  my $wait = defined $deadline ? ($deadline > time ? $deadline - time : 0) : undef;
+  my $ready = select $readable, $writable, undef, $wait;
+  if (defined $deadline && time >= $deadline && !$done) { $timed_out = 1; undef $deadline; kill_tree() }
+  if ($ready < 0) { reap(); next }
+  if (vec $readable, fileno $child_ended, 1) { sysread $child_ended, my $drained, 64; reap() }
+  if ($console && vec $readable, fileno $console, 1) { receive_console() }
+  if (vec($readable, fileno $server, 1) && accept my $new, $server) {
+    nonblocking($new);
+    $client{fileno $new} = { handle => $new, held => '' };
+    syswrite $new, $done ? 'ox' : 'o';
+  }
+  for my $number (keys %client) {
+    next unless vec $readable, $number, 1;
+    my $from = $client{$number};
+    my $count = sysread $from->{handle}, $from->{held}, 65_536, length $from->{held};
+    next if !defined $count && $!{EAGAIN};
+    if (!$count || !take_frames($from)) { delete $client{$number}; close $from->{handle} }
+  }
+  for my $number (keys %source) { pump($source{$number}, 0) if $source{$number} && vec $readable, $number, 1 }
+  if ($input && length $pending) {
+    my $count = syswrite $input, $pending;
+    if (defined $count) { substr $pending, 0, $count, '' }
+    elsif (!$!{EAGAIN}) { $pending = ''; $input_ended = 1; undef $input unless $interactive }
+  }
+}
+unlink 'control';

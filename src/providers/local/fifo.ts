@@ -1,0 +1,68 @@
+import { chownSync, constants, existsSync, mkdirSync, openSync, readdirSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { runOk } from "./run.ts";
+
+/**
+ * Pipes for a command's output. Node's own are sockets, which a program inside cannot open as /dev/stderr; and a pipe that
+ * belongs to the host's root is refused to it. These are FIFOs made ahead in batches, given to the sandbox's user, and
+ * unlinked as soon as both ends are open.
+ */
+const BATCH = 64;
+
+export interface Pipe {
+  /** The end that this process reads; does not block. */
+  readonly ours: number;
+  /** The end the command writes to; blocks, as programs expect. */
+  readonly theirs: number;
+}
+
+export class FifoPool {
+  readonly #directory: string;
+  readonly #ready: string[] = [];
+  #made = 0;
+  #making: Promise<void> | undefined;
+
+  /** Its names are this process's own; those that a dead process left are removed. */
+  constructor(directory: string) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#directory = directory;
+  }
+
+  /** Opens a pipe for output that belongs to that host user. About 0.05 ms; a batch of 64 costs one program. */
+  async open(uid: number): Promise<Pipe> {
+    while (this.#ready.length === 0) await this.#make();
+    const path = this.#ready.pop() ?? "";
+    chownSync(path, uid, uid);
+    // A reader without a writer may open at once if it does not block; the writer then finds its reader.
+    const ours = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const theirs = openSync(path, constants.O_WRONLY);
+    unlinkSync(path);
+    return { ours, theirs };
+  }
+
+  #make(): Promise<void> {
+    this.#making ??= this.#makeBatch().finally(() => {
+      this.#making = undefined;
+    });
+    return this.#making;
+  }
+
+  async #makeBatch(): Promise<void> {
+    const paths = Array.from({ length: BATCH }, () => join(this.#directory, `${process.pid}-${this.#made++}`));
+    await runOk(["rm", "-f", "--", ...paths]);
+    await runOk(["mkfifo", "-m", "600", "--", ...paths]);
+    this.#ready.push(...paths);
+  }
+
+  /** Removes the names that are left. */
+  dispose(): void {
+    for (const path of this.#ready.splice(0)) unlinkSync(path);
+  }
+
+  /** Removes the names that processes which do not run any more have left. */
+  sweep(): void {
+    for (const name of readdirSync(this.#directory)) {
+      if (!existsSync(`/proc/${name.split("-")[0]}`)) unlinkSync(join(this.#directory, name));
+    }
+  }
+}

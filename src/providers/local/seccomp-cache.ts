@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import type { Runtime } from "./runtime.ts";
+import { seccompProfile } from "./seccomp.ts";
+
+/**
+ * System call filters as crun compiled them, by what they were compiled from. crun leaves the compiled one in the state of each
+ * sandbox, for its execs; it is copied from there once.
+ */
+
+function fileFor(directory: string, runtime: Runtime, ptrace: boolean): string {
+  const source = JSON.stringify([runtime.program, runtime.version, seccompProfile({ ptrace, arch: process.arch })]);
+  return join(directory, `${createHash("sha256").update(source).digest("hex")}.bpf`);
+}
+
+/** Filters read before: a few KiB each, and the same for every sandbox. */
+const known = new Map<string, string>();
+
+/** The compiled filter in base64; undefined where there is none yet, or the runtime takes none. */
+export function compiledFilter(directory: string, runtime: Runtime, ptrace: boolean): string | undefined {
+  if (runtime.name !== "crun") return undefined;
+  const file = fileFor(directory, runtime, ptrace);
+  const found = known.get(file) ?? readFilter(file);
+  if (found !== undefined) known.set(file, found);
+  return found;
+}
+
+function readFilter(file: string): string | undefined {
+  try {
+    return readFileSync(file).toString("base64");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Keeps what crun compiled for a sandbox that was just made without a compiled filter. */
+export function keepCompiledFilter(directory: string, runtime: Runtime, ptrace: boolean, sandboxId: string): void {
+  if (runtime.name !== "crun") return;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const file = fileFor(directory, runtime, ptrace);
+  try {
+    copyFileSync(join(runtime.root, sandboxId, "seccomp.bpf"), `${file}.${process.pid}`);
+    renameSync(`${file}.${process.pid}`, file);
+  } catch (error) {
+    // Another version of crun may keep it elsewhere: then it compiles each time.
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  }
+}

@@ -1,0 +1,51 @@
+import { writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { newId } from "../../contract/index.ts";
+import { directoryOf, type Host } from "./host.ts";
+import { commandProcess, MARK } from "./oci-process.ts";
+import { run } from "./run.ts";
+import { runtimeArgv } from "./runtime.ts";
+import { HELPERS } from "./skeleton.ts";
+
+/**
+ * Signals every process whose environment carries the mark, from inside; again and again until a look finds none new, since they may
+ * fork meanwhile. Says on standard output how many it reached.
+ */
+const SCRIPT = `
+busybox=$1 mark=$2 signal=$3 reached=0 found=1 rounds=0
+while [ $found -gt 0 ] && [ $rounds -lt 20 ]; do
+  found=0 rounds=$((rounds + 1))
+  for environment in /proc/[0-9]*/environ; do
+    pid=\${environment#/proc/} pid=\${pid%/environ}
+    [ "$pid" = $$ ] && continue
+    case " $done " in *" $pid "*) continue ;; esac
+    $busybox tr '\\0' '\\n' 2>/dev/null <"$environment" | $busybox grep -qxF "$mark" || continue
+    kill -s "$signal" "$pid" 2>/dev/null && reached=$((reached + 1)) found=$((found + 1)) done="$done $pid"
+  done
+done
+echo $reached`;
+
+/** Bounds a sandbox that answers nothing any more. */
+const ANSWERS_WITHIN_MS = 10_000;
+
+/**
+ * For runtimes that keep their processes to themselves (gVisor). A process that cleared its environment is not reached: it stays
+ * within the sandbox, and ends with it. Costs an exec. Answers whether anything was reached.
+ */
+export async function signalInside(host: Host, sandboxId: string, execId: string, signal: string): Promise<boolean> {
+  const directory = directoryOf(host, sandboxId);
+  const record = directory.read();
+  const runtime = host.levels.find((level) => level.runtime.name === record?.runtime)?.runtime;
+  if (record === undefined || runtime === undefined) return false;
+  const busybox = `${HELPERS}/busybox`;
+  const id = newId("exec");
+  const argv = [busybox, "sh", "-c", SCRIPT, "signal", busybox, `${MARK}=${execId}`, signal.replace(/^SIG/, "")];
+  const [file, log] = [directory.file("exec", `${id}.json`), directory.file("exec", `${id}.log`)];
+  writeFileSync(file, JSON.stringify(commandProcess(record.spec, { id, run: { argv } }, { runtime: runtime.name })), { mode: 0o600 });
+  try {
+    const answer = await run(runtimeArgv(runtime, log, "exec", "--process", file, sandboxId), { timeoutMs: ANSWERS_WITHIN_MS });
+    return Number(answer.stdout.trim()) > 0;
+  } finally {
+    await Promise.all([file, log].map((path) => rm(path, { force: true })));
+  }
+}

@@ -1,0 +1,26 @@
+import { availableParallelism, totalmem } from "node:os";
+import type { Capability, Traits } from "../../contract/index.ts";
+import { MAX_SLOTS } from "./disk/slot.ts";
+import type { Host } from "./host.ts";
+
+const NATIVE: readonly Capability[] = [
+  "image.host", "resources.cpu_mem", "resources.disk", "resources.pids", "create.idempotent", "create.labels", "ttl.max", "net.block_all",
+  "exec.stream", "exec.split_stderr", "exec.stdin", "exec.pty", "exec.background", "exec.reattach", "exec.user", "exec.timeout", "exec.cwd_env",
+  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics",
+]; // prettier-ignore
+
+/** What this host was seen to do. */
+export function traitsOf(levels: Host["levels"], why: readonly string[]): Traits {
+  return {
+    isolation: levels.map(({ level, runtime, notes }) => ({ level, runtime: `${runtime.name} ${runtime.version}`, notes })),
+    capabilities: levels.length === 0 ? {} : Object.fromEntries(NATIVE.map((capability) => [capability, "native" as const])),
+    limits: {
+      cpu: { min: 0.05, max: availableParallelism() },
+      memory_bytes: { min: 16 * 1024 ** 2, max: totalmem() },
+      disk_bytes: { min: 1024 ** 2 },
+      pids: { min: 8 },
+      concurrency_max: MAX_SLOTS,
+    },
+    ...(levels.length === 0 ? { unavailable: why.join("; ") || "no OCI runtime works here" } : {}),
+  };
+}
