@@ -1,6 +1,7 @@
 import { SandboxerError } from "../../contract/index.ts";
 import type { ErrorCode, FileEvent, FileInfo, Files, Op } from "../../contract/index.ts";
 import { Bell } from "./channel.ts";
+import { failure } from "./failure.ts";
 import type { Reach } from "./processes.ts";
 import { WORKSPACE } from "./sandbox.ts";
 import type { FakeSandbox } from "./sandbox.ts";
@@ -36,11 +37,7 @@ export function fakeFiles(reach: Reach, hasWatch: boolean): Files {
         return { info: infoOf(node, real), body: pieces(node, range, op.signal) };
       }),
     async write(ref, path, body, options, op) {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of body) {
-        op.signal.throwIfAborted();
-        chunks.push(chunk.slice());
-      }
+      const chunks = await gather(body, op);
       return await within(ref, path, op, ({ tree }, who) => {
         tree.makeParents(path.replace(/[^/]*$/, "") || ".", who);
         const size = chunks.reduce((total, chunk) => total + chunk.length, 0);
@@ -110,14 +107,19 @@ export function fakeFiles(reach: Reach, hasWatch: boolean): Files {
       yield* writeTar(node, path, op.signal);
     },
     async importTree(ref, path, tar, op) {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of tar) {
-        op.signal.throwIfAborted();
-        chunks.push(chunk.slice());
-      }
+      const chunks = await gather(tar, op);
       await within(ref, path, op, ({ tree }, who) => readTar(tree, path, who, Buffer.concat(chunks)));
     },
   };
+}
+
+async function gather(body: AsyncIterable<Uint8Array>, op: Op): Promise<Uint8Array[]> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) {
+    if (op.signal.aborted) throw failure(op.signal.reason, op.signal, { phase: "files" });
+    chunks.push(chunk.slice());
+  }
+  return chunks;
 }
 
 /** What the API says of a node. */
@@ -139,7 +141,7 @@ async function* pieces(node: TreeNode, range: { offset?: number; length?: number
   const start = range.offset ?? 0;
   const end = Math.min(node.size, start + (range.length ?? Infinity));
   for (let at = start; at < end; at += 65_536) {
-    signal.throwIfAborted();
+    if (signal.aborted) throw failure(signal.reason, signal, { phase: "files" });
     await new Promise(setImmediate);
     yield node.buffer.slice(at, Math.min(at + 65_536, end));
   }

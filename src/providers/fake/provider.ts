@@ -3,6 +3,7 @@ import { SandboxerError, meetsIsolation } from "../../contract/index.ts";
 import type { Capability, Command, ExecOptions, OpenContext, Op, Provider, Ref, SandboxSpec, Traits } from "../../contract/index.ts";
 import { FakeControl } from "./control.ts";
 import { execIn } from "./exec.ts";
+import { failure } from "./failure.ts";
 import type { Operation, Strike } from "./faults.ts";
 import { fakeFiles } from "./files.ts";
 import type { FakeOptions } from "./options.ts";
@@ -35,7 +36,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
       op.signal.throwIfAborted();
       return strike;
     } catch (thrown) {
-      throw SandboxerError.from(thrown, { phase: on, backend: context.backend });
+      throw failure(thrown, op.signal, { phase: on, backend: context.backend });
     }
   };
   const reach = (on: Operation) => async (ref: Ref, op: Op) => {
@@ -66,7 +67,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
       try {
         yield* execIn(sandbox, command, execOptions, op, strike.cut);
       } catch (thrown) {
-        throw SandboxerError.from(thrown, { phase: "exec", backend: context.backend });
+        throw failure(thrown, op.signal, { phase: "exec", backend: context.backend });
       }
       if (strike.afterwards !== undefined) throw strike.afterwards;
     },
