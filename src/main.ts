@@ -1,6 +1,9 @@
 /** The composition root: the only place that knows every room. */
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
+import type * as Yaml from "yaml";
 import { dataDirectory, ensureDataDirectory } from "./cli/data-directory.ts";
 import { version } from "./cli/version.ts";
 import { Config, LOCAL_OPERATOR, parse, SandboxerError, type Finding, type Logger, type ProviderModule } from "./contract/index.ts";
@@ -49,17 +52,27 @@ const BUILT_IN: Readonly<Record<string, () => Promise<{ default: unknown }>>> = 
 export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> {
   const { dataDir = dataDirectory(), stays = false, failpoint } = options;
   makeDataDirectory(dataDir);
-  const config = options.config ?? (await readConfig(dataDir));
+  const config = options.config ?? readConfig(dataDir);
   const log = options.log ?? (await openLog(config.log_level ?? (stays ? "info" : "silent")));
   const ledger = openLedger(dataDir);
   try {
     const instance = dataDirectoryId(dataDir);
     const points = failpoint === undefined ? {} : { failpoint };
     const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance, log, ...points });
-    const shippedProfiles = loadShippedProfiles(join(import.meta.dirname, "../profiles"), await yamlParser());
+    const shippedProfiles = loadShippedProfiles(
+      join(import.meta.dirname, "../profiles"),
+      remembering(parseYaml, join(dataDir, "cache", "yaml")),
+    );
     const engine = await createEngine({ ledger, backends, config, log, shippedProfiles, background: stays, ...points });
     let closing: Promise<void> | undefined;
-    const close = () => (closing ??= engine.close().finally(() => ledger.close()));
+    const closeAll = async () => {
+      try {
+        await engine.close();
+      } finally {
+        await ledger.close();
+      }
+    };
+    const close = () => (closing ??= closeAll());
     return { engine, config, dataDir, log, close };
   } catch (thrown) {
     await ledger.close();
@@ -85,7 +98,7 @@ export async function localFetch(opened: Opened): Promise<(url: string, init: Re
 export async function diagnose({ dataDir = dataDirectory() }: { dataDir?: string } = {}): Promise<Finding[]> {
   const { diagnose: examine } = await import("./providers/local/doctor.ts");
   makeDataDirectory(dataDir);
-  const config = await readConfig(dataDir);
+  const config = readConfig(dataDir);
   const backend = (config.backends ?? [{ name: "local", provider: "local" }]).find(({ provider }) => provider === "local");
   return examine({ directory: join(dataDir, "backends", backend?.name ?? "local"), options: backend?.options ?? {} });
 }
@@ -93,7 +106,9 @@ export async function diagnose({ dataDir = dataDirectory() }: { dataDir?: string
 async function builtInFor(config: Config): Promise<Record<string, ProviderModule>> {
   const named = new Set((config.backends ?? [{ provider: "local" }]).map(({ provider }) => provider));
   const wanted = Object.entries(BUILT_IN).filter(([name]) => named.has(name));
-  return Object.fromEntries(await Promise.all(wanted.map(async ([name, load]) => [name, (await load()).default as ProviderModule] as const)));
+  return Object.fromEntries(
+    await Promise.all(wanted.map(async ([name, load]) => [name, (await load()).default as ProviderModule] as const)),
+  );
 }
 
 function makeDataDirectory(directory: string): void {
@@ -109,7 +124,7 @@ function makeDataDirectory(directory: string): void {
   }
 }
 
-async function readConfig(dataDir: string): Promise<Config> {
+function readConfig(dataDir: string): Config {
   const { SANDBOXER_CONFIG: named } = process.env;
   const path = named !== undefined && named !== "" ? named : join(dataDir, "sand-boxer.yaml");
   let text: string;
@@ -118,22 +133,58 @@ async function readConfig(dataDir: string): Promise<Config> {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT" && path !== named) return {};
-    throw new SandboxerError("invalid_request", `cannot read the configuration ${path} (${code ?? "unknown"})`, { phase: "open", hint: "Correct SANDBOXER_CONFIG or the file's permissions.", cause });
+    throw new SandboxerError("invalid_request", `cannot read the configuration ${path} (${code ?? "unknown"})`, {
+      phase: "open",
+      hint: "Correct SANDBOXER_CONFIG or the file's permissions.",
+      cause,
+    });
   }
-  const parseYaml = await yamlParser();
   let document: unknown;
   try {
     document = parseYaml(text);
   } catch (cause) {
-    throw new SandboxerError("invalid_request", `${path} is not YAML: ${cause instanceof Error ? cause.message : String(cause)}`, { phase: "open", cause });
+    throw new SandboxerError("invalid_request", `${path} is not YAML: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      phase: "open",
+      cause,
+    });
   }
   return parse(Config, document ?? {}, { what: path });
 }
 
-/** Aliases are refused: a few bytes of them can stand for gigabytes. */
-async function yamlParser(): Promise<(text: string) => unknown> {
-  const { parse: parseYaml } = await import("yaml");
-  return (text) => parseYaml(text, { maxAliasCount: 0 }) as unknown;
+/** Aliases are refused: a few bytes of them can stand for gigabytes. Loaded when there is something to parse. */
+function parseYaml(text: string): unknown {
+  const yaml = createRequire(import.meta.url)("yaml") as Pick<typeof Yaml, "parse">;
+  return yaml.parse(text, { maxAliasCount: 0 }) as unknown;
+}
+
+/**
+ * Keeps what was parsed as JSON, under the hash of the text. The shipped profiles are read at every start, and loading a
+ * YAML parser for them takes a tenth of a short command's whole time. Only this account can write to the directory.
+ */
+function remembering(parser: (text: string) => unknown, directory: string): (text: string) => unknown {
+  return (text) => {
+    const path = join(directory, `${createHash("sha256").update(text).digest("hex")}.json`);
+    try {
+      return JSON.parse(readFileSync(path, "utf8")) as unknown;
+    } catch (thrown) {
+      // Not there yet, or cut short by a crash: parse it.
+      if (!(thrown instanceof SyntaxError) && !hasErrno(thrown)) throw thrown;
+    }
+    const document = parser(text);
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      writeFileSync(`${path}.${process.pid}`, JSON.stringify(document), { mode: 0o600 });
+      renameSync(`${path}.${process.pid}`, path);
+    } catch (thrown) {
+      // A full or read-only disk costs time here and nothing else; what must be written says so itself.
+      if (!hasErrno(thrown)) throw thrown;
+    }
+    return document;
+  };
+}
+
+function hasErrno(thrown: unknown): boolean {
+  return thrown instanceof Error && "errno" in thrown;
 }
 
 async function openLog(level: NonNullable<Config["log_level"]>): Promise<Logger> {

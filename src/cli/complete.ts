@@ -9,7 +9,12 @@ import { connect } from "./connect.ts";
 export async function complete(words: readonly string[]): Promise<number> {
   const current = words.at(-1) ?? "";
   const candidates = await candidatesFor(words.slice(0, -1), current);
-  process.stdout.write(candidates.filter((one) => one.startsWith(current)).map((one) => `${one}\n`).join(""));
+  process.stdout.write(
+    candidates
+      .filter((one) => one.startsWith(current))
+      .map((one) => `${one}\n`)
+      .join(""),
+  );
   return 0;
 }
 
@@ -46,7 +51,8 @@ function countPositionals(options: Record<string, Option>, words: readonly strin
 
 async function live(kind: "sandbox" | "profile"): Promise<string[]> {
   await using connection = await connect();
-  if (kind === "profile") return [...new Set((await connection.client.profiles.list()).flatMap(({ name, version }) => [name, `${name}@${version}`]))];
+  if (kind === "profile")
+    return [...new Set((await connection.client.profiles.list()).flatMap(({ name, version }) => [name, `${name}@${version}`]))];
   const ids: string[] = [];
   for await (const { id } of connection.client.list({ states: ["ready", "paused", "suspended"] })) ids.push(id);
   return ids;

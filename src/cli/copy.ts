@@ -50,8 +50,16 @@ export async function copyIn(sandbox: Sandbox, source: string, target: string, o
     progress.entries = 1;
     const mode = (from.mode & 0o777).toString(8).padStart(4, "0");
     await sandbox.files.write(place, shown.count(createReadStream(source, { highWaterMark: 256 * 1024 })), { mode, ...signal });
-  } else throw new SandboxerError("invalid_request", `${source} is neither a file nor a directory`, { phase: "copy", hint: "Copy a file or a directory." });
-  return { entries: progress.entries, bytes: progress.bytes, refused: progress.skipped.map((name) => ({ name, reason: "it is neither a file, a directory nor a symlink" })) };
+  } else
+    throw new SandboxerError("invalid_request", `${source} is neither a file nor a directory`, {
+      phase: "copy",
+      hint: "Copy a file or a directory.",
+    });
+  return {
+    entries: progress.entries,
+    bytes: progress.bytes,
+    refused: progress.skipped.map((name) => ({ name, reason: "it is neither a file, a directory nor a symlink" })),
+  };
 }
 
 /** A file or tree out of a sandbox onto the host. What comes is hostile input: see unpackTar. */
@@ -87,7 +95,11 @@ async function hostStat(path: string) {
   try {
     return await stat(path);
   } catch (cause) {
-    throw new SandboxerError("file_not_found", `cannot read ${path} (${(cause as NodeJS.ErrnoException).code ?? "unknown"})`, { phase: "copy", hint: "Check the path on this machine.", cause });
+    throw new SandboxerError("file_not_found", `cannot read ${path} (${(cause as NodeJS.ErrnoException).code ?? "unknown"})`, {
+      phase: "copy",
+      hint: "Check the path on this machine.",
+      cause,
+    });
   }
 }
 
@@ -119,6 +131,10 @@ async function makeRoot(place: string): Promise<void> {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "EEXIST" && (await lstat(place)).isDirectory()) return;
-    throw new SandboxerError("file_conflict", `cannot make the directory ${place} (${code ?? "unknown"})`, { phase: "copy", hint: "Name a directory that exists, or a new one in one that exists.", cause });
+    throw new SandboxerError("file_conflict", `cannot make the directory ${place} (${code ?? "unknown"})`, {
+      phase: "copy",
+      hint: "Name a directory that exists, or a new one in one that exists.",
+      cause,
+    });
   }
 }

@@ -35,11 +35,15 @@ export function exitCodeOf(ending: Ending): number {
 /** Says on standard error what an exit code cannot: a timeout, a kill and its reason, memory, output that was cut. */
 export async function explain(ending: Ending, sandbox: Sandbox, timeout: string | undefined): Promise<void> {
   if (ending.truncated) note("the output was longer than its cap; the rest was dropped");
-  if (ending.outcome === "timed_out") note(`the command ran longer than its timeout${timeout === undefined ? "" : ` (${timeout})`} and was killed; exit ${TIMED_OUT}`);
+  if (ending.outcome === "timed_out")
+    note(`the command ran longer than its timeout${timeout === undefined ? "" : ` (${timeout})`} and was killed; exit ${TIMED_OUT}`);
   if (ending.oomKilled) note("the kernel killed a process in the sandbox for want of memory; give it more with --memory");
   if (ending.outcome === "killed" && !ending.oomKilled) {
     const { state, termination } = await sandbox.refresh();
-    const why = termination === null ? `the sandbox is ${state}` : `the sandbox ended: ${termination.reason}${termination.detail === null ? "" : ` (${termination.detail})`}`;
+    const why =
+      termination === null
+        ? `the sandbox is ${state}`
+        : `the sandbox ended: ${termination.reason}${termination.detail === null ? "" : ` (${termination.detail})`}`;
     note(`the command was killed; ${why}; exit ${KILLED}`);
   }
 }

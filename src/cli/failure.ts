@@ -6,7 +6,10 @@ export const OWN_FAILURE = 125;
 
 /** A wrong command line. */
 export function usageError(command: string, message: string): SandboxerError {
-  return new SandboxerError("invalid_request", message, { phase: "usage", hint: `See 'sand-boxer help${command === "" ? "" : ` ${command}`}'.` });
+  return new SandboxerError("invalid_request", message, {
+    phase: "usage",
+    hint: `See 'sand-boxer help${command === "" ? "" : ` ${command}`}'.`,
+  });
 }
 
 /** Says what went wrong and what to do next, on standard error. */
@@ -25,7 +28,8 @@ export function report(thrown: unknown, json: boolean): void {
   if (backend !== undefined) lines.push(`  at backend ${backend}${phase === undefined ? "" : `, while it did: ${phase}`}`);
   lines.push(`next: ${error.hint}`);
   if (error.code === "internal" && requestId !== undefined) lines.push(`  request id: ${requestId}`);
-  if (process.env["SANDBOXER_DEBUG"] === "1") lines.push(String(error.stack), ...(error.cause === undefined ? [] : [`cause: ${causeOf(error.cause)}`]));
+  if (process.env["SANDBOXER_DEBUG"] === "1")
+    lines.push(String(error.stack), ...(error.cause === undefined ? [] : [`cause: ${causeOf(error.cause)}`]));
   process.stderr.write(`${lines.join("\n")}\n`);
 }
 

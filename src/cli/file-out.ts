@@ -14,7 +14,11 @@ export async function copyFileOut(source: AsyncIterable<Uint8Array>, place: stri
     let size = 0;
     for await (const chunk of source) {
       size += chunk.length;
-      if (size > maxBytes) throw new SandboxerError("output_limit", `the file is larger than ${maxBytes} bytes`, { phase: "copy", hint: "Raise the limit with --max-size." });
+      if (size > maxBytes)
+        throw new SandboxerError("output_limit", `the file is larger than ${maxBytes} bytes`, {
+          phase: "copy",
+          hint: "Raise the limit with --max-size.",
+        });
       await write(handle, chunk);
     }
     await rename(temporary, place);
@@ -23,6 +27,10 @@ export async function copyFileOut(source: AsyncIterable<Uint8Array>, place: stri
       if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
     });
     if (thrown instanceof SandboxerError || !(thrown instanceof Error) || !("code" in thrown)) throw thrown;
-    throw new SandboxerError("file_conflict", `cannot write ${place} (${String(thrown.code)})`, { phase: "copy", hint: "Check that its directory exists and can be written.", cause: thrown });
+    throw new SandboxerError("file_conflict", `cannot write ${place} (${String(thrown.code)})`, {
+      phase: "copy",
+      hint: "Check that its directory exists and can be written.",
+      cause: thrown,
+    });
   }
 }

@@ -33,7 +33,12 @@ function execOptions(options: ForegroundOptions, interrupt: Interrupt): ExecOpti
  * Runs a command with our own standard streams; resolves with the exit code it deserves. A signal to us ends the
  * command's whole tree and gives 128+n; on a terminal (`tty`) keys and signals go to the command instead.
  */
-export async function runInForeground(sandbox: Sandbox, command: CommandLine, options: ForegroundOptions, interrupt: Interrupt): Promise<number> {
+export async function runInForeground(
+  sandbox: Sandbox,
+  command: CommandLine,
+  options: ForegroundOptions,
+  interrupt: Interrupt,
+): Promise<number> {
   if (options.tty) return await runOnTerminal(sandbox, command, options, interrupt);
   let ending: Ending | undefined;
   try {
@@ -43,7 +48,8 @@ export async function runInForeground(sandbox: Sandbox, command: CommandLine, op
       else if (event.type === "exited") ending = event;
     }
   } catch (thrown) {
-    if (interrupt.by !== undefined && ["canceled", "EPIPE"].includes((thrown as { code?: string }).code ?? "")) return signalCode(interrupt.by);
+    if (interrupt.by !== undefined && ["canceled", "EPIPE"].includes((thrown as { code?: string }).code ?? ""))
+      return signalCode(interrupt.by);
     throw thrown;
   }
   if (ending === undefined) throw new SandboxerError("outcome_unknown", "the command's stream had no end");
@@ -52,7 +58,12 @@ export async function runInForeground(sandbox: Sandbox, command: CommandLine, op
 }
 
 /** The same, collected into one document. */
-export async function runForDocument(sandbox: Sandbox, command: CommandLine, options: ForegroundOptions, interrupt: Interrupt): Promise<{ document: object; code: number }> {
+export async function runForDocument(
+  sandbox: Sandbox,
+  command: CommandLine,
+  options: ForegroundOptions,
+  interrupt: Interrupt,
+): Promise<{ document: object; code: number }> {
   const result = await sandbox.exec(command, execOptions(options, interrupt));
   const [stdout, stderr] = [textOrBase64(result.stdoutBytes), textOrBase64(result.stderrBytes)];
   const document = {

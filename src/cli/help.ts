@@ -25,15 +25,32 @@ Exit codes: the command's own for run and exec; 125 for a failure of sand-boxer'
 
 /** The help text of one command. */
 export function commandHelp(name: string, { usage, about, options, examples }: Command): string {
-  const parts = [`Usage: ${usage.split(" | ").map((one) => `sand-boxer ${one}`).join("\n       ")}`, wrap(about.replaceAll("\n", " "), 0, false), `Options:\n${optionRows({ ...options, ...COMMON_OPTIONS })}`];
-  if (examples.length > 0) parts.push(`Examples:\n${examples.map(([text, what]) => `  # ${what}\n  ${text.includes("sand-boxer ") && !text.startsWith(name) ? text : `sand-boxer ${text}`}`).join("\n")}`);
+  const parts = [
+    `Usage: ${usage
+      .split(" | ")
+      .map((one) => `sand-boxer ${one}`)
+      .join("\n       ")}`,
+    wrap(about.replaceAll("\n", " "), 0, false),
+    `Options:\n${optionRows({ ...options, ...COMMON_OPTIONS })}`,
+  ];
+  if (examples.length > 0)
+    parts.push(
+      `Examples:\n${examples.map(([text, what]) => `  # ${what}\n  ${text.includes("sand-boxer ") && !text.startsWith(name) ? text : `sand-boxer ${text}`}`).join("\n")}`,
+    );
   return `${parts.join("\n\n")}\n`;
 }
 
 function optionRows(options: Readonly<Record<string, Option>>): string {
-  const rows = Object.entries(options).map(([name, { short, value, about }]) => [`  ${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`, about] as const);
+  const rows = Object.entries(options).map(
+    ([name, { short, value, about }]) =>
+      [`  ${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`, about] as const,
+  );
   const width = Math.min(34, Math.max(...rows.map(([left]) => left.length)) + 2);
-  return rows.map(([left, about]) => (left.length + 2 > width ? `${left}\n${wrap(about, width, true)}` : left.padEnd(width) + wrap(about, width, false))).join("\n");
+  return rows
+    .map(([left, about]) =>
+      left.length + 2 > width ? `${left}\n${wrap(about, width, true)}` : left.padEnd(width) + wrap(about, width, false),
+    )
+    .join("\n");
 }
 
 function wrap(text: string, indent: number, first: boolean): string {

@@ -17,13 +17,17 @@ export function listens(socketPath: string): Promise<boolean> {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ENOTDIR") return resolve(false);
       const denied = error.code === "EACCES" || error.code === "EPERM";
       reject(
-        new SandboxerError(denied ? "forbidden" : "backend_unavailable", `cannot talk to the server's socket ${socketPath} (${error.code ?? error.message})`, {
-          phase: "connect",
-          hint: denied
-            ? "Use the account the server runs as, or set SANDBOXER_URL and SANDBOXER_API_KEY, or another SANDBOXER_DATA."
-            : "Look whether the server is well, or set SANDBOXER_DATA to another directory.",
-          cause: error,
-        }),
+        new SandboxerError(
+          denied ? "forbidden" : "backend_unavailable",
+          `cannot talk to the server's socket ${socketPath} (${error.code ?? error.message})`,
+          {
+            phase: "connect",
+            hint: denied
+              ? "Use the account the server runs as, or set SANDBOXER_URL and SANDBOXER_API_KEY, or another SANDBOXER_DATA."
+              : "Look whether the server is well, or set SANDBOXER_DATA to another directory.",
+            cause: error,
+          },
+        ),
       );
     });
   });
@@ -44,12 +48,15 @@ export function nodeFetch(socketPath?: string): FetchFunction {
       outgoing.once("response", (incoming) => {
         const status = incoming.statusCode ?? 500;
         const answer = new Headers();
-        for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2) answer.append(incoming.rawHeaders[i] ?? "", incoming.rawHeaders[i + 1] ?? "");
+        for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2)
+          answer.append(incoming.rawHeaders[i] ?? "", incoming.rawHeaders[i + 1] ?? "");
         const empty = method === "HEAD" || status === 204 || status === 304;
         if (empty) incoming.resume();
         // Half-way errors reach the reader of the body; here they have no other listener.
         incoming.once("error", () => outgoing.destroy());
-        resolve(new Response(empty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array<ArrayBuffer>>), { status, headers: answer }));
+        resolve(
+          new Response(empty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array<ArrayBuffer>>), { status, headers: answer }),
+        );
       });
       if (body === undefined || typeof body === "string" || body instanceof Uint8Array) outgoing.end(body);
       else {

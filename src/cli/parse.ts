@@ -8,7 +8,9 @@ export function parse(name: string, command: Pick<Command, "options" | "trailing
   const options: Record<string, Option> = { ...command.options, ...COMMON_OPTIONS };
   const { tokens } = parseArgs({
     args: [...argv],
-    options: Object.fromEntries(Object.entries(options).map(([key, { type, short }]) => [key, short === undefined ? { type } : { type, short }])),
+    options: Object.fromEntries(
+      Object.entries(options).map(([key, { type, short }]) => [key, short === undefined ? { type } : { type, short }]),
+    ),
     strict: false,
     allowPositionals: true,
     tokens: true,
@@ -31,10 +33,12 @@ export function parse(name: string, command: Pick<Command, "options" | "trailing
     }
     const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
     if (option === undefined) throw unknownOption(name, token.rawName, Object.keys(options));
-    if (option.type === "string" && token.value === undefined) throw usageError(name, `${token.rawName} needs a value: ${option.value ?? "VALUE"}`);
+    if (option.type === "string" && token.value === undefined)
+      throw usageError(name, `${token.rawName} needs a value: ${option.value ?? "VALUE"}`);
     if (option.type === "boolean" && token.value !== undefined) throw usageError(name, `${token.rawName} takes no value`);
     const values = given.get(token.name) ?? [];
-    if (values.length > 0 && option.multiple !== true && option.type === "string") throw usageError(name, `${token.rawName} is given twice`);
+    if (values.length > 0 && option.multiple !== true && option.type === "string")
+      throw usageError(name, `${token.rawName} is given twice`);
     given.set(token.name, [...values, token.value ?? ""]);
   }
   if (command.trailing === undefined) positionals.push(...trailing);
@@ -63,7 +67,10 @@ export function pairs(name: string, option: string, values: readonly string[], i
     const at = value.indexOf("=");
     const inherited = at === -1 && inherit ? process.env[value] : undefined;
     if (at <= 0 && inherited === undefined) {
-      throw usageError(name, `--${option} must be KEY=VALUE${inherit ? ", or the name of a variable that is set here" : ""}; got "${at === -1 ? value : "=..."}"`);
+      throw usageError(
+        name,
+        `--${option} must be KEY=VALUE${inherit ? ", or the name of a variable that is set here" : ""}; got "${at === -1 ? value : "=..."}"`,
+      );
     }
     found[at === -1 ? value : value.slice(0, at)] = inherited ?? value.slice(at + 1);
   }

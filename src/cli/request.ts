@@ -64,7 +64,13 @@ function resourcesFrom(command: string, args: Arguments): Record<string, unknown
 
 /** What `run` and `exec` take to say how the command runs. */
 export const EXEC_OPTIONS = {
-  env: { type: "string", short: "e", multiple: true, value: "KEY[=VALUE]", about: "A variable for the command; a bare KEY takes its value from here" },
+  env: {
+    type: "string",
+    short: "e",
+    multiple: true,
+    value: "KEY[=VALUE]",
+    about: "A variable for the command; a bare KEY takes its value from here",
+  },
   cwd: { type: "string", short: "w", value: "DIR", about: "Working directory inside" },
   user: { type: "string", short: "u", value: "USER", about: "A name or uid[:gid] inside" },
   timeout: { type: "string", value: "SECONDS", about: "End the command's whole process tree then (90, 5m); exit 124" },

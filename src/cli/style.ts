@@ -5,7 +5,9 @@ type Color = "red" | "green" | "yellow" | "cyan" | "dim" | "bold";
 
 /** Colours on a terminal only, and not with NO_COLOR. */
 export function paint(stream: NodeJS.WriteStream | WriteStream, color: Color, text: string): string {
-  return stream.isTTY && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb" ? styleText(color, text, { validateStream: false }) : text;
+  return stream.isTTY && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb"
+    ? styleText(color, text, { validateStream: false })
+    : text;
 }
 
 /**

@@ -13,7 +13,12 @@ const GRACE_MS = 3000;
  * Runs a command (a shell unless given) on a terminal inside, joined to ours: raw mode, sizes follow ours, keys (Ctrl-C too) go in as bytes.
  * A signal to us goes on to the command; where it has not ended after a grace time it is killed.
  */
-export async function runOnTerminal(sandbox: Sandbox, command: CommandLine | undefined, options: ForegroundOptions, interrupt: Interrupt): Promise<number> {
+export async function runOnTerminal(
+  sandbox: Sandbox,
+  command: CommandLine | undefined,
+  options: ForegroundOptions,
+  interrupt: Interrupt,
+): Promise<number> {
   const { cwd, user, timeout } = options;
   const process_ = await sandbox.pty(ownSize(), {
     env: { TERM: process.env["TERM"] ?? "xterm-256color", ...options.env },

@@ -7,7 +7,12 @@ export function stringify(value: unknown, indent = ""): string {
     const text = entries.map(([key, item]) => `\n${indent}${plainKey(key)}:${spaced(stringify(item, `${indent}  `))}`).join("");
     return indent === "" ? text.slice(1) : text;
   }
-  return typeof value === "string" && /^[A-Za-z][\w ./()-]*$/.test(value) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(value) && value === value.trim() ? value : JSON.stringify(value);
+  return typeof value === "string" &&
+    /^[A-Za-z][\w ./()-]*$/.test(value) &&
+    !/^(true|false|null|yes|no|on|off|y|n)$/i.test(value) &&
+    value === value.trim()
+    ? value
+    : JSON.stringify(value);
 }
 
 function spaced(text: string): string {

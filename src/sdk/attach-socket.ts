@@ -55,7 +55,9 @@ function opened(socket: WebSocketLike, url: string): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.addEventListener("open", () => resolve());
     socket.addEventListener("error", () => reject(unreachable(url, new Error("the WebSocket was refused or broke"))));
-    socket.addEventListener("close", () => reject(new SandboxerError("backend_unavailable", "the server closed the WebSocket before it was open", { phase: "attach" })));
+    socket.addEventListener("close", () =>
+      reject(new SandboxerError("backend_unavailable", "the server closed the WebSocket before it was open", { phase: "attach" })),
+    );
   });
 }
 
@@ -65,7 +67,11 @@ function receive(socket: WebSocketLike): { next: () => Promise<AttachEvent | und
   let wake: (() => void) | undefined;
   const ring = () => wake?.();
   socket.addEventListener("message", ({ data }) => {
-    waiting.push(typeof data === "string" ? ({ type: "ended", ...endingOf(JSON.parse(data) as WireEnding) } as const) : outputOf(new Uint8Array(data as ArrayBuffer)));
+    waiting.push(
+      typeof data === "string"
+        ? ({ type: "ended", ...endingOf(JSON.parse(data) as WireEnding) } as const)
+        : outputOf(new Uint8Array(data as ArrayBuffer)),
+    );
     ring();
   });
   socket.addEventListener("close", () => {

@@ -36,13 +36,23 @@ export class SandBoxer {
   /** Makes a sandbox and resolves when commands can run. Retried on a retryable failure: its idempotency key keeps that from making two. */
   async create(options: CreateOptions = {}): Promise<Sandbox> {
     const { idempotencyKey = crypto.randomUUID(), signal, ...json } = options;
-    const info = await this.#transport.json<SandboxInfo>({ method: "POST", path: "/v1/sandboxes", json, headers: { "idempotency-key": idempotencyKey }, signal, repeatable: true });
+    const info = await this.#transport.json<SandboxInfo>({
+      method: "POST",
+      path: "/v1/sandboxes",
+      json,
+      headers: { "idempotency-key": idempotencyKey },
+      signal,
+      repeatable: true,
+    });
     return new Sandbox(this.#transport, info);
   }
 
   /** A handle to a sandbox that exists. Throws `sandbox_not_found`. */
   async connect(id: string): Promise<Sandbox> {
-    return new Sandbox(this.#transport, await this.#transport.json<SandboxInfo>({ method: "GET", path: `/v1/sandboxes/${encodeURIComponent(id)}` }));
+    return new Sandbox(
+      this.#transport,
+      await this.#transport.json<SandboxInfo>({ method: "GET", path: `/v1/sandboxes/${encodeURIComponent(id)}` }),
+    );
   }
 
   /** Sandboxes, newest first, page by page as the iteration needs them. */
@@ -83,7 +93,8 @@ export class SandBoxer {
   readonly profiles = {
     list: async (): Promise<ProfileRecord[]> => this.#list<ProfileRecord>("/v1/profiles"),
     /** `name` (newest) or `name@version`. */
-    get: async (reference: string): Promise<ProfileRecord> => this.#transport.json({ method: "GET", path: `/v1/profiles/${encodeURIComponent(reference)}` }),
+    get: async (reference: string): Promise<ProfileRecord> =>
+      this.#transport.json({ method: "GET", path: `/v1/profiles/${encodeURIComponent(reference)}` }),
     /** Stores a new immutable version: a document, or its YAML text. The same version with other content is `conflict`. */
     apply: async (document: string | object): Promise<ProfileRecord> =>
       this.#transport.json(
@@ -96,7 +107,8 @@ export class SandBoxer {
   /** API keys. Needs the admin scope. */
   readonly keys = {
     /** `secret` is in this answer once and nowhere else. */
-    create: async (request: KeyRequest): Promise<KeyInfo & { secret: string }> => this.#transport.json({ method: "POST", path: "/v1/keys", json: request }),
+    create: async (request: KeyRequest): Promise<KeyInfo & { secret: string }> =>
+      this.#transport.json({ method: "POST", path: "/v1/keys", json: request }),
     list: async (): Promise<KeyInfo[]> => this.#list<KeyInfo>("/v1/keys"),
     revoke: async (id: string): Promise<KeyInfo> => this.#transport.json({ method: "DELETE", path: `/v1/keys/${encodeURIComponent(id)}` }),
   };

@@ -20,7 +20,10 @@ export interface CommandOptions {
 }
 
 /** `{argv}` or `{shell}`, as the wire has it. */
-export function commandFields(command: CommandLine, options: CommandOptions): Pick<ExecRequest, "argv" | "shell" | "cwd" | "env" | "user" | "timeout"> {
+export function commandFields(
+  command: CommandLine,
+  options: CommandOptions,
+): Pick<ExecRequest, "argv" | "shell" | "cwd" | "env" | "user" | "timeout"> {
   const { cwd, env, user, timeout } = options;
   return {
     ...(typeof command === "string" ? { shell: command } : { argv: [...command] }),
@@ -32,7 +35,10 @@ export function commandFields(command: CommandLine, options: CommandOptions): Pi
 }
 
 /** Small input travels inside the JSON body; streams and large input as the request's body. */
-export type SettledStdin = { readonly inline: NonNullable<ExecRequest["stdin"]> } | { readonly body: Bytes | ReadableStream<Bytes> } | undefined;
+export type SettledStdin =
+  | { readonly inline: NonNullable<ExecRequest["stdin"]> }
+  | { readonly body: Bytes | ReadableStream<Bytes> }
+  | undefined;
 
 const INLINE_BYTES = 256 * 1024;
 

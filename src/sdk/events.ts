@@ -25,7 +25,11 @@ export async function* ledgerEvents(transport: Transport, options: EventOptions)
   let after = options.after;
   if (options.follow === false) {
     for (;;) {
-      const page = await transport.json<EventPage>({ method: "GET", path: `/v1/events${query({ sandbox_id: options.sandboxId, after, limit: PAGE })}`, signal: options.signal });
+      const page = await transport.json<EventPage>({
+        method: "GET",
+        path: `/v1/events${query({ sandbox_id: options.sandboxId, after, limit: PAGE })}`,
+        signal: options.signal,
+      });
       yield* page.data;
       after = page.data.at(-1)?.seq ?? after;
       if (page.next_cursor === null || page.data.length === 0) return;

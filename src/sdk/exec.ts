@@ -61,13 +61,17 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<ExecEve
   }
 
   [Symbol.asyncIterator](): AsyncIterator<ExecEvent> {
-    if (this.#iterated || this.#result !== undefined) throw new SandboxerError("wrong_state", "an exec can be iterated once, and not after it was awaited");
+    if (this.#iterated || this.#result !== undefined)
+      throw new SandboxerError("wrong_state", "an exec can be iterated once, and not after it was awaited");
     this.#iterated = true;
     return this.#events;
   }
 
   // oxlint-disable-next-line unicorn/no-thenable -- being awaitable is what this class is for
-  then<A = ExecResult, B = never>(onFulfilled?: ((result: ExecResult) => A | PromiseLike<A>) | null, onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<A | B> {
+  then<A = ExecResult, B = never>(
+    onFulfilled?: ((result: ExecResult) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
     this.#result ??= this.#iterated ? this.#settled.promise : this.#collect();
     return this.#result.then(onFulfilled, onRejected);
   }
@@ -105,7 +109,8 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<ExecEve
 
   #failure(thrown: unknown): SandboxerError {
     if (thrown instanceof SandboxerError) return thrown;
-    if (this.#stop.signal.aborted || this.#options.signal?.aborted === true) return new SandboxerError("canceled", "the command was killed: the caller gave it up", { cause: thrown });
+    if (this.#stop.signal.aborted || this.#options.signal?.aborted === true)
+      return new SandboxerError("canceled", "the command was killed: the caller gave it up", { cause: thrown });
     return outcomeUnknown("the exec", thrown);
   }
 
@@ -139,9 +144,18 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reje
   return { promise, resolve, reject };
 }
 
-async function open(transport: Transport, sandboxId: string, command: CommandLine, options: ExecOptions, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+async function open(
+  transport: Transport,
+  sandboxId: string,
+  command: CommandLine,
+  options: ExecOptions,
+  signal: AbortSignal,
+): Promise<ReadableStream<Uint8Array>> {
   const path = `/v1/sandboxes/${encodeURIComponent(sandboxId)}/exec`;
-  const request = { ...commandFields(command, options), ...(options.maxOutputBytes === undefined ? {} : { max_output_bytes: options.maxOutputBytes }) };
+  const request = {
+    ...commandFields(command, options),
+    ...(options.maxOutputBytes === undefined ? {} : { max_output_bytes: options.maxOutputBytes }),
+  };
   const stdin = settleStdin(options.stdin);
   const common = { method: "POST", accept: "text/event-stream", signal } as const;
   const { body } =

@@ -9,11 +9,15 @@ export async function failureOf(response: Response): Promise<SandboxerError> {
     return SandboxerError.fromWire(requestId === undefined || wire.request_id !== undefined ? wire : { ...wire, request_id: requestId });
   }
   const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN);
-  return new SandboxerError(codeOf(response.status), `the server answered ${response.status} without an error document: ${text.slice(0, 200).trim() || "(empty)"}`, {
-    hint: "Check that the url is a sand-boxer server's and that nothing between changes its answers.",
-    ...(Number.isFinite(retryAfter) ? { retry_after: retryAfter } : {}),
-    ...(requestId === undefined ? {} : { request_id: requestId }),
-  });
+  return new SandboxerError(
+    codeOf(response.status),
+    `the server answered ${response.status} without an error document: ${text.slice(0, 200).trim() || "(empty)"}`,
+    {
+      hint: "Check that the url is a sand-boxer server's and that nothing between changes its answers.",
+      ...(Number.isFinite(retryAfter) ? { retry_after: retryAfter } : {}),
+      ...(requestId === undefined ? {} : { request_id: requestId }),
+    },
+  );
 }
 
 /** An error event inside a stream. */

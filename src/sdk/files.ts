@@ -39,19 +39,33 @@ export class Files {
   /** The file as it comes; any size. Canceling the stream ends the transfer. */
   async readStream(path: string, range: { offset?: number; length?: number } & Cancelable = {}): Promise<ReadableStream<Uint8Array>> {
     const { offset, length, signal } = range;
-    const { body } = await this.#transport.stream({ method: "GET", path: this.#at("", path, { offset, length }), accept: "application/octet-stream", signal });
+    const { body } = await this.#transport.stream({
+      method: "GET",
+      path: this.#at("", path, { offset, length }),
+      accept: "application/octet-stream",
+      signal,
+    });
     return body;
   }
 
   /** Replaces the file whole or not at all; parent directories are made. `mode` is octal text ("0644"). */
   async write(path: string, content: FileContent, options: { mode?: string } & Cancelable = {}): Promise<FileInfo> {
     const { mode, signal } = options;
-    return this.#transport.json<FileInfo>({ method: "PUT", path: this.#at("", path, { mode }), body: bodyOf(content), signal, unbounded: true });
+    return this.#transport.json<FileInfo>({
+      method: "PUT",
+      path: this.#at("", path, { mode }),
+      body: bodyOf(content),
+      signal,
+      unbounded: true,
+    });
   }
 
   /** What is in a directory; `depth` levels deep, 1 unless given. */
   async list(path = ".", options: { depth?: number } = {}): Promise<FileInfo[]> {
-    const { data } = await this.#transport.json<{ data: FileInfo[] }>({ method: "GET", path: this.#at("/list", path, { depth: options.depth }) });
+    const { data } = await this.#transport.json<{ data: FileInfo[] }>({
+      method: "GET",
+      path: this.#at("/list", path, { depth: options.depth }),
+    });
     return data;
   }
 
@@ -73,7 +87,11 @@ export class Files {
 
   /** Makes a directory; missing parents too unless `parents` is false. */
   async mkdir(path: string, options: { parents?: boolean; mode?: string } = {}): Promise<void> {
-    await this.#transport.done({ method: "POST", path: `${this.#path}/mkdir`, json: { path, parents: options.parents ?? true, ...(options.mode === undefined ? {} : { mode: options.mode }) } });
+    await this.#transport.done({
+      method: "POST",
+      path: `${this.#path}/mkdir`,
+      json: { path, parents: options.parents ?? true, ...(options.mode === undefined ? {} : { mode: options.mode }) },
+    });
   }
 
   /** Moves; what stands at the new path is replaced only where `replace` says so. */
@@ -93,7 +111,12 @@ export class Files {
 
   /** Changes below a path, until the iteration is left or the signal aborts. `overflow` means events were lost: list again. */
   async *watch(path = ".", options: { recursive?: boolean } & Cancelable = {}): AsyncGenerator<FileEvent, void, undefined> {
-    const { body } = await this.#transport.stream({ method: "GET", path: this.#at("/watch", path, { recursive: options.recursive }), accept: "text/event-stream", signal: options.signal });
+    const { body } = await this.#transport.stream({
+      method: "GET",
+      path: this.#at("/watch", path, { recursive: options.recursive }),
+      accept: "text/event-stream",
+      signal: options.signal,
+    });
     for await (const { event, data } of serverEvents(body)) {
       if (event === "error") throw failureIn((JSON.parse(data) as { error: { code: string; message: string } }).error);
       yield JSON.parse(data) as FileEvent;
@@ -103,13 +126,25 @@ export class Files {
 
   /** A directory or file as an uncompressed tar, names relative to it. What is in it is the sandbox's word: unpack it as hostile input. */
   async download(path: string, options: Cancelable = {}): Promise<ReadableStream<Uint8Array>> {
-    const { body } = await this.#transport.stream({ method: "GET", path: this.#at("/tar", path), accept: "application/x-tar", signal: options.signal });
+    const { body } = await this.#transport.stream({
+      method: "GET",
+      path: this.#at("/tar", path),
+      accept: "application/x-tar",
+      signal: options.signal,
+    });
     return body;
   }
 
   /** Unpacks an uncompressed tar into a directory, inside the sandbox, as its user. */
   async upload(path: string, tar: Uint8Array | Blob | StdinStream, options: Cancelable = {}): Promise<void> {
-    await this.#transport.done({ method: "PUT", path: this.#at("/tar", path), body: bodyOf(tar), type: "application/x-tar", signal: options.signal, unbounded: true });
+    await this.#transport.done({
+      method: "PUT",
+      path: this.#at("/tar", path),
+      body: bodyOf(tar),
+      type: "application/x-tar",
+      signal: options.signal,
+      unbounded: true,
+    });
   }
 
   #at(verb: string, path: string, values: Record<string, string | number | boolean | undefined> = {}): string {

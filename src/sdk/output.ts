@@ -7,7 +7,9 @@ import { query, type Transport } from "./transport.ts";
 import { SandboxerError } from "../contract/errors.ts";
 
 /** A piece of a process's journal. `offset` is where to go on from after it. */
-export type ProcessOutput = { readonly type: "stdout" | "stderr"; readonly data: Uint8Array; readonly offset: number } | ({ readonly type: "ended"; readonly offset: number } & Ending);
+export type ProcessOutput =
+  | { readonly type: "stdout" | "stderr"; readonly data: Uint8Array; readonly offset: number }
+  | ({ readonly type: "ended"; readonly offset: number } & Ending);
 
 export interface OutputOptions {
   /** Where in the journal to begin; 0 unless given. */
@@ -21,11 +23,20 @@ export interface OutputOptions {
  * Reads a journal. The journal outlives connections, so a broken stream is taken up again where it broke, a bounded
  * number of times without progress; then it throws.
  */
-export async function* readOutput(transport: Transport, path: string, options: OutputOptions): AsyncGenerator<ProcessOutput, void, undefined> {
+export async function* readOutput(
+  transport: Transport,
+  path: string,
+  options: OutputOptions,
+): AsyncGenerator<ProcessOutput, void, undefined> {
   const { follow = true, signal } = options;
   let offset = options.offset ?? 0;
   for (let stalled = 0; stalled < 3; stalled++) {
-    const { body } = await transport.stream({ method: "GET", path: `${path}/output${query({ offset, follow })}`, accept: "text/event-stream", signal });
+    const { body } = await transport.stream({
+      method: "GET",
+      path: `${path}/output${query({ offset, follow })}`,
+      accept: "text/event-stream",
+      signal,
+    });
     try {
       for await (const message of serverEvents(body)) {
         const event = JSON.parse(message.data) as OutputEvent;

@@ -47,7 +47,11 @@ export class Process {
     const until = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
     do {
       const seconds = Math.max(0, Math.min(WAIT_SECONDS, (until - Date.now()) / 1000));
-      this.#info = await this.#transport.json<ProcessInfo>({ method: "GET", path: `${this.#path}/wait${query({ timeout: seconds })}`, signal: options.signal });
+      this.#info = await this.#transport.json<ProcessInfo>({
+        method: "GET",
+        path: `${this.#path}/wait${query({ timeout: seconds })}`,
+        signal: options.signal,
+      });
     } while (this.#info.state === "running" && Date.now() < until);
     return this.#info;
   }
@@ -64,7 +68,8 @@ export class Process {
 
   /** Writes to its standard input or terminal. Throws `wrong_state` where it has none or it was closed. */
   async write(data: string | Uint8Array | StdinStream): Promise<void> {
-    const body = typeof data === "string" || data instanceof Uint8Array ? toBytes(data) : data instanceof ReadableStream ? data : toStream(data);
+    const body =
+      typeof data === "string" || data instanceof Uint8Array ? toBytes(data) : data instanceof ReadableStream ? data : toStream(data);
     await this.#transport.done({ method: "POST", path: `${this.#path}/stdin`, body: body as ReadableStream<Uint8Array<ArrayBuffer>> });
   }
 

@@ -76,7 +76,9 @@ export class ExecResult implements Ending {
 
   #kept(): { stdout: Uint8Array; stderr: Uint8Array } {
     if (this.#output === undefined) {
-      throw new SandboxerError("wrong_state", "the output of this exec was iterated, and is not kept a second time", { hint: "Await the exec without iterating it, or collect while iterating." });
+      throw new SandboxerError("wrong_state", "the output of this exec was iterated, and is not kept a second time", {
+        hint: "Await the exec without iterating it, or collect while iterating.",
+      });
     }
     return this.#output;
   }

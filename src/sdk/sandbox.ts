@@ -45,7 +45,11 @@ export class Sandbox {
         const { data } = await transport.json<{ data: ProcessInfo[] }>({ method: "GET", path: `${this.#path}/processes` });
         return data.map((process) => new Process(transport, process));
       },
-      get: async (processId) => new Process(transport, await transport.json<ProcessInfo>({ method: "GET", path: `${this.#path}/processes/${encodeURIComponent(processId)}` })),
+      get: async (processId) =>
+        new Process(
+          transport,
+          await transport.json<ProcessInfo>({ method: "GET", path: `${this.#path}/processes/${encodeURIComponent(processId)}` }),
+        ),
     };
   }
 
@@ -66,7 +70,12 @@ export class Sandbox {
   /** Starts a background process. It has its own journal, and outlives this connection. */
   async spawn(command: CommandLine, options: SpawnOptions = {}): Promise<Process> {
     const { pty, stdin = pty === undefined ? "none" : "pipe", maxOutputBytes } = options;
-    const json = { ...commandFields(command, options), stdin, ...(pty === undefined ? {} : { pty }), ...(maxOutputBytes === undefined ? {} : { max_output_bytes: maxOutputBytes }) };
+    const json = {
+      ...commandFields(command, options),
+      stdin,
+      ...(pty === undefined ? {} : { pty }),
+      ...(maxOutputBytes === undefined ? {} : { max_output_bytes: maxOutputBytes }),
+    };
     return new Process(this.#transport, await this.#transport.json<ProcessInfo>({ method: "POST", path: `${this.#path}/processes`, json }));
   }
 

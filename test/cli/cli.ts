@@ -19,19 +19,29 @@ export interface Cli {
   /** Runs to the end. `input` goes to its standard input, which is else /dev/null. */
   run(args: string[], options?: { input?: string | Buffer; env?: NodeJS.ProcessEnv; cwd?: string }): Promise<Ran>;
   /** Starts it and leaves it running; `done` resolves with how it ended. */
-  start(args: string[], options?: { env?: NodeJS.ProcessEnv }): { child: ChildProcess; done: Promise<Ran>; seen: (pattern: RegExp) => Promise<RegExpExecArray> };
+  start(
+    args: string[],
+    options?: { env?: NodeJS.ProcessEnv },
+  ): { child: ChildProcess; done: Promise<Ran>; seen: (pattern: RegExp) => Promise<RegExpExecArray> };
   /** `sand-boxer serve` on a free port; resolves when it listens. */
   serve(): Promise<{ url: string; stop: (signal?: NodeJS.Signals) => Promise<Ran> }>;
 }
 
 export function cli(fake: Record<string, unknown> = {}): Cli {
   const data = scratch();
-  writeFileSync(join(data, "sand-boxer.yaml"), JSON.stringify({ backends: [{ name: "fake", provider: "fake", options: { isolation: "container", ...fake } }] }));
+  writeFileSync(
+    join(data, "sand-boxer.yaml"),
+    JSON.stringify({ backends: [{ name: "fake", provider: "fake", options: { isolation: "container", ...fake } }] }),
+  );
   const { SANDBOXER_URL: _url, SANDBOXER_API_KEY: _key, SANDBOXER_CONFIG: _config, FORCE_COLOR: _color, ...clean } = process.env;
   const environment: NodeJS.ProcessEnv = { ...clean, SANDBOXER_DATA: data, NODE_NO_WARNINGS: "1" };
 
   function launch(args: string[], stdin: "ignore" | "pipe", env: NodeJS.ProcessEnv = {}, cwd?: string) {
-    const child = spawn(process.execPath, [ENTRY, ...args], { stdio: [stdin, "pipe", "pipe"], env: { ...environment, ...env }, ...(cwd === undefined ? {} : { cwd }) });
+    const child = spawn(process.execPath, [ENTRY, ...args], {
+      stdio: [stdin, "pipe", "pipe"],
+      env: { ...environment, ...env },
+      ...(cwd === undefined ? {} : { cwd }),
+    });
     const output = { stdout: "", stderr: "" };
     child.stdout?.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
@@ -52,7 +62,10 @@ export function cli(fake: Record<string, unknown> = {}): Cli {
         child.stdout?.on("data", look);
         child.stderr?.on("data", look);
         look();
-        void done.then(({ code }) => reject(new Error(`it ended with ${code} before ${pattern} was seen: ${output.stdout}${output.stderr}`)), reject);
+        void done.then(
+          ({ code }) => reject(new Error(`it ended with ${code} before ${pattern} was seen: ${output.stdout}${output.stderr}`)),
+          reject,
+        );
       });
     return { child, done, seen };
   }
@@ -81,7 +94,7 @@ export function cli(fake: Record<string, unknown> = {}): Cli {
 }
 
 /** The JSON document a command printed. */
-export function document<T = Record<string, unknown>>({ stdout, stderr }: Ran): T {
+export function document({ stdout, stderr }: Ran): unknown {
   if (stdout === "") throw new Error(`nothing on standard output; standard error: ${stderr}`);
-  return JSON.parse(stdout) as T;
+  return JSON.parse(stdout) as unknown;
 }

@@ -16,8 +16,8 @@ test("create, ls, show, renew and rm work on the same sandbox", async () => {
   expect((await box.run(["ls"])).stdout).toMatch(new RegExp(`${id} +ready +default@1 +fake +container .* mine`));
   expect((await box.run(["ls", "-q", "-m", "job=8"])).stdout).toBe("");
   expect((await box.run(["show", id])).stdout).toMatch(/isolation +container \(at least container asked\)/);
-  const before = document<{ expires_at: string }>(await box.run(["show", id, "--json"])).expires_at;
-  const renewed = document<{ expires_at: string }>(await box.run(["renew", id, "20m", "--json"]));
+  const before = (document(await box.run(["show", id, "--json"])) as { expires_at: string }).expires_at;
+  const renewed = document(await box.run(["renew", id, "20m", "--json"])) as { expires_at: string };
   expect(Date.parse(renewed.expires_at)).toBeGreaterThan(Date.parse(before));
   expect(await box.run(["rm", id])).toMatchObject({ code: 0, stdout: `${id}\n` });
   expect((await box.run(["ls", "-q"])).stdout).toBe("");
@@ -50,7 +50,7 @@ test("profiles are applied from a file, listed and shown, and never change", asy
 test("a key made by the CLI opens the API over TCP, and revoking it closes it", async () => {
   const box = cli();
   const { url } = await box.serve();
-  const key = document<{ id: string; secret: string }>(await box.run(["keys", "create", "ci", "--scope", "read", "--json"]));
+  const key = document(await box.run(["keys", "create", "ci", "--scope", "read", "--json"])) as { id: string; secret: string };
   const env = { SANDBOXER_URL: url, SANDBOXER_API_KEY: key.secret };
   expect((await box.run(["ls"], { env })).code).toBe(0);
   expect((await box.run(["create"], { env })).stderr).toContain("error[forbidden]");
@@ -62,7 +62,10 @@ test("a key made by the CLI opens the API over TCP, and revoking it closes it", 
 test("events are printed in order, and followed until a signal", async () => {
   const box = await served();
   const id = (await box.run(["create"])).stdout.trim();
-  const types = (await box.run(["events", "--json", "--sandbox", id])).stdout.trim().split("\n").map((line) => (JSON.parse(line) as { type: string }).type);
+  const types = (await box.run(["events", "--json", "--sandbox", id])).stdout
+    .trim()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { type: string }).type);
   expect(types.at(-1)).toBe("sandbox.ready");
   const { child, done, seen } = box.start(["events", "-f", "--sandbox", id]);
   await seen(/sandbox\.ready/);

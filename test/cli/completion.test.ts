@@ -23,9 +23,14 @@ test("the bash script completes in a real bash", async () => {
   const { stdout: script } = await box.run(["completion", "bash"]);
   const bin = join(box.data, "bin");
   mkdirSync(bin);
-  writeFileSync(join(bin, "sand-boxer"), `#!/bin/sh\nexec "${process.execPath}" "${join(import.meta.dirname, "../../src/cli/index.ts")}" "$@"\n`);
+  writeFileSync(
+    join(bin, "sand-boxer"),
+    `#!/bin/sh\nexec "${process.execPath}" "${join(import.meta.dirname, "../../src/cli/index.ts")}" "$@"\n`,
+  );
   chmodSync(join(bin, "sand-boxer"), 0o755);
   const probe = `${script}\nCOMP_WORDS=(sand-boxer run --prof); COMP_CWORD=2; _sand_boxer; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const answer = execFileSync("bash", ["-c", probe], { env: { ...process.env, PATH: `${bin}:${process.env["PATH"]}`, SANDBOXER_DATA: box.data } });
+  const answer = execFileSync("bash", ["-c", probe], {
+    env: { ...process.env, PATH: `${bin}:${process.env["PATH"]}`, SANDBOXER_DATA: box.data },
+  });
   expect(answer.toString()).toBe("--profile\n");
 });

@@ -69,7 +69,10 @@ test.each([
   [["cp", "ID:missing-there", "."], "file_not_found"],
 ] as const)("%j is refused", async (args, reason) => {
   const { box, id, here } = await served();
-  const ran = await box.run(args.map((arg) => arg.replace("ID", id)), { cwd: here });
+  const ran = await box.run(
+    args.map((arg) => arg.replace("ID", id)),
+    { cwd: here },
+  );
   expect(ran.code).toBe(125);
   expect(ran.stderr).toContain(reason);
 });

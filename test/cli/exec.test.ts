@@ -10,8 +10,15 @@ async function served(): Promise<{ box: Cli; id: string }> {
 test("exec passes input, output, error and the exit code through, over the server's socket", async () => {
   const { box, id } = await served();
   expect(await box.run(["exec", id, "--", "cat"], { input: "through" })).toMatchObject({ code: 0, stdout: "through" });
-  expect(await box.run(["exec", id, "--", "sh", "-c", "echo out; echo err >&2; exit 42"])).toMatchObject({ code: 42, stdout: "out\n", stderr: "err\n" });
-  expect(await box.run(["exec", "-e", "A=1", "-w", "/tmp", id, "sh", "-c", "echo $A; pwd"])).toMatchObject({ code: 0, stdout: "1\n/tmp\n" });
+  expect(await box.run(["exec", id, "--", "sh", "-c", "echo out; echo err >&2; exit 42"])).toMatchObject({
+    code: 42,
+    stdout: "out\n",
+    stderr: "err\n",
+  });
+  expect(await box.run(["exec", "-e", "A=1", "-w", "/tmp", id, "sh", "-c", "echo $A; pwd"])).toMatchObject({
+    code: 0,
+    stdout: "1\n/tmp\n",
+  });
 });
 
 test("a command whose standard input stays open and silent starts and ends all the same", async () => {

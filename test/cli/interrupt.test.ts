@@ -17,7 +17,7 @@ test.each([
   await seen(/started/);
   child.kill(signal);
   expect(await done).toMatchObject({ code });
-  expect(document<Listed[]>(await box.run(["ls", "--all", "--json"]))).toEqual([expect.objectContaining({ state: "terminated" })]);
+  expect(document(await box.run(["ls", "--all", "--json"])) as Listed[]).toEqual([expect.objectContaining({ state: "terminated" })]);
   expect((await server.stop()).code).toBe(0);
 });
 
@@ -27,17 +27,17 @@ test("a run in its own process cleans up on SIGINT as well", async () => {
   await seen(/started/);
   child.kill("SIGINT");
   expect(await done).toMatchObject({ code: 130 });
-  expect(document<Listed[]>(await box.run(["ls", "--all", "--json"]))).toEqual([expect.objectContaining({ state: "terminated" })]);
+  expect(document(await box.run(["ls", "--all", "--json"])) as Listed[]).toEqual([expect.objectContaining({ state: "terminated" })]);
 });
 
 test("a signal while the sandbox is being made ends it once it is", async () => {
   const box = cli({ faults: [{ on: "create", kind: "slow", delay_ms: 1500 }] });
   const server = await box.serve();
   const { child, done } = box.start(["run", "--", "echo", "hello"]);
-  await expect.poll(async () => document<Listed[]>(await box.run(["ls", "--json"])).length, { timeout: 30_000 }).toBe(1);
+  await expect.poll(async () => (document(await box.run(["ls", "--json"])) as Listed[]).length, { timeout: 30_000 }).toBe(1);
   child.kill("SIGINT");
   expect(await done).toMatchObject({ code: 130, stdout: "" });
-  expect(document<Listed[]>(await box.run(["ls", "--all", "--json"]))).toEqual([expect.objectContaining({ state: "terminated" })]);
+  expect(document(await box.run(["ls", "--all", "--json"])) as Listed[]).toEqual([expect.objectContaining({ state: "terminated" })]);
   await server.stop();
 });
 
@@ -47,7 +47,7 @@ test("a second signal leaves at once and names the sandbox that is left to its t
   const { child, done, seen } = box.start(["run", "--", "sh", "-c", "echo started; sleep 600"]);
   await seen(/started/);
   child.kill("SIGINT");
-  await expect.poll(async () => document<Listed[]>(await box.run(["ls", "--json"]))[0]?.state, { timeout: 30_000 }).toBe("stopping");
+  await expect.poll(async () => (document(await box.run(["ls", "--json"])) as Listed[])[0]?.state, { timeout: 30_000 }).toBe("stopping");
   child.kill("SIGINT");
   const ran = await done;
   expect(ran.code).toBe(130);
@@ -66,6 +66,6 @@ test("a reader that goes away ends the run and its sandbox", async () => {
   await done;
   clearInterval(timer);
   expect((await done).code).toBe(141);
-  expect(document<Listed[]>(await box.run(["ls", "--all", "--json"]))).toEqual([expect.objectContaining({ state: "terminated" })]);
+  expect(document(await box.run(["ls", "--all", "--json"])) as Listed[]).toEqual([expect.objectContaining({ state: "terminated" })]);
   await server.stop();
 });

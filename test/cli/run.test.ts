@@ -12,8 +12,12 @@ interface Listed {
 
 test("run streams a command's output, exits with its code and ends the sandbox", async () => {
   const box = cli();
-  expect(await box.run(["run", "--", "sh", "-c", "echo out; echo err >&2; exit 7"])).toMatchObject({ code: 7, stdout: "out\n", stderr: "err\n" });
-  const [sandbox] = document<Listed[]>(await box.run(["ls", "--all", "--json"]));
+  expect(await box.run(["run", "--", "sh", "-c", "echo out; echo err >&2; exit 7"])).toMatchObject({
+    code: 7,
+    stdout: "out\n",
+    stderr: "err\n",
+  });
+  const [sandbox] = document(await box.run(["ls", "--all", "--json"])) as Listed[];
   expect(sandbox).toMatchObject({ state: "terminated", termination: { reason: "user" } });
 });
 
@@ -40,7 +44,9 @@ test("--timeout ends the command with 124 and says so", async () => {
 });
 
 test("--env gives values, and takes them from here where only a name is given", async () => {
-  const ran = await cli().run(["run", "-e", "A=1=2", "-e", "HOST_SIDE", "--", "sh", "-c", "echo $A $HOST_SIDE"], { env: { HOST_SIDE: "seen" } });
+  const ran = await cli().run(["run", "-e", "A=1=2", "-e", "HOST_SIDE", "--", "sh", "-c", "echo $A $HOST_SIDE"], {
+    env: { HOST_SIDE: "seen" },
+  });
   expect(ran.stdout).toBe("1=2 seen\n");
 });
 
@@ -56,7 +62,13 @@ test("--copy brings files and trees in before the command runs", async () => {
 test("--json gives one document with the output and how it ended, and the command's exit code", async () => {
   const ran = await cli().run(["run", "--json", "--", "sh", "-c", "echo out; exit 3"]);
   expect(ran.code).toBe(3);
-  expect(document(ran)).toMatchObject({ outcome: "exited", exit_code: 3, stdout: "out\n", stderr: "", sandbox: { backend: "fake", kept: false } });
+  expect(document(ran)).toMatchObject({
+    outcome: "exited",
+    exit_code: 3,
+    stdout: "out\n",
+    stderr: "",
+    sandbox: { backend: "fake", kept: false },
+  });
 });
 
 test("-t gives the command a terminal", async () => {
@@ -75,7 +87,7 @@ test.each([
   expect(ran.code).toBe(125);
   expect(ran.stderr).toContain(`error[${code}]: `);
   expect(ran.stderr).toMatch(/^next: .+/m);
-  expect(document<Listed[]>(await box.run(["ls", "--json"]))).toEqual([]);
+  expect(document(await box.run(["ls", "--json"])) as Listed[]).toEqual([]);
 });
 
 test("with --json our own failure is a JSON document on standard error", async () => {

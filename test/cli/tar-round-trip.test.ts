@@ -30,7 +30,8 @@ function makeTree(root: string): void {
 
 function expectTree(root: string): void {
   expect(readFileSync(join(root, "deep/".repeat(60), "x".repeat(200)), "utf8")).toBe("deep down");
-  for (const [i, name] of NAMES.entries()) expect(readFileSync(Buffer.concat([Buffer.from(root), slash, name])).equals(Buffer.alloc(i * 511, i))).toBe(true);
+  for (const [i, name] of NAMES.entries())
+    expect(readFileSync(Buffer.concat([Buffer.from(root), slash, name])).equals(Buffer.alloc(i * 511, i))).toBe(true);
   expect(readlinkSync(join(root, "long-link"))).toBe("deep/".repeat(50));
   expect(readdirSync(join(root, "empty"))).toEqual([]);
 }

@@ -36,7 +36,15 @@ function arena(): { outside: string; root: string } {
 
 test("files, directories, symlinks and hard links inside the target come out as they were", async () => {
   const { root } = arena();
-  const { refused } = await unpack(root, tar({ name: "d/", flag: "5", mode: 0o755 }, { name: "./d/f", data: "content", mode: 0o750 }, { name: "d/l", flag: "2", link: "../d/f" }, { name: "h", flag: "1", link: "d/f" }));
+  const { refused } = await unpack(
+    root,
+    tar(
+      { name: "d/", flag: "5", mode: 0o755 },
+      { name: "./d/f", data: "content", mode: 0o750 },
+      { name: "d/l", flag: "2", link: "../d/f" },
+      { name: "h", flag: "1", link: "d/f" },
+    ),
+  );
   expect(refused).toEqual([]);
   expect(readFileSync(join(root, "d/f"), "utf8")).toBe("content");
   expect(statSync(join(root, "d/f")).mode & 0o7777).toBe(0o750);
@@ -74,7 +82,16 @@ test.each(HOSTILE)("%s is refused by name, and what stands beside it is copied",
 
 test("a symlink of the tar's own is never written through", async () => {
   const { outside, root } = arena();
-  const { refused } = await unpack(root, tar({ name: "here", flag: "2", link: "." }, { name: "here/f", data: "x" }, { name: "here", flag: "5" }, { name: "h", flag: "1", link: "here/good" }, { name: "good", data: "fine" }));
+  const { refused } = await unpack(
+    root,
+    tar(
+      { name: "here", flag: "2", link: "." },
+      { name: "here/f", data: "x" },
+      { name: "here", flag: "5" },
+      { name: "h", flag: "1", link: "here/good" },
+      { name: "good", data: "fine" },
+    ),
+  );
   expect(refused.map(({ name }) => name)).toEqual(["here/f", "here", "h"]);
   expect(readdirSync(root).toSorted()).toEqual(["good", "here"]);
   expect(readdirSync(outside).toSorted()).toEqual(["sentinel", "target"]);
@@ -116,8 +133,12 @@ test("a directory is never replaced by something else", async () => {
 
 test("the limits on entries and bytes end the copy with output_limit", async () => {
   const { root } = arena();
-  await expect(unpack(root, tar({ name: "a", data: "x" }, { name: "b", data: "x" }), { entries: 1, bytes: 100 })).rejects.toMatchObject({ code: "output_limit" });
-  await expect(unpack(root, tar({ name: "big", data: "x".repeat(200) }), { entries: 10, bytes: 100 })).rejects.toMatchObject({ code: "output_limit" });
+  await expect(unpack(root, tar({ name: "a", data: "x" }, { name: "b", data: "x" }), { entries: 1, bytes: 100 })).rejects.toMatchObject({
+    code: "output_limit",
+  });
+  await expect(unpack(root, tar({ name: "big", data: "x".repeat(200) }), { entries: 10, bytes: 100 })).rejects.toMatchObject({
+    code: "output_limit",
+  });
   expect(existsSync(join(root, "big"))).toBe(false);
 });
 
@@ -140,7 +161,9 @@ test.each([
 test("an extended header of many megabytes is refused before it is read", async () => {
   const { root } = arena();
   const header = encodeHeader({ name: "././@LongLink", flag: "L", mode: 0, mtime: 0, link: "", size: 64 * 1024 * 1024 });
-  await expect(unpack(root, Buffer.concat([header, Buffer.alloc(4096, 0x61)]))).rejects.toMatchObject({ message: expect.stringContaining("too long") });
+  await expect(unpack(root, Buffer.concat([header, Buffer.alloc(4096, 0x61)]))).rejects.toMatchObject({
+    message: expect.stringContaining("too long"),
+  });
 });
 
 test.each([["gnu"], ["pax"], ["ustar"]])("what GNU tar writes in the %s format is understood", async (format) => {

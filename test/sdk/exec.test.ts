@@ -7,7 +7,15 @@ const sandboxOn = async (fake?: Record<string, unknown>) => (await liveServer(fa
 test("an exec that is awaited gives its output and its exit code", async () => {
   const sandbox = await sandboxOn();
   const result = await sandbox.exec("echo out; echo err >&2; exit 3");
-  expect(result).toMatchObject({ outcome: "exited", exitCode: 3, signal: null, truncated: false, stdout: "out\n", stderr: "err\n", ok: false });
+  expect(result).toMatchObject({
+    outcome: "exited",
+    exitCode: 3,
+    signal: null,
+    truncated: false,
+    stdout: "out\n",
+    stderr: "err\n",
+    ok: false,
+  });
   expect(result.execId).toMatch(/^ex/);
   expect(await sandbox.exec(["echo", "a b", "$HOME"])).toMatchObject({ stdout: "a b $HOME\n", ok: true });
 });

@@ -29,7 +29,11 @@ test("directories are made, listed, renamed and removed", async () => {
   const files = await filesOf();
   await files.mkdir("a/b/c");
   await files.write("a/b/f", "x");
-  expect((await files.list("a", { depth: 2 })).map(({ path }) => path.split("/").slice(-2).join("/")).toSorted()).toEqual(["a/b", "b/c", "b/f"]);
+  expect((await files.list("a", { depth: 2 })).map(({ path }) => path.split("/").slice(-2).join("/")).toSorted()).toEqual([
+    "a/b",
+    "b/c",
+    "b/f",
+  ]);
   await files.rename("a/b/f", "a/g");
   expect(await files.exists("a/b/f")).toBe(false);
   expect(await files.exists("a/g")).toBe(true);

@@ -16,7 +16,10 @@ export interface Live {
 export async function liveServer(fake: Record<string, unknown> = {}): Promise<Live> {
   const dataDir = mkdtempSync(join(tmpdir(), "sbx-sdk-"));
   chmodSync(dataDir, 0o711);
-  const config = { backends: [{ name: "fake", provider: "fake", options: { isolation: "container", ...fake } }], log_level: "silent" as const };
+  const config = {
+    backends: [{ name: "fake", provider: "fake", options: { isolation: "container", ...fake } }],
+    log_level: "silent" as const,
+  };
   const opened = await openSandboxer({ dataDir, config, stays: true });
   const server = await serverOver(opened);
   onTestFinished(async () => {

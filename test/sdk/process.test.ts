@@ -19,7 +19,8 @@ test("a background process is listed, waited for, and its output read from any o
   let after: number | undefined;
   for await (const event of process_.output({ follow: false })) after ??= event.offset;
   let rest = "";
-  for await (const event of (await sandbox.processes.get(process_.id)).output({ offset: after ?? 0 })) if (event.type !== "ended") rest += Buffer.from(event.data).toString();
+  for await (const event of (await sandbox.processes.get(process_.id)).output({ offset: after ?? 0 }))
+    if (event.type !== "ended") rest += Buffer.from(event.data).toString();
   expect(rest).toBe("second\n");
 });
 

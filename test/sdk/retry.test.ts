@@ -4,7 +4,13 @@ import { SandBoxer } from "../../src/sdk/index.ts";
 import { serverLike } from "./server-like.ts";
 
 function refuse(response: ServerResponse, code: string, status: number, retryAfter?: number): void {
-  const error = { code, message: `it is ${code}`, hint: "h", retryable: true, ...(retryAfter === undefined ? {} : { retry_after: retryAfter }) };
+  const error = {
+    code,
+    message: `it is ${code}`,
+    hint: "h",
+    retryable: true,
+    ...(retryAfter === undefined ? {} : { retry_after: retryAfter }),
+  };
   response.writeHead(status, { "content-type": "application/json", "x-request-id": "rq1" }).end(JSON.stringify({ error }));
 }
 
@@ -37,7 +43,13 @@ test("retries are bounded, and the last error is given out with its code, hint a
     calls++;
     refuse(response, "backend_rate_limited", 429, 0.01);
   });
-  await expect(new SandBoxer({ url }).backends()).rejects.toMatchObject({ code: "backend_rate_limited", message: "it is backend_rate_limited", hint: "h", retryable: true, requestId: "rq1" });
+  await expect(new SandBoxer({ url }).backends()).rejects.toMatchObject({
+    code: "backend_rate_limited",
+    message: "it is backend_rate_limited",
+    hint: "h",
+    retryable: true,
+    requestId: "rq1",
+  });
   expect(calls).toBe(4);
 });
 
@@ -73,18 +85,32 @@ test("what is neither a read nor a create is never sent twice", async () => {
   await expect(Promise.resolve(sandbox.exec("true"))).rejects.toMatchObject({ code: "backend_unavailable" });
   await expect(sandbox.files.write("a", "b")).rejects.toMatchObject({ code: "backend_unavailable" });
   await expect(sandbox.destroy()).rejects.toMatchObject({ code: "backend_unavailable" });
-  expect(calls).toEqual(["GET /v1/sandboxes/sb1", "POST /v1/sandboxes/sb1/exec", "PUT /v1/sandboxes/sb1/files?path=a", "DELETE /v1/sandboxes/sb1"]);
+  expect(calls).toEqual([
+    "GET /v1/sandboxes/sb1",
+    "POST /v1/sandboxes/sb1/exec",
+    "PUT /v1/sandboxes/sb1/files?path=a",
+    "DELETE /v1/sandboxes/sb1",
+  ]);
 });
 
 test("a page of a proxy's is an error by its status that shows the page's beginning", async () => {
-  const url = await serverLike((_request, response) => void response.writeHead(502, { "content-type": "text/html" }).end("<html>Bad Gateway"));
+  const url = await serverLike(
+    (_request, response) => void response.writeHead(502, { "content-type": "text/html" }).end("<html>Bad Gateway"),
+  );
   const client = new SandBoxer({ url });
-  await expect(client.keys.create({ name: "x" })).rejects.toMatchObject({ code: "backend_unavailable", message: expect.stringContaining("<html>Bad Gateway") });
+  await expect(client.keys.create({ name: "x" })).rejects.toMatchObject({
+    code: "backend_unavailable",
+    message: expect.stringContaining("<html>Bad Gateway"),
+  });
 });
 
 test("nobody listening is backend_unavailable, and names the address and the next step", async () => {
   const client = new SandBoxer({ url: "http://127.0.0.1:1" });
-  await expect(client.keys.create({ name: "x" })).rejects.toMatchObject({ code: "backend_unavailable", message: expect.stringContaining("127.0.0.1:1"), hint: expect.stringContaining("sand-boxer serve") });
+  await expect(client.keys.create({ name: "x" })).rejects.toMatchObject({
+    code: "backend_unavailable",
+    message: expect.stringContaining("127.0.0.1:1"),
+    hint: expect.stringContaining("sand-boxer serve"),
+  });
 });
 
 test("an answer that does not begin in time is timeout", async () => {

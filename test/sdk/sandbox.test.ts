@@ -46,7 +46,12 @@ test("a request that is wrong is an error with the field's path and the nearest 
   const client = (await liveServer()).client();
   const error: unknown = await client.create({ ttl: "10 parsecs" }).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(SandboxerError);
-  expect(error).toMatchObject({ code: "invalid_request", retryable: false, requestId: expect.stringMatching(/^rq/), details: { issues: [{ path: "ttl" }] } });
+  expect(error).toMatchObject({
+    code: "invalid_request",
+    retryable: false,
+    requestId: expect.stringMatching(/^rq/),
+    details: { issues: [{ path: "ttl" }] },
+  });
 });
 
 test("a wrong key is unauthorized, and a sandbox that does not exist sandbox_not_found", async () => {

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, asyncProperty, nat } from "fast-check";
 import { expect, test } from "vitest";
 import { serverEvents, type ServerEvent } from "../../src/sdk/sse.ts";
 
@@ -17,8 +17,8 @@ test("events come out the same wherever the stream is cut", async () => {
     { id: "7", event: "stdout", data: '{"é":"✓"}' },
     { id: "7", event: "message", data: "one\ntwo" },
   ]);
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(bytes(text).length)), async (cuts) => {
+  await assert(
+    asyncProperty(array(nat(bytes(text).length)), async (cuts) => {
       const places = [0, ...cuts.toSorted((a, b) => a - b), bytes(text).length];
       const chunks = places.slice(1).map((end, i) => bytes(text).slice(places[i], end));
       expect(await read(chunks)).toEqual(whole);
@@ -32,7 +32,10 @@ test("an event that the end of the stream cut off is dropped", async () => {
 
 test("leaving the iteration cancels the body", async () => {
   let canceled = false;
-  const body = new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(bytes("data: x\n\n")), cancel: () => void (canceled = true) });
+  const body = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.enqueue(bytes("data: x\n\n")),
+    cancel: () => void (canceled = true),
+  });
   for await (const event of serverEvents(body)) {
     expect(event.data).toBe("x");
     break;

@@ -24,7 +24,8 @@ export const command: Command = {
         String(Object.keys(capabilities).length),
       ]);
       await table(["BACKEND", "PROVIDER", "STATE", "ISOLATION", "CAPABILITIES"], rows);
-      for (const { name, isolation } of found) for (const { level, notes } of isolation) for (const text of notes) await line(plain(`  ${name}, ${level}: ${text}`));
+      for (const { name, isolation } of found)
+        for (const { level, notes } of isolation) for (const text of notes) await line(plain(`  ${name}, ${level}: ${text}`));
     }
     return 0;
   },

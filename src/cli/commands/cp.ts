@@ -33,7 +33,10 @@ named, no symlink is followed, and cp then exits 125 after it copied the rest.`,
     const options = { signal: interrupt.signal, quiet: args.json, ...(maxBytes === undefined ? {} : { maxBytes }) };
     const sandbox = await connection.client.connect(from?.[1] ?? to?.[1] ?? "");
     try {
-      const copied = from === null ? await copyIn(sandbox, source, to?.[2] || ".", options) : await copyOut(sandbox, pathFromBytes(Buffer.from(from[2] || ".")), target, options);
+      const copied =
+        from === null
+          ? await copyIn(sandbox, source, to?.[2] || ".", options)
+          : await copyOut(sandbox, pathFromBytes(Buffer.from(from[2] || ".")), target, options);
       if (args.json) await json(copied);
       else {
         reportRefused(copied.refused);

@@ -9,7 +9,13 @@ export const command: Command = {
   about: `Makes a sandbox and prints its id. It lives until it is ended, its ttl passes (see 'renew'), or it idles out.`,
   options: {
     ...REQUEST_OPTIONS,
-    env: { type: "string", short: "e", multiple: true, value: "KEY[=VALUE]", about: "A variable of the sandbox; a bare KEY takes its value from here" },
+    env: {
+      type: "string",
+      short: "e",
+      multiple: true,
+      value: "KEY[=VALUE]",
+      about: "A variable of the sandbox; a bare KEY takes its value from here",
+    },
     "idempotency-key": { type: "string", value: "KEY", about: "The same key gives the same sandbox back" },
   },
   positionals: [],
@@ -26,7 +32,8 @@ export const command: Command = {
     if (args.json) await json(sandbox.info);
     else {
       await line(sandbox.id);
-      if (sandbox.info.narrowed.length > 0) note(`made narrower than asked by the profile or the operator: ${sandbox.info.narrowed.join(", ")}`);
+      if (sandbox.info.narrowed.length > 0)
+        note(`made narrower than asked by the profile or the operator: ${sandbox.info.narrowed.join(", ")}`);
       if (sandbox.info.state_lost) note("made anew: what an earlier one held is lost");
     }
     return 0;

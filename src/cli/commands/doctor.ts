@@ -48,7 +48,13 @@ async function examine(): Promise<Finding[]> {
 
 async function print(findings: readonly Finding[]): Promise<void> {
   for (const { ok, level, title, detail, fix } of findings) {
-    const mark = ok ? paint(process.stdout, "green", "ok   ") : level === "error" ? paint(process.stdout, "red", "error") : level === "warn" ? paint(process.stdout, "yellow", "warn ") : paint(process.stdout, "cyan", "info ");
+    const mark = ok
+      ? paint(process.stdout, "green", "ok   ")
+      : level === "error"
+        ? paint(process.stdout, "red", "error")
+        : level === "warn"
+          ? paint(process.stdout, "yellow", "warn ")
+          : paint(process.stdout, "cyan", "info ");
     await line(`${mark}  ${plain(title)}${detail === "" ? "" : `: ${plain(detail)}`}`);
     if (!ok && fix !== undefined) await line(`       fix: ${paint(process.stdout, "bold", plain(fix.command))}`);
   }
@@ -56,7 +62,8 @@ async function print(findings: readonly Finding[]): Promise<void> {
 
 async function agreed(commands: readonly string[], yes: boolean, asJson: boolean): Promise<boolean> {
   if (yes) return true;
-  if (!process.stdin.isTTY || asJson) throw usageError("doctor", "--fix asks before it runs anything, and there is nobody to ask here; add --yes");
+  if (!process.stdin.isTTY || asJson)
+    throw usageError("doctor", "--fix asks before it runs anything, and there is nobody to ask here; add --yes");
   process.stderr.write(`These commands will be run:\n${commands.map((one) => `  ${one}\n`).join("")}`);
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   try {
@@ -70,7 +77,9 @@ async function agreed(commands: readonly string[], yes: boolean, asJson: boolean
 async function repairWith(text: string): Promise<void> {
   note(`runs: ${text}`);
   const code = await new Promise<number | null>((resolve, reject) => {
-    spawn("/bin/sh", ["-c", text], { stdio: ["inherit", 2, "inherit"] }).once("error", reject).once("close", resolve);
+    spawn("/bin/sh", ["-c", text], { stdio: ["inherit", 2, "inherit"] })
+      .once("error", reject)
+      .once("close", resolve);
   });
   if (code !== 0) note(`that failed with exit code ${code ?? "none (killed by a signal)"}`);
 }

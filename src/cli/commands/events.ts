@@ -3,7 +3,7 @@ import type { Command } from "../command.ts";
 import { connect } from "../connect.ts";
 import { interruptible } from "../interrupt.ts";
 import { count, expect } from "../parse.ts";
-import { json, line } from "../print.ts";
+import { line } from "../print.ts";
 import { paint, plain } from "../style.ts";
 
 export const command: Command = {
@@ -34,7 +34,10 @@ broken connection up again where it broke.`,
     try {
       for await (const event of connection.client.events(options)) {
         if (args.json) await line(JSON.stringify(event));
-        else await line(`${String(event.seq).padStart(6)}  ${paint(process.stdout, "dim", event.at)}  ${(event.sandbox_id ?? "-").padEnd(24)}  ${event.type.padEnd(22)}  ${plain(details(event.data))}`.trimEnd());
+        else
+          await line(
+            `${String(event.seq).padStart(6)}  ${paint(process.stdout, "dim", event.at)}  ${(event.sandbox_id ?? "-").padEnd(24)}  ${event.type.padEnd(22)}  ${plain(details(event.data))}`.trimEnd(),
+          );
       }
     } catch (thrown) {
       if (!(interrupt.by !== undefined && thrown instanceof SandboxerError && thrown.code === "canceled")) throw thrown;

@@ -25,7 +25,9 @@ export const command: Command = {
       throw usageError("", `unknown command "${name}"${near === undefined ? "" : `; did you mean "${near}"?`}`);
     }
     const { command: found } = await entry.load();
-    await (args.json ? json({ command: name, usage: found.usage, about: found.about, options: found.options, examples: found.examples }) : write(process.stdout, commandHelp(name, found)));
+    await (args.json
+      ? json({ command: name, usage: found.usage, about: found.about, options: found.options, examples: found.examples })
+      : write(process.stdout, commandHelp(name, found)));
     return 0;
   },
 };

@@ -14,7 +14,12 @@ export const command: Command = {
   about: `Makes an API key, lists them, or revokes one. A new key is printed once and stored only as a hash.`,
   options: {
     tenant: { type: "string", value: "TENANT", about: "create: the tenant it is for; your own unless given" },
-    scope: { type: "string", multiple: true, value: "SCOPE", about: "create: read, write or admin; may be repeated; default: read and write" },
+    scope: {
+      type: "string",
+      multiple: true,
+      value: "SCOPE",
+      about: "create: read, write or admin; may be repeated; default: read and write",
+    },
   },
   positionals: [VERBS],
   examples: [
@@ -24,7 +29,8 @@ export const command: Command = {
   ],
   async run(args) {
     const [verb = "ls"] = args.positionals;
-    if (!VERBS.some((known) => known === verb)) throw usageError("keys", `unknown verb "${verb}"; did you mean "${nearest(verb, VERBS) ?? "ls"}"?`);
+    if (!VERBS.some((known) => known === verb))
+      throw usageError("keys", `unknown verb "${verb}"; did you mean "${nearest(verb, VERBS) ?? "ls"}"?`);
     if (verb === "create") return create(args);
     const [, id = ""] = verb === "rm" ? expect("keys", args, "VERB", "KEY_ID") : expect("keys", args, "VERB?");
     await using connection = await connect();
@@ -44,7 +50,11 @@ async function create(args: Arguments): Promise<number> {
     return scope;
   });
   await using connection = await connect();
-  const made = await connection.client.keys.create({ name, ...(tenant === undefined ? {} : { tenant }), ...(scopes.length === 0 ? {} : { scopes }) });
+  const made = await connection.client.keys.create({
+    name,
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(scopes.length === 0 ? {} : { scopes }),
+  });
   if (args.json) await json(made);
   else {
     await line(made.secret);
@@ -56,6 +66,18 @@ async function create(args: Arguments): Promise<number> {
 async function list(connection: Connection, asJson: boolean): Promise<number> {
   const found = await connection.client.keys.list();
   if (asJson) await json(found);
-  else await table(["ID", "NAME", "TENANT", "SCOPES", "CREATED", "LAST USED", "REVOKED"], found.map((key) => [key.id, key.name, key.tenant, key.scopes.join(","), key.created_at, key.last_used_at ?? "never", key.revoked_at ?? "-"]));
+  else
+    await table(
+      ["ID", "NAME", "TENANT", "SCOPES", "CREATED", "LAST USED", "REVOKED"],
+      found.map((key) => [
+        key.id,
+        key.name,
+        key.tenant,
+        key.scopes.join(","),
+        key.created_at,
+        key.last_used_at ?? "never",
+        key.revoked_at ?? "-",
+      ]),
+    );
   return 0;
 }

@@ -4,7 +4,7 @@ import type { Command } from "../command.ts";
 import { connect } from "../connect.ts";
 import { count, expect } from "../parse.ts";
 import { interruptible } from "../interrupt.ts";
-import { json, note, write } from "../print.ts";
+import { line, note, write } from "../print.ts";
 
 export const command: Command = {
   usage: "logs [OPTIONS] ID [PROCESS]",
@@ -22,10 +22,15 @@ started last unless given.`,
     await using connection = await connect();
     using interrupt = interruptible();
     const process_ = await find(await connection.client.connect(id), processId);
-    const options = { follow: args.flag("follow"), signal: interrupt.signal, offset: offset === undefined ? 0 : count("logs", "offset", offset) };
+    const options = {
+      follow: args.flag("follow"),
+      signal: interrupt.signal,
+      offset: offset === undefined ? 0 : count("logs", "offset", offset),
+    };
     try {
       for await (const event of process_.output(options)) {
-        if (args.json) await json(event.type === "ended" ? event : { ...event, data: Buffer.from(event.data).toString("base64") });
+        if (args.json)
+          await line(JSON.stringify(event.type === "ended" ? event : { ...event, data: Buffer.from(event.data).toString("base64") }));
         else if (event.type === "ended") {
           if (event.truncated) note("its journal was full; later output was dropped");
         } else await write(event.type === "stdout" ? process.stdout : process.stderr, event.data);
@@ -41,6 +46,9 @@ async function find(sandbox: Sandbox, processId: string | undefined): Promise<Pr
   if (processId !== undefined) return sandbox.processes.get(processId);
   const all = await sandbox.processes.list();
   const last = all.toSorted((a, b) => Date.parse(a.info.started_at) - Date.parse(b.info.started_at)).at(-1);
-  if (last === undefined) throw new SandboxerError("process_not_found", `sandbox ${sandbox.id} has no background process`, { hint: "Start one with 'sand-boxer exec -d ID -- CMD'." });
+  if (last === undefined)
+    throw new SandboxerError("process_not_found", `sandbox ${sandbox.id} has no background process`, {
+      hint: "Start one with 'sand-boxer exec -d ID -- CMD'.",
+    });
   return last;
 }

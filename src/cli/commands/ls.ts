@@ -42,7 +42,11 @@ export const command: Command = {
     const limit = args.text("limit") === undefined ? Infinity : count("ls", "limit", args.text("limit") ?? "");
     await using connection = await connect();
     const metadata = pairs("ls", "metadata", args.all("metadata"));
-    const query = { states: statesFrom(args.all("state"), args.flag("all")), metadata, ...(args.flag("all-tenants") ? { allTenants: true } : {}) };
+    const query = {
+      states: statesFrom(args.all("state"), args.flag("all")),
+      metadata,
+      ...(args.flag("all-tenants") ? { allTenants: true } : {}),
+    };
     const found: SandboxInfo[] = [];
     if (limit > 0) {
       for await (const sandbox of connection.client.list(query)) {
@@ -59,11 +63,13 @@ export const command: Command = {
 
 function statesFrom(named: readonly string[], all: boolean): readonly SandboxState[] {
   if (named.length === 0) return all ? SANDBOX_STATES : LIVE;
-  return named.flatMap((text) => text.split(",")).map((text) => {
-    const state = SANDBOX_STATES.find((known) => known === text);
-    if (state === undefined) throw usageError("ls", `unknown state "${text}"; nearest: "${nearest(text, SANDBOX_STATES) ?? "ready"}"`);
-    return state;
-  });
+  return named
+    .flatMap((text) => text.split(","))
+    .map((text) => {
+      const state = SANDBOX_STATES.find((known) => known === text);
+      if (state === undefined) throw usageError("ls", `unknown state "${text}"; nearest: "${nearest(text, SANDBOX_STATES) ?? "ready"}"`);
+      return state;
+    });
 }
 
 function row(sandbox: SandboxInfo): string[] {

@@ -23,7 +23,8 @@ version never changes: a change is a new version.`,
   ],
   async run(args) {
     const [verb = "ls", ...rest] = args.positionals;
-    if (!VERBS.some((known) => known === verb)) throw usageError("profile", `unknown verb "${verb}"; did you mean "${nearest(verb, VERBS) ?? "ls"}"?`);
+    if (!VERBS.some((known) => known === verb))
+      throw usageError("profile", `unknown verb "${verb}"; did you mean "${nearest(verb, VERBS) ?? "ls"}"?`);
     if (verb === "ls") return list(args.json, rest);
     const [, name = ""] = expect("profile", args, "VERB", verb === "show" ? "NAME" : "FILE");
     await using connection = await connect();
@@ -31,7 +32,9 @@ version never changes: a change is a new version.`,
       const record = await connection.client.profiles.get(name);
       if (args.json) await json(record);
       else {
-        await line(`# ${record.name}@${record.version}, ${record.digest}${record.shipped ? ", shipped" : ""}\n${stringify(record.document)}`.trimEnd());
+        await line(
+          `# ${record.name}@${record.version}, ${record.digest}${record.shipped ? ", shipped" : ""}\n${stringify(record.document)}`.trimEnd(),
+        );
       }
       return 0;
     }
@@ -47,7 +50,12 @@ async function list(asJson: boolean, rest: readonly string[]): Promise<number> {
   const found = await connection.client.profiles.list();
   if (asJson) await json(found);
   else {
-    const rows = found.map(({ name, version, shipped, digest, document }) => [`${name}@${version}`, shipped ? "shipped" : "own", digest.replace(/^sha256:/, "").slice(0, 12), typeof document["description"] === "string" ? document["description"] : ""]);
+    const rows = found.map(({ name, version, shipped, digest, document }) => [
+      `${name}@${version}`,
+      shipped ? "shipped" : "own",
+      digest.replace(/^sha256:/, "").slice(0, 12),
+      typeof document["description"] === "string" ? document["description"] : "",
+    ]);
     await table(["PROFILE", "FROM", "DIGEST", "DESCRIPTION"], rows);
   }
   return 0;
@@ -58,6 +66,9 @@ async function documentIn(file: string): Promise<string> {
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
-    throw new SandboxerError("invalid_request", `cannot read ${file} (${(cause as NodeJS.ErrnoException).code ?? "unknown"})`, { hint: "Name a YAML or JSON file with a profile.", cause });
+    throw new SandboxerError("invalid_request", `cannot read ${file} (${(cause as NodeJS.ErrnoException).code ?? "unknown"})`, {
+      hint: "Name a YAML or JSON file with a profile.",
+      cause,
+    });
   }
 }

@@ -17,7 +17,13 @@ export const command: Command = {
     const found = (await (await connection.client.connect(id)).processes.list()).map(({ info }) => info);
     if (args.json) await json(found);
     else {
-      const rows = found.map((info) => [info.id, stateOf(info), relative(info.started_at, formatDuration), formatBytes(info.output_bytes), commandOf(info)]);
+      const rows = found.map((info) => [
+        info.id,
+        stateOf(info),
+        relative(info.started_at, formatDuration),
+        formatBytes(info.output_bytes),
+        commandOf(info),
+      ]);
       await table(["PROCESS", "STATE", "STARTED", "OUTPUT", "COMMAND"], rows);
     }
     return 0;
@@ -26,10 +32,15 @@ export const command: Command = {
 
 function stateOf({ state, end }: ProcessInfo): string {
   if (end === null) return state;
-  return end.outcome === "exited" ? `exited ${end.exit_code}` : end.outcome === "signaled" ? `signaled ${end.signal ?? ""}` : end.outcome.replace("_", " ");
+  return end.outcome === "exited"
+    ? `exited ${end.exit_code}`
+    : end.outcome === "signaled"
+      ? `signaled ${end.signal ?? ""}`
+      : end.outcome.replace("_", " ");
 }
 
 function commandOf({ command: { argv, shell } }: ProcessInfo): string {
-  const text = shell ?? (argv ?? []).map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`)).join(" ");
+  const text =
+    shell ?? (argv ?? []).map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`)).join(" ");
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }

@@ -24,7 +24,12 @@ and then exits 125.`,
     if (!all && args.all("metadata").length > 0) throw usageError("rm", "--metadata needs --all");
     await using connection = await connect();
     const ids = [...args.positionals];
-    if (all) for await (const { id } of connection.client.list({ states: ["provisioning", "ready", "paused", "suspended", "stopping", "lost"], metadata: labels })) ids.push(id);
+    if (all)
+      for await (const { id } of connection.client.list({
+        states: ["provisioning", "ready", "paused", "suspended", "stopping", "lost"],
+        metadata: labels,
+      }))
+        ids.push(id);
     let failed = false;
     await inBatches(ids, 8, async (id) => {
       try {
@@ -41,7 +46,9 @@ and then exits 125.`,
 
 async function inBatches(items: readonly string[], workers: number, work: (item: string) => Promise<void>): Promise<void> {
   const queue = items.values();
-  await Promise.all(Array.from({ length: workers }, async () => {
-    for (const item of queue) await work(item);
-  }));
+  await Promise.all(
+    Array.from({ length: workers }, async () => {
+      for (const item of queue) await work(item);
+    }),
+  );
 }

@@ -21,7 +21,10 @@ backend would take it.`,
     if (args.json) await json(route);
     else {
       await line(plain(`${route.chosen ?? "no backend"}: ${route.reason}`));
-      await table(["BACKEND", "VERDICT", "REASON"], route.candidates.map(({ backend, verdict, reason }) => [backend, verdict, reason]));
+      await table(
+        ["BACKEND", "VERDICT", "REASON"],
+        route.candidates.map(({ backend, verdict, reason }) => [backend, verdict, reason]),
+      );
     }
     return route.chosen === null ? OWN_FAILURE : 0;
   },

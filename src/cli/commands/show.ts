@@ -26,7 +26,8 @@ and what it uses now.`,
 async function print(info: SandboxInfo, usage: Usage | null): Promise<void> {
   const { isolation, termination, error, route, resources } = info;
   const when = (timestamp: string | null) => (timestamp === null ? null : `${timestamp} (${relative(timestamp, formatDuration)})`);
-  const of = (used: number | null | undefined, limit: number) => (used === null || used === undefined ? `limit ${formatBytes(limit)}` : `${formatBytes(used)} of ${formatBytes(limit)}`);
+  const of = (used: number | null | undefined, limit: number) =>
+    used === null || used === undefined ? `limit ${formatBytes(limit)}` : `${formatBytes(used)} of ${formatBytes(limit)}`;
   await fields([
     ["id", info.id],
     ["name", info.name],
@@ -36,7 +37,10 @@ async function print(info: SandboxInfo, usage: Usage | null): Promise<void> {
     ["tenant", info.tenant],
     ["profile", `${info.profile.name}@${info.profile.version}  ${info.profile.digest}`],
     ["narrowed", info.narrowed.length === 0 ? null : info.narrowed.join(", ")],
-    ["isolation", `${isolation.effective ?? "not verified yet"} (at least ${isolation.min} asked)${isolation.runtime === null ? "" : `, ${isolation.runtime}`}`],
+    [
+      "isolation",
+      `${isolation.effective ?? "not verified yet"} (at least ${isolation.min} asked)${isolation.runtime === null ? "" : `, ${isolation.runtime}`}`,
+    ],
     ...isolation.notes.map((text) => ["  note", text] as const),
     ["backend", info.backend],
     ["route", route.reason],
@@ -45,7 +49,12 @@ async function print(info: SandboxInfo, usage: Usage | null): Promise<void> {
     ["ended", when(info.ended_at)],
     ["expires", info.ended_at === null ? when(info.expires_at) : null],
     ["max life", info.ended_at === null ? when(info.max_life_at) : null],
-    ["idle", info.idle_seconds === null ? null : `${formatDuration(info.idle_seconds)} without use; last used ${relative(info.last_active_at, formatDuration)}`],
+    [
+      "idle",
+      info.idle_seconds === null
+        ? null
+        : `${formatDuration(info.idle_seconds)} without use; last used ${relative(info.last_active_at, formatDuration)}`,
+    ],
     ["cpu", `${resources.cpu}${usage?.cpu_seconds === null || usage === null ? "" : `; ${usage.cpu_seconds.toFixed(2)} s used`}`],
     ["memory", `${of(usage?.memory_bytes, resources.memory_bytes)}${usage?.oom_kills ? `; ${usage.oom_kills} killed for want of it` : ""}`],
     ["disk", of(usage?.disk_bytes, resources.disk_bytes)],
@@ -54,6 +63,9 @@ async function print(info: SandboxInfo, usage: Usage | null): Promise<void> {
   ]);
   if (route.candidates.length > 1) {
     await line("");
-    await table(["BACKEND", "VERDICT", "REASON"], route.candidates.map(({ backend, verdict, reason }) => [backend, verdict, reason]));
+    await table(
+      ["BACKEND", "VERDICT", "REASON"],
+      route.candidates.map(({ backend, verdict, reason }) => [backend, verdict, reason]),
+    );
   }
 }

@@ -22,7 +22,8 @@ interval, and says what it did. Exits 125 where a backend could not be read.`,
       for (const { id, reason } of ended) await line(plain(`ended    ${id}  ${reason}`));
       for (const { id, backend } of orphans) await line(plain(`orphan   ${id}  removed at ${backend}`));
       for (const id of lost) await line(`lost     ${id}`);
-      for (const { backend, sandbox_id: id, code, message } of errors) await line(plain(`error    ${[backend, id].filter((part) => part !== null).join(" ")}  ${code}: ${message}`));
+      for (const { backend, sandbox_id: id, code, message } of errors)
+        await line(plain(`error    ${[backend, id].filter((part) => part !== null).join(" ")}  ${code}: ${message}`));
       if (adopted.length + ended.length + orphans.length + lost.length + errors.length === 0) await line("nothing to do");
     }
     return errors.length > 0 ? OWN_FAILURE : 0;

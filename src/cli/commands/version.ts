@@ -11,7 +11,9 @@ export const command: Command = {
   examples: [],
   async run(args) {
     expect("version", args);
-    await (args.json ? json({ version: version(), node: process.versions.node }) : line(`sand-boxer ${version()} (node ${process.versions.node})`));
+    await (args.json
+      ? json({ version: version(), node: process.versions.node })
+      : line(`sand-boxer ${version()} (node ${process.versions.node})`));
     return 0;
   },
 };

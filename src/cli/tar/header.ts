@@ -2,7 +2,7 @@
 
 export const BLOCK = 512;
 
-export type EntryType = "file" | "hardlink" | "symlink" | "char_device" | "block_device" | "directory" | "fifo" | "other";
+type EntryType = "file" | "hardlink" | "symlink" | "char_device" | "block_device" | "directory" | "fifo" | "other";
 
 /** One entry. Names are raw bytes as latin-1 text: one character a byte, so that any name round-trips. */
 export interface Entry {

@@ -54,10 +54,11 @@ function untilNul(data: Buffer): string {
 
 function paxFields(data: Buffer): { name?: string; link?: string; size?: number } {
   const found: { name?: string; link?: string; size?: number } = {};
-  for (let at = 0; at < data.length; ) {
+  for (let at = 0; at < data.length;) {
     const space = data.indexOf(0x20, at);
     const length = Number(data.toString("latin1", at, space));
-    if (space === -1 || !Number.isInteger(length) || length <= space - at + 1 || at + length > data.length) throw new RangeError("a pax header is malformed");
+    if (space === -1 || !Number.isInteger(length) || length <= space - at + 1 || at + length > data.length)
+      throw new RangeError("a pax header is malformed");
     const record = data.toString("latin1", space + 1, at + length - 1);
     const equals = record.indexOf("=");
     const [key, value] = [record.slice(0, equals), record.slice(equals + 1)];

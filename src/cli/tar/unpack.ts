@@ -30,7 +30,12 @@ const MAX_REFUSALS = 1000;
  *
  * Throws `output_limit` at a limit and `internal` on what is no tar; what was unpacked until then stays.
  */
-export async function unpackTar(source: AsyncIterable<Uint8Array>, root: string, progress: UnpackProgress, limits: UnpackLimits = UNPACK_LIMITS): Promise<void> {
+export async function unpackTar(
+  source: AsyncIterable<Uint8Array>,
+  root: string,
+  progress: UnpackProgress,
+  limits: UnpackLimits = UNPACK_LIMITS,
+): Promise<void> {
   const base = Buffer.from(root);
   try {
     for await (const entry of readTar(source)) {
@@ -41,13 +46,21 @@ export async function unpackTar(source: AsyncIterable<Uint8Array>, root: string,
       if (progress.refused.length > MAX_REFUSALS) throw tooMuch(`more than ${MAX_REFUSALS} refused entries`);
     }
   } catch (thrown) {
-    if (thrown instanceof RangeError) throw new SandboxerError("internal", `the sandbox sent a broken tar: ${thrown.message}`, { phase: "unpack", hint: "Copy again; where it happens again, copy a smaller part.", cause: thrown });
+    if (thrown instanceof RangeError)
+      throw new SandboxerError("internal", `the sandbox sent a broken tar: ${thrown.message}`, {
+        phase: "unpack",
+        hint: "Copy again; where it happens again, copy a smaller part.",
+        cause: thrown,
+      });
     throw thrown;
   }
 }
 
 function tooMuch(what: string): SandboxerError {
-  return new SandboxerError("output_limit", `the tree is too large to copy out: ${what}`, { phase: "unpack", hint: "Copy a part of it, or raise the limit with --max-size." });
+  return new SandboxerError("output_limit", `the tree is too large to copy out: ${what}`, {
+    phase: "unpack",
+    hint: "Copy a part of it, or raise the limit with --max-size.",
+  });
 }
 
 /** Puts one entry where it belongs. Answers why not, where it is refused. */
@@ -63,7 +76,8 @@ async function place(base: Buffer, entry: ReadEntry, progress: UnpackProgress, l
     case "directory":
       return (await enter(parent, [last])) === undefined ? "something that is not a directory is in its place" : undefined;
     case "symlink":
-      if (!stays(entry.link, parts.length - 1)) return `it is a symlink to "${Buffer.from(entry.link, "latin1").toString()}", which leads or may lead out of the target`;
+      if (!stays(entry.link, parts.length - 1))
+        return `it is a symlink to "${Buffer.from(entry.link, "latin1").toString()}", which leads or may lead out of the target`;
       if (!(await clear(path))) return "a directory is in its place";
       await symlink(Buffer.from(entry.link, "latin1"), path);
       return undefined;
@@ -78,8 +92,9 @@ async function place(base: Buffer, entry: ReadEntry, progress: UnpackProgress, l
     case "block_device":
     case "fifo":
     case "other":
-      return `entries of its kind (${entry.type.replace("_", " ")}) are not copied`;
+      break;
   }
+  return `entries of its kind (${entry.type.replace("_", " ")}) are not copied`;
 }
 
 /** Goes down from a directory that is known to be real, making what is missing. undefined where a part is no directory; a symlink is none. */

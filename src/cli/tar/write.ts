@@ -34,7 +34,13 @@ async function* directory(path: Buffer, prefix: string, progress: WriteProgress)
       yield* directory(child, `${name}/`, progress);
     } else if (stat.isSymbolicLink()) {
       progress.entries++;
-      yield encodeHeader({ ...common(stat), name, flag: "2", size: 0, link: (await readlink(child, { encoding: "buffer" })).toString("latin1") });
+      yield encodeHeader({
+        ...common(stat),
+        name,
+        flag: "2",
+        size: 0,
+        link: (await readlink(child, { encoding: "buffer" })).toString("latin1"),
+      });
     } else if (stat.isFile()) yield* file(child, name, progress);
     else progress.skipped.push(bytes.toString());
   }
