@@ -4,7 +4,7 @@ import type { SandboxSpec } from "../../contract/index.ts";
 import { IDS_PER_SANDBOX, type Slot, WRITABLE } from "./disk/slot.ts";
 import type { OciProcess } from "./oci-process.ts";
 import { type SeccompProfile, seccompProfile } from "./seccomp.ts";
-import type { RuntimeName } from "./runtime.ts";
+import { type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { HELPERS, HOST_ETC, type Skeleton } from "./skeleton.ts";
 
 /**
@@ -114,7 +114,7 @@ function mounts({ skeleton, slot, spec, cpus, runtime }: BundleInput, owner: num
   ];
 }
 
-function resources({ spec, cpus }: BundleInput): object {
+function resources({ spec, cpus, runtime }: BundleInput): object {
   const { cpu, memoryBytes, pids } = spec.resources;
   const period = 100_000;
   return {
@@ -126,7 +126,7 @@ function resources({ spec, cpus }: BundleInput): object {
     // Swap as memory: the limit counts both together, so there is none beyond it.
     memory: { limit: memoryBytes, swap: memoryBytes },
     cpu: { quota: Math.max(1000, Math.round(cpu * period)), period, cpus: cpus.list },
-    pids: { limit: pids },
+    pids: { limit: pids + RUNTIMES[runtime].ownThreads },
   };
 }
 

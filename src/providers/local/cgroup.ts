@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { SandboxSpec } from "../../contract/index.ts";
 
 /**
@@ -56,6 +56,24 @@ export class Cgroup {
     return [...roots].map((root) => join(root, this.path));
   }
 
+  /**
+   * Makes the group's parents. In version 1 a new group of CPUs is empty until it is told, and not every runtime tells the parents.
+   * Does nothing where they are there.
+   */
+  prepareParent(): void {
+    const root = this.#mounts.version1.cpuset;
+    if (root === undefined) return;
+    let at = root;
+    for (const part of dirname(this.path).split("/").filter((name) => name !== "")) {
+      const above = at;
+      at = join(at, part);
+      mkdirSync(at, { recursive: true });
+      for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+        if (readFileSync(join(at, file), "utf8").trim() === "") writeFileSync(join(at, file), readFileSync(join(above, file)));
+      }
+    }
+  }
+
   exists(): boolean {
     return this.directories().some((directory) => existsSync(directory));
   }
@@ -90,8 +108,8 @@ export class Cgroup {
     return line === undefined ? undefined : Number(line.slice(field.length + 1));
   }
 
-  /** What differs between the limits that were asked and those the kernel has; empty when they hold. */
-  missingLimits({ resources }: Pick<SandboxSpec, "resources">): string[] {
+  /** What differs between the limits that were asked and those the kernel has; empty when they hold. `ownThreads` are the runtime's beside the sandbox's. */
+  missingLimits({ resources }: Pick<SandboxSpec, "resources">, ownThreads: number): string[] {
     const missing: string[] = [];
     const pageSize = 4096;
     const memory = this.#number("memory", "memory.limit_in_bytes", "memory.max");
@@ -101,7 +119,7 @@ export class Cgroup {
     // Without swap accounting in the kernel the file is not there, and neither is swap for the group.
     if (swap !== undefined && !(Number(swap) <= swapBound)) missing.push(`swap (${swap})`);
     const pids = this.#number("pids", "pids.max", "pids.max");
-    if (pids !== resources.pids) missing.push(`pids (${pids ?? "no limit"})`);
+    if (pids !== resources.pids + ownThreads) missing.push(`pids (${pids ?? "no limit"})`);
     const share = this.#cpuShare();
     if (share === undefined || share > Math.max(0.01, resources.cpu) * 1.001) missing.push(`cpu (${share ?? "no limit"})`);
     return missing;

@@ -8,7 +8,7 @@ import { cgroupOf, directoryOf, type Host } from "./host.ts";
 import { initProcess, userIds } from "./oci-process.ts";
 import { identify } from "./process-tree.ts";
 import { refOf, type SandboxRecord } from "./record.ts";
-import { lastWords, runtimeArgv } from "./runtime.ts";
+import { lastWords, RUNTIMES, runtimeArgv } from "./runtime.ts";
 import { compiledFilter, keepCompiledFilter } from "./seccomp-cache.ts";
 import { missingConfinement } from "./verify.ts";
 
@@ -36,6 +36,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     host.pool.giveTo(slot, owner.uid);
     const seconds = Math.max(1, Math.ceil((spec.maxLifeAt - Date.now()) / 1000));
     const { runtime } = choice;
+    cgroup.prepareParent();
     const filter = compiledFilter(host.seccompCache, runtime, spec.allowPtrace);
     const config = ociConfig(
       {
@@ -57,7 +58,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     const pid = Number(readFileSync(directory.file("pid"), "utf8"));
     const init = identify(pid);
     if (init === undefined) throw new SandboxerError("backend_unavailable", `the sandbox ended at once: ${lastWords(log)}`);
-    const missing = [...cgroup.missingLimits(spec), ...(choice.level === "container" ? await confinementMissing(pid, slot.idBase) : [])];
+    const missing = [...cgroup.missingLimits(spec, RUNTIMES[runtime.name].ownThreads), ...(choice.level === "container" ? await confinementMissing(pid, slot.idBase) : [])];
     if (missing.length > 0) {
       throw new SandboxerError("isolation_unavailable", `${choice.runtime.name} did not give the sandbox: ${missing.join(", ")}`);
     }

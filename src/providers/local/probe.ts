@@ -101,7 +101,7 @@ async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName, found
   if (version === undefined) return { name, level, works: false, reason: `${found.program} does not run`, notes: [] };
   const runtime = { ...found, version };
   mkdirSync(runtime.root, { recursive: true, mode: 0o711 });
-  const notes = knownFlaws(name, version);
+  const notes = [...RUNTIMES[name].notes, ...knownFlaws(name, version)];
   const host: Host = { ...bare, levels: [{ level, runtime, notes }] };
   const spec = probeSpec(level);
   try {

@@ -13,9 +13,13 @@ interface Kind {
   readonly level: IsolationLevel;
   readonly debianPackage: string;
   /** Global flags before the command. */
-  readonly flags: (log: string) => string[];
+  readonly flags: (log: string, version: string) => string[];
   /** Whether a command's processes are the host's too, below a subreaper. gVisor keeps them to itself. */
   readonly hostProcesses: boolean;
+  /** Host threads that it needs for itself, beside the sandbox's own processes: they count in the same control group. */
+  readonly ownThreads: number;
+  /** What is true of the level with this runtime, whatever its version. */
+  readonly notes: readonly string[];
   /** How it gives a background process a terminal; see native/process-shim.pl. */
   readonly terminal: "console" | "pty";
 }
@@ -26,18 +30,31 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
     debianPackage: "crun",
     flags: (log) => [`--log=file:${log}`, "--log-format=text"],
     hostProcesses: true,
+    ownThreads: 0,
+    notes: [],
     // crun 1.8 does not pass a change of size on from a terminal of ours.
     terminal: "console",
   },
-  runc: { level: "container", debianPackage: "runc", flags: (log) => ["--log", log, "--log-format", "text"], hostProcesses: true, terminal: "pty" },
+  runc: { level: "container", debianPackage: "runc", flags: (log) => ["--log", log, "--log-format", "text"], hostProcesses: true, ownThreads: 0, notes: [], terminal: "pty" },
   runsc: {
     level: "gvisor",
     debianPackage: "runsc",
-    flags: (log) => ["--log", log, "--log-format", "text", "--network=none", "--platform=ptrace", "--cpu-num-from-quota"],
+    flags: (log, version) => ["--log", log, "--log-format", "text", "--network=none", `--platform=${hasSystrap(version) ? "systrap" : "ptrace"}`, "--cpu-num-from-quota"],
     hostProcesses: false,
+    ownThreads: 512,
+    notes: [
+      "memory and pids limits hold for the sandbox as a whole, gVisor's own threads among them: reaching one ends the sandbox, not a command",
+      "a command that clears its environment outlives its own timeout, within the sandbox",
+    ],
     terminal: "pty",
   },
 };
+
+/** gVisor's faster way to catch system calls, the default since the releases of autumn 2023. Distributions call them 0.0~YYYYMMDD, the project YYYYMMDD. */
+function hasSystrap(version: string): boolean {
+  const date = /(20\d{6})/.exec(version)?.[1];
+  return date !== undefined && date >= "20231001";
+}
 
 /** Names below the state directory that belong to a sandbox. runsc puts them flat: `<id>_sandbox:<id>.state` and `.lock`. */
 export function stateNames(root: string, id: string): string[] {
@@ -65,7 +82,7 @@ export interface Runtime {
 
 /** The full command line of one call. */
 export function runtimeArgv(runtime: Runtime, log: string, ...args: string[]): string[] {
-  return [runtime.program, "--root", runtime.root, ...RUNTIMES[runtime.name].flags(log), ...args];
+  return [runtime.program, "--root", runtime.root, ...RUNTIMES[runtime.name].flags(log, runtime.version), ...args];
 }
 
 /** The last words in a runtime's log, as one line. */
@@ -122,7 +139,7 @@ export function knownFlaws(name: RuntimeName, version: string): string[] {
     return [`runc ${version} lacks the fixes for CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881 unless the distribution brought them back; crun or runsc is preferred`];
   }
   if (name === "runsc" && /^0\.0~20(1|2[0-3])/.test(version)) {
-    return [`runsc ${version} is old: ptrace platform only (slow system calls), no fixes since; install a current gVisor release`];
+    return [`runsc ${version} is old: slow system calls, no fixes since, and \`ls\` and \`stat\` of coreutils 9 fail in it (statx); install a current gVisor release`];
   }
   return [];
 }
