@@ -14,7 +14,14 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 const NAMESPACES = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"];
 const INIT = 'mount --bind "$1/workspace" /mnt && mount --bind "$1/tmp" /tmp && cd "$2" && { shift 2; "$@"; exit $?; }';
 const WORKSPACE = "/mnt";
-const SIGNALS: Readonly<Record<number, string>> = { 129: "SIGHUP", 130: "SIGINT", 134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM" };
+const SIGNALS: Readonly<Record<number, string>> = {
+  129: "SIGHUP",
+  130: "SIGINT",
+  134: "SIGABRT",
+  137: "SIGKILL",
+  139: "SIGSEGV",
+  143: "SIGTERM",
+};
 
 /** Runs commands, and knows those that run. */
 export class Commands {
@@ -25,7 +32,13 @@ export class Commands {
     this.#path = path;
   }
 
-  async *run(sandbox: string, env: Readonly<Record<string, string>>, command: Command, options: ExecOptions, { signal, log }: Op): AsyncGenerator<ExecEvent> {
+  async *run(
+    sandbox: string,
+    env: Readonly<Record<string, string>>,
+    command: Command,
+    options: ExecOptions,
+    { signal, log }: Op,
+  ): AsyncGenerator<ExecEvent> {
     if (command.user !== undefined) throw new SandboxerError("capability_unsupported", "this backend has no exec.user", { phase: "exec" });
     if (signal.aborted) throw new SandboxerError("canceled", "the exec was canceled", { phase: "exec" });
     const argv = "argv" in command.run ? command.run.argv : ["/bin/sh", "-c", command.run.shell];
@@ -35,7 +48,9 @@ export class Commands {
     });
     this.#running.set(child, sandbox);
     const ended = new Promise<number>((resolve, reject) => {
-      child.once("error", (cause) => reject(new SandboxerError("provider_missing_dependency", "unshare (util-linux) cannot be run", { phase: "exec", cause })));
+      child.once("error", (cause) =>
+        reject(new SandboxerError("provider_missing_dependency", "unshare (util-linux) cannot be run", { phase: "exec", cause })),
+      );
       child.once("exit", (code) => resolve(code ?? 137));
     }).finally(() => this.#running.delete(child));
     let timedOut = false;
@@ -57,7 +72,14 @@ export class Commands {
       const code = await ended;
       if (signal.aborted) throw new SandboxerError("canceled", "the exec was canceled", { phase: "exec" });
       const died = timedOut ? "SIGKILL" : (SIGNALS[code] ?? null);
-      yield { type: "exited", outcome: timedOut ? "timed_out" : died === null ? "exited" : "signaled", exitCode: timedOut ? null : code, signal: died, oomKilled: false, truncated };
+      yield {
+        type: "exited",
+        outcome: timedOut ? "timed_out" : died === null ? "exited" : "signaled",
+        exitCode: timedOut ? null : code,
+        signal: died,
+        oomKilled: false,
+        truncated,
+      };
     } finally {
       clearTimeout(clock);
       signal.removeEventListener("abort", kill);

@@ -14,7 +14,13 @@ export const options: ConformanceOptions = {
   outputBytes: 20_000_000,
   async open() {
     const directory = await mkdtemp(join(tmpdir(), "unshare-"));
-    const provider = await unshare.open(unshare.options.parse({}), { backend: "unshare", directory, instance: "test", log, failpoint() {} });
+    const provider = await unshare.open(unshare.options.parse({}), {
+      backend: "unshare",
+      directory,
+      instance: "test",
+      log,
+      failpoint() {},
+    });
     return {
       provider,
       async dispose() {

@@ -10,7 +10,11 @@ const Options = z.strictObject({
   path: z.string().default("/usr/local/bin:/usr/bin:/bin").meta({ description: "PATH of the commands." }),
 });
 
-const ISOLATION = { level: "process", runtime: "unshare", notes: ["Separates workspaces, /tmp and processes. No security boundary: commands see the host's files."] } as const;
+const ISOLATION = {
+  level: "process",
+  runtime: "unshare",
+  notes: ["Separates workspaces, /tmp and processes. No security boundary: commands see the host's files."],
+} as const;
 
 /** What stands in a sandbox's own directory, and is its label. */
 interface Label {
@@ -40,7 +44,8 @@ class UnshareProvider implements Provider {
   }
 
   async create(spec: SandboxSpec, op: Op): Promise<Created> {
-    if (spec.isolationMin !== "process") throw new SandboxerError("isolation_unavailable", `unshare gives level process, not ${spec.isolationMin}`, { phase: "create" });
+    if (spec.isolationMin !== "process")
+      throw new SandboxerError("isolation_unavailable", `unshare gives level process, not ${spec.isolationMin}`, { phase: "create" });
     const { id, tenant, generation, maxLifeAt } = spec;
     const ref: Ref = { id, tenant, generation, native: `${id}-${generation}`, maxLifeAt };
     const half = await mkdtemp(join(this.#root, ".new-"));
@@ -88,7 +93,18 @@ class UnshareProvider implements Provider {
     op.signal.throwIfAborted();
     const names = await readdir(this.#root);
     if (!names.includes(ref.native)) return "absent";
-    return { state: "running", usage: { cpu_seconds: null, memory_bytes: null, memory_peak_bytes: null, disk_bytes: null, inodes: null, pids: null, oom_kills: null } };
+    return {
+      state: "running",
+      usage: {
+        cpu_seconds: null,
+        memory_bytes: null,
+        memory_peak_bytes: null,
+        disk_bytes: null,
+        inodes: null,
+        pids: null,
+        oom_kills: null,
+      },
+    };
   }
 
   async dispose(): Promise<void> {
@@ -110,7 +126,8 @@ function codeOf(thrown: unknown): string | undefined {
 }
 
 async function open(options: z.infer<typeof Options>, context: OpenContext): Promise<Provider> {
-  for (const name of await readdir(context.directory)) if (name.startsWith(".")) await rm(join(context.directory, name), { recursive: true, force: true });
+  for (const name of await readdir(context.directory))
+    if (name.startsWith(".")) await rm(join(context.directory, name), { recursive: true, force: true });
   return new UnshareProvider(context.directory, new Commands(options.path));
 }
 

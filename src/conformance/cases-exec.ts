@@ -16,7 +16,10 @@ export const EXEC_CASES: readonly CaseDefinition[] = [
   {
     name: "a shell line keeps its quotes, pipes and variables",
     async run(stage) {
-      const text = await stage.sh(await stage.sandbox(), `A="a'b"; printf '%s|' "$A" 'c"d $A'; printf 'x\\ny\\n' | { read L; printf '%s' "$L"; }`);
+      const text = await stage.sh(
+        await stage.sandbox(),
+        `A="a'b"; printf '%s|' "$A" 'c"d $A'; printf 'x\\ny\\n' | { read L; printf '%s' "$L"; }`,
+      );
       assert.equal(text, `a'b|c"d $A|x`);
     },
   },
@@ -68,7 +71,11 @@ export const EXEC_CASES: readonly CaseDefinition[] = [
     name: "stdin bytes arrive byte for byte, then the end",
     capability: "exec.stdin",
     async run(stage) {
-      const { stdout, end } = await stage.run(await stage.sandbox(), { run: { argv: ["cat"] } }, { stdin: { kind: "bytes", bytes: ALL_BYTES } });
+      const { stdout, end } = await stage.run(
+        await stage.sandbox(),
+        { run: { argv: ["cat"] } },
+        { stdin: { kind: "bytes", bytes: ALL_BYTES } },
+      );
       assert.deepEqual(stdout, ALL_BYTES);
       assert.equal(end.exitCode, 0);
     },
@@ -86,7 +93,11 @@ export const EXEC_CASES: readonly CaseDefinition[] = [
       }
       let text = "";
       let exitCode: number | null = null;
-      for await (const event of stage.exec(await stage.sandbox(), { run: { argv: ["cat"] } }, { stdin: { kind: "pipe", stream: lines() } })) {
+      for await (const event of stage.exec(
+        await stage.sandbox(),
+        { run: { argv: ["cat"] } },
+        { stdin: { kind: "pipe", stream: lines() } },
+      )) {
         if (event.type === "stdout") text += Buffer.from(event.data).toString();
         if (text === "one\n") answered[0]?.resolve();
         if (text === "one\ntwo\n") answered[1]?.resolve();
@@ -100,7 +111,11 @@ export const EXEC_CASES: readonly CaseDefinition[] = [
     capability: "exec.stdin",
     async run(stage) {
       const block = new Uint8Array(50_000).fill(120);
-      const { stdout } = await stage.run(await stage.sandbox(), { run: { shell: "wc -c" } }, { stdin: { kind: "pipe", stream: bytesOf(...Array.from({ length: 100 }, () => block)) } });
+      const { stdout } = await stage.run(
+        await stage.sandbox(),
+        { run: { shell: "wc -c" } },
+        { stdin: { kind: "pipe", stream: bytesOf(...Array.from({ length: 100 }, () => block)) } },
+      );
       assert.equal(Number(stdout.toString()), 5_000_000);
     },
   },
@@ -156,7 +171,8 @@ export const EXEC_CASES: readonly CaseDefinition[] = [
       const ref = await stage.sandbox();
       const line = (index: number) => `echo start-${index}; sleep ${stage.seconds(0.1)}; echo end-${index}; exit ${index}`;
       const results = await Promise.all(Array.from({ length: 20 }, (_, index) => stage.run(ref, { run: { shell: line(index) } })));
-      for (const [index, { stdout, end }] of results.entries()) assert.deepEqual([stdout.toString(), end.exitCode], [`start-${index}\nend-${index}\n`, index]);
+      for (const [index, { stdout, end }] of results.entries())
+        assert.deepEqual([stdout.toString(), end.exitCode], [`start-${index}\nend-${index}\n`, index]);
     },
   },
 ];

@@ -33,8 +33,18 @@ export const FILE_CASES: readonly CaseDefinition[] = [
     async run(stage) {
       const ref = await stage.sandbox();
       await stage.files.write(ref, "f", bytesOf("0123456789"), {}, stage.op());
-      const read = async (range: { offset?: number; length?: number }) => (await collect((await stage.files.read(ref, "f", range, stage.op())).body)).toString();
-      assert.deepEqual(await Promise.all([read({ offset: 7 }), read({ length: 2 }), read({ offset: 3, length: 4 }), read({ offset: 99 }), read({ length: 0 })]), ["789", "01", "3456", "", ""]);
+      const read = async (range: { offset?: number; length?: number }) =>
+        (await collect((await stage.files.read(ref, "f", range, stage.op())).body)).toString();
+      assert.deepEqual(
+        await Promise.all([
+          read({ offset: 7 }),
+          read({ length: 2 }),
+          read({ offset: 3, length: 4 }),
+          read({ offset: 99 }),
+          read({ length: 0 }),
+        ]),
+        ["789", "01", "3456", "", ""],
+      );
     },
   },
   {
@@ -94,10 +104,13 @@ export const FILE_CASES: readonly CaseDefinition[] = [
     capability: "fs.rw",
     async run(stage) {
       const ref = await stage.sandbox();
-      await stage.sh(ref, "mkdir -p /tmp/l/sub/deep; printf 12345 > /tmp/l/file; chmod 600 /tmp/l/file; ln -s 'to where' /tmp/l/link; touch /tmp/l/.hidden /tmp/l/sub/deep/x; mkfifo /tmp/l/pipe");
+      await stage.sh(
+        ref,
+        "mkdir -p /tmp/l/sub/deep; printf 12345 > /tmp/l/file; chmod 600 /tmp/l/file; ln -s 'to where' /tmp/l/link; touch /tmp/l/.hidden /tmp/l/sub/deep/x; mkfifo /tmp/l/pipe",
+      );
       const shallow = await stage.files.list(ref, "/tmp/l", { depth: 1 }, stage.op());
       assert.deepEqual(
-        shallow.map(({ name, type, target }) => [name, type, target]).sort(),
+        shallow.map(({ name, type, target }) => [name, type, target]).sort(([a = ""], [b = ""]) => ((a ?? "") < (b ?? "") ? -1 : 1)),
         [[".hidden", "file", null], ["file", "file", null], ["link", "symlink", "to where"], ["pipe", "fifo", null], ["sub", "directory", null]], // prettier-ignore
       );
       const file = shallow.find((entry) => entry.name === "file");
@@ -126,7 +139,10 @@ export const FILE_CASES: readonly CaseDefinition[] = [
       await stage.files.mkdir(ref, "a/b/c", { parents: true }, stage.op());
       await stage.files.mkdir(ref, "a/b/c", { parents: true }, stage.op());
       await stage.files.mkdir(ref, "d", { parents: false, mode: 0o700 }, stage.op());
-      assert.deepEqual([(await stage.files.stat(ref, "d", stage.op())).mode, await stage.sh(ref, "test -d a/b/c && echo yes")], ["0700", "yes\n"]);
+      assert.deepEqual(
+        [(await stage.files.stat(ref, "d", stage.op())).mode, await stage.sh(ref, "test -d a/b/c && echo yes")],
+        ["0700", "yes\n"],
+      );
       await stage.files.chmod(ref, "d", 0o755, stage.op());
       assert.equal((await stage.files.stat(ref, "d", stage.op())).mode, "0755");
       await refuses(["file_not_found"], "mkdir without its parent", () => stage.files.mkdir(ref, "x/y", { parents: false }, stage.op()));
@@ -139,7 +155,9 @@ export const FILE_CASES: readonly CaseDefinition[] = [
     async run(stage) {
       const ref = await stage.sandbox();
       await stage.sh(ref, "echo one > a; echo two > b; mkdir d; echo in > d/in");
-      await refuses(["file_conflict"], "rename onto what is there", () => stage.files.rename(ref, "a", "b", { replace: false }, stage.op()));
+      await refuses(["file_conflict"], "rename onto what is there", () =>
+        stage.files.rename(ref, "a", "b", { replace: false }, stage.op()),
+      );
       await stage.files.rename(ref, "a", "b", { replace: true }, stage.op());
       await stage.files.rename(ref, "d", "e", { replace: false }, stage.op());
       assert.equal(await stage.sh(ref, "cat b e/in; ls"), "one\nin\nb\ne\n");

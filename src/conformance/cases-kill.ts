@@ -13,7 +13,11 @@ function leakers(stage: Stage): string {
 
 async function assertNothingLeaks(stage: Stage, ref: Ref): Promise<void> {
   await stage.wait(3);
-  assert.equal(await stage.sh(ref, "test -e /tmp/child && echo child; test -e /tmp/orphan && echo orphan; test -e /tmp/session && echo session; true"), "", "these lived on");
+  assert.equal(
+    await stage.sh(ref, "test -e /tmp/child && echo child; test -e /tmp/orphan && echo orphan; test -e /tmp/session && echo session; true"),
+    "",
+    "these lived on",
+  );
 }
 
 /** A death by signal: told as such, or as a shell tells it. */
@@ -28,7 +32,11 @@ export const KILL_CASES: readonly CaseDefinition[] = [
     name: "a death by signal is told",
     async run(stage) {
       const ref = await stage.sandbox();
-      for (const [signal, number] of [["SIGTERM", 15], ["SIGKILL", 9], ["SIGABRT", 6]] as const) {
+      for (const [signal, number] of [
+        ["SIGTERM", 15],
+        ["SIGKILL", 9],
+        ["SIGABRT", 6],
+      ] as const) {
         const { end } = await stage.run(ref, { run: { shell: `kill -${number} $$; sleep 10` } });
         assertDied(end, signal, 128 + number);
       }
@@ -39,7 +47,10 @@ export const KILL_CASES: readonly CaseDefinition[] = [
     capability: "exec.timeout",
     async run(stage) {
       const ref = await stage.sandbox();
-      const { stdout, end } = await stage.run(ref, { run: { shell: `echo begun; ${leakers(stage)}; sleep 60` }, timeoutMs: Math.round(Number(stage.seconds(1)) * 1000) });
+      const { stdout, end } = await stage.run(ref, {
+        run: { shell: `echo begun; ${leakers(stage)}; sleep 60` },
+        timeoutMs: Math.round(Number(stage.seconds(1)) * 1000),
+      });
       assert.deepEqual([stdout.toString(), end.outcome, end.exitCode], ["begun\n", "timed_out", null]);
       await assertNothingLeaks(stage, ref);
     },
@@ -56,7 +67,8 @@ export const KILL_CASES: readonly CaseDefinition[] = [
     name: "a caller that stops iterating kills the command's tree",
     async run(stage) {
       const ref = await stage.sandbox();
-      for await (const event of stage.exec(ref, { run: { shell: `${leakers(stage)}; echo go; sleep 60` } })) if (event.type === "stdout") break;
+      for await (const event of stage.exec(ref, { run: { shell: `${leakers(stage)}; echo go; sleep 60` } }))
+        if (event.type === "stdout") break;
       await assertNothingLeaks(stage, ref);
     },
   },

@@ -25,7 +25,9 @@ export const LIFECYCLE_CASES: readonly CaseDefinition[] = [
   {
     name: "an isolation that cannot be had is refused and leaves nothing",
     async run(stage) {
-      const strongest = ISOLATION_LEVELS.findLastIndex((level) => stage.provider.traits.isolation.some((offered) => offered.level === level));
+      const strongest = ISOLATION_LEVELS.findLastIndex((level) =>
+        stage.provider.traits.isolation.some((offered) => offered.level === level),
+      );
       const beyond = ISOLATION_LEVELS[strongest + 1];
       if (beyond === undefined) return;
       const spec = stage.spec({ isolationMin: beyond });
@@ -63,7 +65,10 @@ export const LIFECYCLE_CASES: readonly CaseDefinition[] = [
       assert.deepEqual(await stage.listed(ids), ids);
       for await (const ref of stage.provider.list(stage.op())) if (ref.id === refs[1]?.id) assert.deepEqual(ref, refs[1]);
       if (refs[0] !== undefined) await stage.provider.destroy(refs[0], stage.op());
-      assert.deepEqual(await stage.listed(ids), ids.filter((id) => id !== refs[0]?.id));
+      assert.deepEqual(
+        await stage.listed(ids),
+        ids.filter((id) => id !== refs[0]?.id),
+      );
     },
   },
   {
@@ -71,7 +76,10 @@ export const LIFECYCLE_CASES: readonly CaseDefinition[] = [
     async run(stage) {
       const ref = await stage.sandbox();
       const answers = await Promise.all(Array.from({ length: 20 }, () => stage.provider.destroy(ref, stage.op())));
-      assert.ok(answers.includes("destroyed") && answers.every((answer) => answer === "destroyed" || answer === "absent"), answers.join(" "));
+      assert.ok(
+        answers.includes("destroyed") && answers.every((answer) => answer === "destroyed" || answer === "absent"),
+        answers.join(" "),
+      );
       assert.deepEqual([await stage.provider.inspect(ref, stage.op()), await stage.listed([ref.id])], ["absent", []]);
       assert.equal(await stage.provider.destroy(ref, stage.op()), "absent");
       const other = await stage.sandbox();
@@ -121,7 +129,8 @@ export const LIFECYCLE_CASES: readonly CaseDefinition[] = [
           continue;
         }
         assert.ok(made.reason instanceof SandboxerError, `an abort after ${delay} ms threw ${String(made.reason)}`);
-        if (made.reason.code === "ambiguous_create") stage.adopt({ id: spec.id, tenant: spec.tenant, generation: spec.generation, native: "", maxLifeAt: spec.maxLifeAt });
+        if (made.reason.code === "ambiguous_create")
+          stage.adopt({ id: spec.id, tenant: spec.tenant, generation: spec.generation, native: "", maxLifeAt: spec.maxLifeAt });
         else assert.deepEqual(await stage.listed([spec.id]), [], `an abort after ${delay} ms left a sandbox`);
       }
     },

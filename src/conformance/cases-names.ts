@@ -16,14 +16,19 @@ export const NAME_CASES: readonly CaseDefinition[] = [
     async run(stage) {
       const ref = await stage.sandbox();
       await stage.files.mkdir(ref, "names", { parents: false }, stage.op());
-      for (const [index, name] of HOSTILE.entries()) await stage.files.write(ref, `names/${name}`, bytesOf(`content ${index}`), {}, stage.op());
+      for (const [index, name] of HOSTILE.entries())
+        await stage.files.write(ref, `names/${name}`, bytesOf(`content ${index}`), {}, stage.op());
       const listed = await stage.files.list(ref, "names", { depth: 1 }, stage.op());
       assert.deepEqual(listed.map((entry) => entry.name).sort(), [...HOSTILE].sort());
       for (const [index, name] of HOSTILE.entries()) {
         const { info, body } = await stage.files.read(ref, `names/${name}`, {}, stage.op());
         assert.deepEqual([info.name, (await collect(body)).toString()], [name, `content ${index}`]);
       }
-      assert.deepEqual((await stage.files.list(ref, ".", { depth: 1 }, stage.op())).map((entry) => entry.name), ["names"], "nothing in a name was run");
+      assert.deepEqual(
+        (await stage.files.list(ref, ".", { depth: 1 }, stage.op())).map((entry) => entry.name),
+        ["names"],
+        "nothing in a name was run",
+      );
       for (const name of HOSTILE) await stage.files.remove(ref, `names/${name}`, { recursive: false }, stage.op());
       assert.deepEqual(await stage.files.list(ref, "names", { depth: 1 }, stage.op()), []);
     },

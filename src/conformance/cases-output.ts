@@ -14,7 +14,9 @@ export const OUTPUT_CASES: readonly CaseDefinition[] = [
   {
     name: "a character split over two writes comes whole",
     async run(stage) {
-      const { stdout } = await stage.run(await stage.sandbox(), { run: { shell: `printf '\\360\\237'; sleep ${stage.seconds(0.2)}; printf '\\246\\212'` } });
+      const { stdout } = await stage.run(await stage.sandbox(), {
+        run: { shell: `printf '\\360\\237'; sleep ${stage.seconds(0.2)}; printf '\\246\\212'` },
+      });
       assert.equal(stdout.toString("hex"), "f09fa68a");
     },
   },
@@ -56,7 +58,10 @@ export const OUTPUT_CASES: readonly CaseDefinition[] = [
         peak = Math.max(peak, used());
       }
       assert.deepEqual({ seen, wrong }, { seen: size, wrong: 0 });
-      assert.ok(peak - before < Math.max(64e6, size * 0.75), `memory grew by ${Math.round((peak - before) / 1e6)} MB for ${Math.round(size / 1e6)} MB of output`);
+      assert.ok(
+        peak - before < Math.max(64e6, size * 0.75),
+        `memory grew by ${Math.round((peak - before) / 1e6)} MB for ${Math.round(size / 1e6)} MB of output`,
+      );
     },
   },
   {
@@ -81,7 +86,11 @@ export const OUTPUT_CASES: readonly CaseDefinition[] = [
     name: "output beyond the cap is dropped and flagged, and the command goes on",
     async run(stage) {
       const ref = await stage.sandbox();
-      const { stdout, end } = await stage.run(ref, { run: { shell: "head -c 300000 /dev/zero; echo went on > /tmp/on; exit 3" } }, { maxOutputBytes: 1000 });
+      const { stdout, end } = await stage.run(
+        ref,
+        { run: { shell: "head -c 300000 /dev/zero; echo went on > /tmp/on; exit 3" } },
+        { maxOutputBytes: 1000 },
+      );
       assert.deepEqual([stdout.length, end.truncated, end.exitCode], [1000, true, 3]);
       assert.equal(await stage.sh(ref, "cat /tmp/on"), "went on\n");
       const both = await stage.run(ref, { run: { shell: "printf 12345; printf 67890 >&2" } }, { maxOutputBytes: 7 });

@@ -12,14 +12,25 @@ interface StartOptions {
   timeoutMs?: number;
 }
 
-async function start(stage: Stage, ref: Ref, shell: string, { stdin = "none", maxOutputBytes = 2 ** 26, timeoutMs }: StartOptions = {}): Promise<string> {
+async function start(
+  stage: Stage,
+  ref: Ref,
+  shell: string,
+  { stdin = "none", maxOutputBytes = 2 ** 26, timeoutMs }: StartOptions = {},
+): Promise<string> {
   const command: Command = { id: newId("process"), run: { shell }, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
   await stage.processes.start(ref, command, { stdin, maxOutputBytes }, stage.op());
   return command.id;
 }
 
 /** Everything of the journal from an offset on; with `follow` up to the end. */
-export async function journal(stage: Stage, ref: Ref, id: string, offset = 0, follow = true): Promise<{ stdout: string; stderr: string; last: number; end: End | undefined }> {
+export async function journal(
+  stage: Stage,
+  ref: Ref,
+  id: string,
+  offset = 0,
+  follow = true,
+): Promise<{ stdout: string; stderr: string; last: number; end: End | undefined }> {
   const read = { stdout: "", stderr: "", last: offset, end: undefined as End | undefined };
   for await (const chunk of stage.processes.output(ref, id, { offset, follow }, stage.op())) {
     if (chunk.type === "ended") read.end = chunk;
@@ -42,7 +53,10 @@ export const PROCESS_CASES: readonly CaseDefinition[] = [
       const status = await stage.processes.status(ref, id, stage.op());
       assert.ok(status !== "absent" && !status.running && status.endedAt !== null && status.endedAt >= status.startedAt);
       assert.deepEqual([status.end?.exitCode, status.outputBytes], [3, 8]);
-      assert.deepEqual((await stage.processes.list(ref, stage.op())).map((entry) => entry.id), [id]);
+      assert.deepEqual(
+        (await stage.processes.list(ref, stage.op())).map((entry) => entry.id),
+        [id],
+      );
     },
   },
   {
@@ -91,7 +105,8 @@ export const PROCESS_CASES: readonly CaseDefinition[] = [
     async run(stage) {
       const ref = await stage.sandbox();
       const id = await start(stage, ref, `echo one; sleep ${stage.seconds(0.5)}; echo two`);
-      for await (const chunk of stage.processes.output(ref, id, { offset: 0, follow: true }, stage.op())) if (chunk.type === "stdout") break;
+      for await (const chunk of stage.processes.output(ref, id, { offset: 0, follow: true }, stage.op()))
+        if (chunk.type === "stdout") break;
       const [a, b] = await Promise.all([journal(stage, ref, id), journal(stage, ref, id)]);
       assert.deepEqual([a.stdout, b.stdout, a.end?.exitCode], ["one\ntwo\n", "one\ntwo\n", 0]);
     },
@@ -102,7 +117,9 @@ export const PROCESS_CASES: readonly CaseDefinition[] = [
     async run(stage) {
       const ref = await stage.sandbox();
       const command: Command = { id: newId("process"), run: { shell: "echo ran >> /tmp/count" } };
-      await Promise.all(Array.from({ length: 5 }, () => stage.processes.start(ref, command, { stdin: "none", maxOutputBytes: 1024 }, stage.op())));
+      await Promise.all(
+        Array.from({ length: 5 }, () => stage.processes.start(ref, command, { stdin: "none", maxOutputBytes: 1024 }, stage.op())),
+      );
       await journal(stage, ref, command.id);
       assert.equal(await stage.sh(ref, "cat /tmp/count"), "ran\n");
     },
@@ -128,7 +145,9 @@ export const PROCESS_CASES: readonly CaseDefinition[] = [
       const ref = await stage.sandbox();
       const id = await start(stage, ref, "cat; echo end; sleep 60");
       await stage.eventually("the end of input", async () => (await journal(stage, ref, id, 0, false)).stdout === "end\n");
-      await refuses(["wrong_state"], "writing to a process without stdin", () => stage.processes.write(ref, id, Uint8Array.of(1), stage.op()));
+      await refuses(["wrong_state"], "writing to a process without stdin", () =>
+        stage.processes.write(ref, id, Uint8Array.of(1), stage.op()),
+      );
     },
   },
   {

@@ -8,7 +8,12 @@ import type { CaseDefinition } from "./suite.ts";
 
 async function open(stage: Stage, ref: Ref, shell: string): Promise<string> {
   const id = newId("process");
-  await stage.processes.start(ref, { id, run: { shell } }, { pty: { cols: 100, rows: 30 }, stdin: "pipe", maxOutputBytes: 2 ** 20 }, stage.op());
+  await stage.processes.start(
+    ref,
+    { id, run: { shell } },
+    { pty: { cols: 100, rows: 30 }, stdin: "pipe", maxOutputBytes: 2 ** 20 },
+    stage.op(),
+  );
   return id;
 }
 

@@ -10,12 +10,21 @@ export const TREE_CASES: readonly CaseDefinition[] = [
     async run(stage) {
       const ref = await stage.sandbox();
       const long = "long-".repeat(40);
-      await stage.sh(ref, `mkdir -p src/empty src/${long}; printf deep > src/${long}/${long}; echo run > src/run; chmod 750 src/run; ln -s run src/link`);
+      await stage.sh(
+        ref,
+        `mkdir -p src/empty src/${long}; printf deep > src/${long}/${long}; echo run > src/run; chmod 750 src/run; ln -s run src/link`,
+      );
       await stage.files.write(ref, "src/\udcff\nname", bytesOf("odd"), {}, stage.op());
       await stage.files.importTree(ref, "dst", stage.files.exportTree(ref, "src", stage.op()), stage.op());
       const shape = async (root: string) => {
         const entries = await stage.files.list(ref, root, { depth: 9 }, stage.op());
-        return entries.map(({ path, type, mode, size, target }) => [path.slice(path.indexOf(`/${root}/`) + root.length + 2), type, type === "symlink" ? "" : mode, type === "file" ? size : 0, target]);
+        return entries.map(({ path, type, mode, size, target }) => [
+          path.slice(path.indexOf(`/${root}/`) + root.length + 2),
+          type,
+          type === "symlink" ? "" : mode,
+          type === "file" ? size : 0,
+          target,
+        ]);
       };
       const source = await shape("src");
       assert.equal(source.length, 6);

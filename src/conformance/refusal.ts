@@ -8,11 +8,18 @@ type Use = (stage: Stage, ref: Ref) => Promise<unknown>;
 const start =
   (pty: boolean): Use =>
   async (stage, ref) =>
-    await stage.provider.processes?.start(ref, { id: newId("process"), run: { shell: "true" } }, { stdin: "none", maxOutputBytes: 1024, ...(pty ? { pty: { cols: 80, rows: 24 } } : {}) }, stage.op());
+    await stage.provider.processes?.start(
+      ref,
+      { id: newId("process"), run: { shell: "true" } },
+      { stdin: "none", maxOutputBytes: 1024, ...(pty ? { pty: { cols: 80, rows: 24 } } : {}) },
+      stage.op(),
+    );
 
 /** How each capability would be used; those that cannot be used by themselves are not here. */
 const USES: Partial<Record<Capability, { group?: "files" | "processes"; use: Use }>> = {
-  "exec.stdin": { use: (stage, ref) => drain(stage.exec(ref, { run: { shell: "cat" } }, { stdin: { kind: "bytes", bytes: Uint8Array.of(1) } })) },
+  "exec.stdin": {
+    use: (stage, ref) => drain(stage.exec(ref, { run: { shell: "cat" } }, { stdin: { kind: "bytes", bytes: Uint8Array.of(1) } })),
+  },
   "exec.user": { use: (stage, ref) => drain(stage.exec(ref, { run: { shell: "true" }, user: "0" })) },
   "exec.timeout": { use: (stage, ref) => drain(stage.exec(ref, { run: { shell: "true" }, timeoutMs: 5000 })) },
   "exec.cwd_env": { use: (stage, ref) => drain(stage.exec(ref, { run: { shell: "true" }, cwd: "/tmp", env: { A: "1" } })) },
@@ -22,7 +29,10 @@ const USES: Partial<Record<Capability, { group?: "files" | "processes"; use: Use
   "fs.rw": { group: "files", use: (stage, ref) => stage.files.write(ref, "f", bytesOf("x"), {}, stage.op()) },
   "fs.stream": { group: "files", use: (stage, ref) => stage.files.write(ref, "f", bytesOf("x"), {}, stage.op()) },
   "fs.tree": { group: "files", use: (stage, ref) => drain(stage.files.exportTree(ref, ".", stage.op())) },
-  "fs.watch": { group: "files", use: (stage, ref) => drain(stage.files.watch(ref, ".", { recursive: true }, stage.op(AbortSignal.timeout(5000)))) },
+  "fs.watch": {
+    group: "files",
+    use: (stage, ref) => drain(stage.files.watch(ref, ".", { recursive: true }, stage.op(AbortSignal.timeout(5000)))),
+  },
 };
 
 /** Of a capability that is not declared: its group is absent, or its use is refused by name. */

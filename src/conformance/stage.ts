@@ -1,7 +1,20 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SandboxerError, newId } from "../contract/index.ts";
-import type { Command, Created, End, ExecEvent, Files, Logger, Op, Processes, Provider, Ref, SandboxSpec, Stdin } from "../contract/index.ts";
+import type {
+  Command,
+  Created,
+  End,
+  ExecEvent,
+  Files,
+  Logger,
+  Op,
+  Processes,
+  Provider,
+  Ref,
+  SandboxSpec,
+  Stdin,
+} from "../contract/index.ts";
 import type { ConformanceOptions } from "./types.ts";
 
 const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -56,12 +69,25 @@ export class Stage {
     return (await this.create()).ref;
   }
 
-  exec(ref: Ref, command: Omit<Command, "id">, more: { stdin?: Stdin; maxOutputBytes?: number; signal?: AbortSignal } = {}): AsyncIterable<ExecEvent> {
-    return this.provider.exec(ref, { id: newId("exec"), ...command }, { stdin: more.stdin ?? { kind: "none" }, maxOutputBytes: more.maxOutputBytes ?? 2 ** 30 }, this.op(more.signal));
+  exec(
+    ref: Ref,
+    command: Omit<Command, "id">,
+    more: { stdin?: Stdin; maxOutputBytes?: number; signal?: AbortSignal } = {},
+  ): AsyncIterable<ExecEvent> {
+    return this.provider.exec(
+      ref,
+      { id: newId("exec"), ...command },
+      { stdin: more.stdin ?? { kind: "none" }, maxOutputBytes: more.maxOutputBytes ?? 2 ** 30 },
+      this.op(more.signal),
+    );
   }
 
   /** Runs to the end and checks the order of events: `started` first, `exited` once and last. */
-  async run(ref: Ref, command: Omit<Command, "id">, more: { stdin?: Stdin; maxOutputBytes?: number; signal?: AbortSignal } = {}): Promise<Result> {
+  async run(
+    ref: Ref,
+    command: Omit<Command, "id">,
+    more: { stdin?: Stdin; maxOutputBytes?: number; signal?: AbortSignal } = {},
+  ): Promise<Result> {
     const output: { stdout: Uint8Array[]; stderr: Uint8Array[] } = { stdout: [], stderr: [] };
     let end: End | undefined;
     let first = true;
@@ -137,7 +163,10 @@ export async function refuses(codes: readonly string[], what: string, act: () =>
     thrown = error;
   }
   assert.ok(thrown !== undefined, `${what}: it succeeded, but must be refused as ${codes.join(" or ")}`);
-  assert.ok(thrown instanceof SandboxerError, `${what}: it threw ${String(thrown)}, which is no SandboxerError`);
+  assert.ok(
+    thrown instanceof SandboxerError,
+    `${what}: it threw what is no SandboxerError: ${thrown instanceof Error ? thrown.stack : typeof thrown}`,
+  );
   assert.ok(codes.includes(thrown.code), `${what}: it was refused as ${thrown.code} (${thrown.message}), not as ${codes.join(" or ")}`);
 }
 

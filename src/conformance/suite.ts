@@ -45,7 +45,8 @@ async function runCase(definition: CaseDefinition, options: ConformanceOptions):
   try {
     const stage = new Stage(provider, options);
     try {
-      if (definition.capability === undefined || provider.traits.capabilities[definition.capability] !== undefined) await definition.run(stage);
+      if (definition.capability === undefined || provider.traits.capabilities[definition.capability] !== undefined)
+        await definition.run(stage);
       else await assertRefused(stage, definition.capability);
     } finally {
       await stage.clean();

@@ -3,7 +3,7 @@ import type { Capability, Provider, SandboxSpec } from "../contract/index.ts";
 /** A provider under test and how to let go of it. */
 export interface Opened {
   readonly provider: Provider;
-  dispose(): Promise<void>;
+  readonly dispose: () => Promise<void>;
 }
 
 export interface ConformanceOptions {
@@ -28,5 +28,5 @@ export interface ConformanceCase {
   readonly name: string;
   /** What it is about; where the provider does not declare it, `run` checks that its use is refused. */
   readonly capability?: Capability;
-  run(): Promise<void>;
+  readonly run: () => Promise<void>;
 }

@@ -78,17 +78,26 @@ describe("the suite catches a provider that", () => {
     expect(["failed", "hung"]).toContain(verdict);
   });
 
-  test.each([...new Set(CAUGHT_BY.map(([, , name]) => name))])("does it, while the unbroken one passes: %s", { timeout: 60_000 }, async (name) => {
-    await conformanceSuite(breaking((provider) => provider)).find((entry) => entry.name.startsWith(`broken: ${name}`))?.run();
-  });
+  test.each([...new Set(CAUGHT_BY.map(([, , name]) => name))])(
+    "does it, while the unbroken one passes: %s",
+    { timeout: 60_000 },
+    async (name) => {
+      await conformanceSuite(breaking((provider) => provider))
+        .find((entry) => entry.name.startsWith(`broken: ${name}`))
+        ?.run();
+    },
+  );
 
   test("declares a group that it does not have", async () => {
-    const withoutPty = conformanceSuite({ ...FAKE, open: async () => ({ provider: without(await FAKE.open().then((opened) => opened.provider)), dispose: () => Promise.resolve() }) });
+    const withoutPty = conformanceSuite({
+      ...FAKE,
+      open: async () => ({ provider: without(await FAKE.open().then((opened) => opened.provider)), dispose: () => Promise.resolve() }),
+    });
     const found = withoutPty.find(({ name }) => name.includes("a background process has a journal"));
     await expect(found?.run()).rejects.toThrow("has the group processes");
   });
 });
 
-function without({ processes: _, ...provider }: Provider): Provider {
+function without({ processes: _ignored, ...provider }: Provider): Provider {
   return provider;
 }

@@ -9,7 +9,14 @@ export const FAKE: ConformanceOptions = {
   name: "fake",
   pace: 0.15,
   open: () => Promise.resolve(opened(open({ latency_ms: { create: 3 } }))),
-  openWithBadCredentials: () => Promise.resolve(opened(open({ faults: (["create", "exec", "destroy", "list", "inspect", "files", "processes"] as const).map((on) => ({ on, kind: "auth" })) }))),
+  openWithBadCredentials: () =>
+    Promise.resolve(
+      opened(
+        open({
+          faults: (["create", "exec", "destroy", "list", "inspect", "files", "processes"] as const).map((on) => ({ on, kind: "auth" })),
+        }),
+      ),
+    ),
 };
 
 /** The same suite over the fake with something broken. */

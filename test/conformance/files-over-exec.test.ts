@@ -9,7 +9,16 @@ import { filesOverExec } from "../../src/providers/shared/files-over-exec.ts";
 function withFiles(provider: Provider, busybox: string | undefined): Provider {
   const exec: Provider["exec"] = (...args) => provider.exec(...args);
   return {
-    traits: { ...provider.traits, capabilities: { ...provider.traits.capabilities, "fs.rw": "emulated", "fs.tree": "emulated", "fs.stream": "emulated", "fs.watch": "emulated" } },
+    traits: {
+      ...provider.traits,
+      capabilities: {
+        ...provider.traits.capabilities,
+        "fs.rw": "emulated",
+        "fs.tree": "emulated",
+        "fs.stream": "emulated",
+        "fs.watch": "emulated",
+      },
+    },
     create: (...args) => provider.create(...args),
     exec,
     destroy: (...args) => provider.destroy(...args),
@@ -30,5 +39,6 @@ describe.each([
       return { provider: withFiles(provider, busybox), dispose };
     },
   };
-  for (const { name, capability, run } of conformanceSuite(over)) if (capability?.startsWith("fs.") === true) test(name, { timeout: 60_000 }, run);
+  for (const { name, capability, run } of conformanceSuite(over))
+    if (capability?.startsWith("fs.") === true) test(name, { timeout: 60_000 }, run);
 });

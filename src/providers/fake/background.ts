@@ -53,18 +53,29 @@ export class BackgroundProcess {
   }
 
   status(): ProcessStatus {
-    return { id: this.#id, running: this.#end === null, startedAt: this.#startedAt, endedAt: this.#endedAt, end: this.#end, outputBytes: this.journal.bytes };
+    return {
+      id: this.#id,
+      running: this.#end === null,
+      startedAt: this.#startedAt,
+      endedAt: this.#endedAt,
+      end: this.#end,
+      outputBytes: this.journal.bytes,
+    };
   }
 
   signal(name: string): void {
-    if (!(name in SIGNALS)) throw new SandboxerError("invalid_request", `there is no signal "${name}"`, { issues: [{ path: "signal", message: "unknown signal", nearest: "SIGTERM" }] });
+    if (!(name in SIGNALS))
+      throw new SandboxerError("invalid_request", `there is no signal "${name}"`, {
+        issues: [{ path: "signal", message: "unknown signal", nearest: "SIGTERM" }],
+      });
     this.#job.kill(name);
   }
 
   async write(data: Uint8Array, signal: AbortSignal): Promise<void> {
     if (this.#end !== null) throw new SandboxerError("wrong_state", `process ${this.#id} has ended`);
     if (this.#terminal !== undefined) return await this.#terminal.type(data);
-    if (this.#stdin === undefined || this.#stdin.ended) throw new SandboxerError("wrong_state", `process ${this.#id} has no standard input, or it was closed`);
+    if (this.#stdin === undefined || this.#stdin.ended)
+      throw new SandboxerError("wrong_state", `process ${this.#id} has no standard input, or it was closed`);
     await this.#stdin.write(data, signal);
   }
 

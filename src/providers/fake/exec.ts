@@ -8,11 +8,23 @@ import type { FakeSandbox } from "./sandbox.ts";
 import { Death } from "./task.ts";
 
 /** Runs a command in the foreground. Leaving the iterator, or an abort, kills its whole tree. `cut` breaks the stream after the first event. */
-export async function* execIn(sandbox: FakeSandbox, command: Command, options: ExecOptions, op: Op, cut: boolean): AsyncGenerator<ExecEvent> {
+export async function* execIn(
+  sandbox: FakeSandbox,
+  command: Command,
+  options: ExecOptions,
+  op: Op,
+  cut: boolean,
+): AsyncGenerator<ExecEvent> {
   const queue = new OutputQueue();
   const job = sandbox.newJob();
   const stdin = openStdin(options.stdin, op.log);
-  const { finished } = launch(sandbox, command, job, { stdin: stdin.input, stdout: queue.output("stdout"), stderr: queue.output("stderr") }, undefined);
+  const { finished } = launch(
+    sandbox,
+    command,
+    job,
+    { stdin: stdin.input, stdout: queue.output("stdout"), stderr: queue.output("stderr") },
+    undefined,
+  );
   const ended = finished.finally(() => queue.finish());
   // Whoever leaves early does not wait for the end any more; its fault would have nobody to tell.
   ended.catch(() => undefined);
@@ -37,7 +49,10 @@ export async function* execIn(sandbox: FakeSandbox, command: Command, options: E
     const finish = await ended;
     over = true;
     if (failure !== undefined) throw SandboxerError.from(failure, { phase: "exec" });
-    if (sandbox.stopped !== undefined) throw new SandboxerError("wrong_state", `sandbox ${sandbox.spec.id} stopped while the command ran: ${sandbox.stopped}`, { phase: "exec" });
+    if (sandbox.stopped !== undefined)
+      throw new SandboxerError("wrong_state", `sandbox ${sandbox.spec.id} stopped while the command ran: ${sandbox.stopped}`, {
+        phase: "exec",
+      });
     yield { type: "exited", ...finish, truncated };
   } finally {
     queue.finish();
@@ -48,7 +63,8 @@ export async function* execIn(sandbox: FakeSandbox, command: Command, options: E
 }
 
 function openStdin(stdin: Stdin, log: Op["log"]): { input: Input; feed(signal: AbortSignal): Promise<void>; stop(): void } {
-  if (stdin.kind !== "pipe") return { input: stdin.kind === "bytes" ? inputOf(stdin.bytes) : inputOf(), feed: () => Promise.resolve(), stop: () => undefined };
+  if (stdin.kind !== "pipe")
+    return { input: stdin.kind === "bytes" ? inputOf(stdin.bytes) : inputOf(), feed: () => Promise.resolve(), stop: () => undefined };
   const channel = new Channel();
   const iterator = stdin.stream[Symbol.asyncIterator]();
   return {
@@ -64,7 +80,9 @@ function openStdin(stdin: Stdin, log: Op["log"]): { input: Input; feed(signal: A
     },
     stop() {
       channel.close();
-      iterator.return?.().catch((thrown: unknown) => log.debug({ error: String(thrown) }, "the caller's stdin stream failed after the command had ended"));
+      iterator
+        .return?.()
+        .catch((thrown: unknown) => log.debug({ error: String(thrown) }, "the caller's stdin stream failed after the command had ended"));
     },
   };
 }

@@ -5,6 +5,7 @@ import type { ErrorDetails } from "../../contract/index.ts";
 export function failure(thrown: unknown, signal: AbortSignal, details: ErrorDetails): SandboxerError {
   if (thrown instanceof SandboxerError || !signal.aborted) return SandboxerError.from(thrown, details);
   const reason: unknown = signal.reason;
-  if (reason instanceof SandboxerError || (reason instanceof DOMException && reason.name === "TimeoutError")) return SandboxerError.from(reason, details);
+  if (reason instanceof SandboxerError || (reason instanceof DOMException && reason.name === "TimeoutError"))
+    return SandboxerError.from(reason, details);
   return new SandboxerError("canceled", "the caller gave up", { ...details, cause: thrown });
 }

@@ -65,7 +65,11 @@ export class FaultPlan {
         case "auth":
           throw new SandboxerError("backend_auth", `the fake backend was told to refuse the credentials at ${on}`, { phase: on });
         case "ambiguous":
-          strike.afterwards = new SandboxerError(on === "create" ? "ambiguous_create" : "backend_unavailable", `the fake backend was told to lose its answer to ${on}`, { phase: on });
+          strike.afterwards = new SandboxerError(
+            on === "create" ? "ambiguous_create" : "backend_unavailable",
+            `the fake backend was told to lose its answer to ${on}`,
+            { phase: on },
+          );
           break;
         case "lose":
           strike.lose = true;

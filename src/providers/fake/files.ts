@@ -18,7 +18,12 @@ const CODES: Record<Errno, ErrorCode> = {
 
 /** The files of fake sandboxes, as the sandbox's user sees them. */
 export function fakeFiles(reach: Reach, hasWatch: boolean): Files {
-  const within = async <T>(ref: Parameters<Reach>[0], path: string, op: Op, work: (sandbox: FakeSandbox, who: Actor) => T | Promise<T>): Promise<T> => {
+  const within = async <T>(
+    ref: Parameters<Reach>[0],
+    path: string,
+    op: Op,
+    work: (sandbox: FakeSandbox, who: Actor) => T | Promise<T>,
+  ): Promise<T> => {
     const sandbox = await reach(ref, op);
     try {
       return await work(sandbox, { cwd: WORKSPACE, uid: sandbox.user(undefined).uid });
@@ -73,7 +78,8 @@ export function fakeFiles(reach: Reach, hasWatch: boolean): Files {
         if (target.node !== undefined && !options.replace) throw new TreeError("EEXIST", to);
         tree.rename(tree.place(from, who, false), target, who);
       }),
-    remove: (ref, path, options, op) => within(ref, path, op, ({ tree }, who) => tree.remove(tree.place(path, who, false), who, options.recursive)),
+    remove: (ref, path, options, op) =>
+      within(ref, path, op, ({ tree }, who) => tree.remove(tree.place(path, who, false), who, options.recursive)),
     chmod: (ref, path, mode, op) =>
       within(ref, path, op, ({ tree }, who) => {
         const { node, path: real } = tree.lookup(path, who);
@@ -81,12 +87,16 @@ export function fakeFiles(reach: Reach, hasWatch: boolean): Files {
       }),
     async *watch(ref, path, options, op) {
       if (!hasWatch) throw new SandboxerError("capability_unsupported", "this backend has no fs.watch");
-      const { tree, root } = await within(ref, path, op, (sandbox, who) => ({ tree: sandbox.tree, root: sandbox.tree.lookup(path, who).path }));
+      const { tree, root } = await within(ref, path, op, (sandbox, who) => ({
+        tree: sandbox.tree,
+        root: sandbox.tree.lookup(path, who).path,
+      }));
       const events: FileEvent[] = [];
       const bell = new Bell();
       const prefix = root === "/" ? "/" : `${root}/`;
       const stop = tree.watch((event) => {
-        const inside = event.path === root || (event.path.startsWith(prefix) && (options.recursive || !event.path.slice(prefix.length).includes("/")));
+        const inside =
+          event.path === root || (event.path.startsWith(prefix) && (options.recursive || !event.path.slice(prefix.length).includes("/")));
         if (inside) events.push(event);
         bell.ring();
       });

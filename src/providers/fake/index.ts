@@ -15,4 +15,8 @@ export type { FakeProvider } from "./provider.ts";
  * Faults strike by name. It isolates nothing because it runs nothing. All state dies with the process, so after a
  * restart `list` is truthfully empty.
  */
-export default defineProvider({ name: "fake", options: FakeOptions, open: (options, context) => Promise.resolve(openFake(options, context)) });
+export default defineProvider({
+  name: "fake",
+  options: FakeOptions,
+  open: (options, context) => Promise.resolve(openFake(options, context)),
+});

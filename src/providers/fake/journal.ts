@@ -39,7 +39,7 @@ export class Journal {
   /** From an offset, in the middle of a chunk too. An offset beyond the end starts at the end. */
   async *read(from: { offset: number; follow: boolean }, signal: AbortSignal): AsyncGenerator<OutputChunk> {
     let offset = from.offset;
-    for (let index = this.#indexOf(offset); ; ) {
+    for (let index = this.#indexOf(offset); ;) {
       const chunk = this.#chunks[index];
       if (chunk !== undefined) {
         index++;

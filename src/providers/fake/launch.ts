@@ -1,7 +1,8 @@
 import { SandboxerError, pathFromBytes } from "../../contract/index.ts";
 import type { Command, End } from "../../contract/index.ts";
 import { BrokenPipe, orAborted } from "./channel.ts";
-import { runArgv, runSource, untilExit } from "./shell/run.ts";
+import { INTERPRETER } from "./shell/run.ts";
+import { untilExit } from "./shell/shell.ts";
 import type { Shell, Streams } from "./shell/shell.ts";
 import { WORKSPACE } from "./sandbox.ts";
 import type { FakeSandbox } from "./sandbox.ts";
@@ -26,12 +27,35 @@ export interface Running {
 export function launch(sandbox: FakeSandbox, command: Command, job: Job, streams: Streams, terminal: Terminal | undefined): Running {
   const user = sandbox.user(command.user);
   const cwd = workingDirectory(sandbox, command.cwd ?? WORKSPACE, user.uid);
-  const env = new Map(Object.entries({ PATH: "/usr/bin:/bin", HOME: user.uid === 0 ? "/root" : "/home/sandbox", USER: user.name, PWD: cwd, ...sandbox.spec.env, ...command.env }));
+  const env = new Map(
+    Object.entries({
+      PATH: "/usr/bin:/bin",
+      HOME: user.uid === 0 ? "/root" : "/home/sandbox",
+      USER: user.name,
+      PWD: cwd,
+      ...sandbox.spec.env,
+      ...command.env,
+    }),
+  );
   const task = job.spawn();
-  const shell: Shell = { sandbox, task, user, streams, terminal, env, variables: new Map(), args: ["sh"], jobs: new Map(), cwd, status: 0, lastJob: undefined };
+  const shell: Shell = {
+    interpreter: INTERPRETER,
+    sandbox,
+    task,
+    user,
+    streams,
+    terminal,
+    env,
+    variables: new Map(),
+    args: ["sh"],
+    jobs: new Map(),
+    cwd,
+    status: 0,
+    lastJob: undefined,
+  };
   const { run } = command;
   // Text that came as JavaScript strings is UTF-8 outside; lone surrogates are bytes already.
-  const work = "shell" in run ? () => runSource(shell, run.shell) : () => runArgv(shell, run.argv.map((argument) => pathFromBytes(Buffer.from(argument)))); // prettier-ignore
+  const work = "shell" in run ? () => INTERPRETER.runSource(shell, run.shell) : () => INTERPRETER.runArgv(shell, run.argv.map((argument) => pathFromBytes(Buffer.from(argument)))); // prettier-ignore
   let timedOut = false;
   const clock = command.timeoutMs === undefined ? undefined : setTimeout(expire, command.timeoutMs);
   clock?.unref();
@@ -60,10 +84,14 @@ export function launch(sandbox: FakeSandbox, command: Command, job: Job, streams
 function workingDirectory(sandbox: FakeSandbox, cwd: string, uid: number): string {
   try {
     const found = sandbox.tree.lookup(cwd, { cwd: WORKSPACE, uid });
-    if (found.node.kind !== "directory") throw new SandboxerError("file_conflict", `the working directory ${cwd} is not a directory`, { phase: "exec" });
+    if (found.node.kind !== "directory")
+      throw new SandboxerError("file_conflict", `the working directory ${cwd} is not a directory`, { phase: "exec" });
     return found.path;
   } catch (problem) {
     if (!(problem instanceof TreeError)) throw problem;
-    throw new SandboxerError("file_not_found", `the working directory ${cwd} cannot be entered: ${problem.message}`, { phase: "exec", cause: problem });
+    throw new SandboxerError("file_not_found", `the working directory ${cwd} cannot be entered: ${problem.message}`, {
+      phase: "exec",
+      cause: problem,
+    });
   }
 }

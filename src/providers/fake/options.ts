@@ -12,7 +12,10 @@ export const FakeOptions = z.strictObject({
     .default(0)
     .meta({ description: "Waited before every operation, or before those named." }),
   isolation: IsolationLevel.default("process").meta({ description: "The level it claims, for tests of routing. It isolates nothing." }),
-  without: z.array(Capability).default([]).meta({ description: "Capabilities to leave out: their use is then refused as capability_unsupported." }),
+  without: z
+    .array(Capability)
+    .default([])
+    .meta({ description: "Capabilities to leave out: their use is then refused as capability_unsupported." }),
   limits: z
     .strictObject({
       concurrency_max: z.int().min(0).optional().meta({ description: "Sandboxes at once; one more is refused as quota_exceeded." }),
@@ -21,6 +24,9 @@ export const FakeOptions = z.strictObject({
     .default({}),
   unavailable: z.string().optional().meta({ description: "Makes the whole backend unavailable, for this reason." }),
   faults: z.array(Fault).default([]),
-  control: z.instanceof(FakeControl).optional().meta({ description: "From code only: a handle that changes faults while the backend runs." }),
+  control: z
+    .instanceof(FakeControl)
+    .optional()
+    .meta({ description: "From code only: a handle that changes faults while the backend runs." }),
 });
 export type FakeOptions = z.infer<typeof FakeOptions>;

@@ -52,7 +52,10 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
     control,
     traits: traitsOf(options, has),
     async create(spec: SandboxSpec, op: Op) {
-      if (!meetsIsolation(options.isolation, spec.isolationMin)) throw new SandboxerError("isolation_unavailable", `this backend claims ${options.isolation}, not ${spec.isolationMin}`, { phase: "create" });
+      if (!meetsIsolation(options.isolation, spec.isolationMin))
+        throw new SandboxerError("isolation_unavailable", `this backend claims ${options.isolation}, not ${spec.isolationMin}`, {
+          phase: "create",
+        });
       const strike = await meet("create", op);
       const { created } = world.make(spec);
       if (strike.lose) world.vanish(spec.id);
@@ -100,9 +103,15 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
 function traitsOf(options: FakeOptions, has: (capability: Capability) => boolean): Traits {
   const { concurrency_max, fs_max_write_bytes } = options.limits;
   return {
-    isolation: options.unavailable === undefined ? [{ level: options.isolation, runtime: "fake", notes: ["In memory, for tests: it isolates nothing."] }] : [],
+    isolation:
+      options.unavailable === undefined
+        ? [{ level: options.isolation, runtime: "fake", notes: ["In memory, for tests: it isolates nothing."] }]
+        : [],
     capabilities: Object.fromEntries(CAPABILITIES.filter(has).map((capability) => [capability, "native"])),
-    limits: { ...(concurrency_max === undefined ? {} : { concurrency_max }), ...(fs_max_write_bytes === undefined ? {} : { fs_max_write_bytes }) },
+    limits: {
+      ...(concurrency_max === undefined ? {} : { concurrency_max }),
+      ...(fs_max_write_bytes === undefined ? {} : { fs_max_write_bytes }),
+    },
     ...(options.unavailable === undefined ? {} : { unavailable: options.unavailable }),
   };
 }
@@ -115,6 +124,7 @@ function refuseUnsupported(command: Command, options: ExecOptions, has: (capabil
     ["exec.cwd_env", command.cwd !== undefined || Object.keys(command.env ?? {}).length > 0],
   ];
   for (const [capability, uses] of used) {
-    if (uses && !has(capability)) throw new SandboxerError("capability_unsupported", `this backend has no ${capability}`, { phase: "exec" });
+    if (uses && !has(capability))
+      throw new SandboxerError("capability_unsupported", `this backend has no ${capability}`, { phase: "exec" });
   }
 }

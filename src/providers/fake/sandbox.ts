@@ -32,7 +32,10 @@ export class FakeSandbox {
     this.spec = spec;
     const { id, tenant, generation, maxLifeAt } = spec;
     const ref: Ref = { id, tenant, generation, native: `fake-${id}-${generation}`, maxLifeAt };
-    this.created = { ref, isolation: { level, runtime: "fake", notes: ["The fake backend runs nothing and isolates nothing; the level is claimed for tests."] } };
+    this.created = {
+      ref,
+      isolation: { level, runtime: "fake", notes: ["The fake backend runs nothing and isolates nothing; the level is claimed for tests."] },
+    };
     this.tree = furnish(spec);
     this.#expireAt(maxLifeAt);
   }
@@ -68,7 +71,11 @@ export class FakeSandbox {
     const known = [ROOT, SANDBOX].find((user) => user.name === wanted);
     if (known !== undefined) return known;
     const match = /^(\d+)(?::(\d+))?$/.exec(wanted);
-    if (match === null) throw new SandboxerError("invalid_request", `the sandbox has no user "${wanted}"`, { phase: "exec", issues: [{ path: "user", message: "no such user", nearest: "sandbox" }] });
+    if (match === null)
+      throw new SandboxerError("invalid_request", `the sandbox has no user "${wanted}"`, {
+        phase: "exec",
+        issues: [{ path: "user", message: "no such user", nearest: "sandbox" }],
+      });
     const uid = Number(match[1]);
     return { uid, gid: Number(match[2] ?? uid), name: [ROOT, SANDBOX].find((user) => user.uid === uid)?.name ?? String(uid) };
   }
@@ -76,7 +83,10 @@ export class FakeSandbox {
   /** Timers cannot wait for longer than 2^31 ms, so a far deadline is waited for in steps. */
   #expireAt(deadline: number): void {
     const left = deadline - Date.now();
-    this.#expiry = setTimeout(() => (left > 2 ** 31 - 1 ? this.#expireAt(deadline) : this.stop("expired")), Math.min(Math.max(left, 0), 2 ** 31 - 1));
+    this.#expiry = setTimeout(
+      () => (left > 2 ** 31 - 1 ? this.#expireAt(deadline) : this.stop("expired")),
+      Math.min(Math.max(left, 0), 2 ** 31 - 1),
+    );
     this.#expiry.unref();
   }
 }

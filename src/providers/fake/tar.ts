@@ -13,8 +13,15 @@ export async function* writeTar(root: TreeNode, path: string, signal: AbortSigna
     if (node.kind === "char_device") continue;
     const name = pathToBytes(node.kind === "directory" ? `${inner}/` : inner);
     const target = pathToBytes(node.target);
-    for (const [type, long] of [["L", name], ["K", target]] as const) {
-      if (long.length > 100) yield* entry(header({ name: pathToBytes("././@LongLink"), type, size: long.length + 1, mode: 0, node: undefined, target: new Uint8Array() }), Buffer.concat([long, Uint8Array.of(0)]));
+    for (const [type, long] of [
+      ["L", name],
+      ["K", target],
+    ] as const) {
+      if (long.length > 100)
+        yield* entry(
+          header({ name: pathToBytes("././@LongLink"), type, size: long.length + 1, mode: 0, node: undefined, target: new Uint8Array() }),
+          Buffer.concat([long, Uint8Array.of(0)]),
+        );
     }
     const size = node.kind === "file" ? node.size : 0;
     yield* entry(header({ name, type: TYPES[node.kind], size, mode: node.mode, node, target }), node.buffer.slice(0, size));
@@ -28,7 +35,14 @@ function* entry(head: Uint8Array, body: Uint8Array): Generator<Uint8Array> {
   if (body.length % 512 > 0) yield new Uint8Array(512 - (body.length % 512));
 }
 
-function header(fields: { name: Uint8Array; type: string; size: number; mode: number; node: TreeNode | undefined; target: Uint8Array }): Uint8Array {
+function header(fields: {
+  name: Uint8Array;
+  type: string;
+  size: number;
+  mode: number;
+  node: TreeNode | undefined;
+  target: Uint8Array;
+}): Uint8Array {
   const block = Buffer.alloc(512);
   const octal = (value: number, at: number, length: number) => block.write(value.toString(8).padStart(length - 1, "0"), at);
   block.set(fields.name.subarray(0, 100), 0);
@@ -52,13 +66,14 @@ function header(fields: { name: Uint8Array; type: string; size: number; mode: nu
 export function readTar(tree: Tree, into: string, who: Actor, archive: Uint8Array): void {
   tree.makeParents(into, who);
   const long: { name?: Uint8Array; target?: Uint8Array } = {};
-  for (let at = 0; at + 512 <= archive.length; ) {
+  for (let at = 0; at + 512 <= archive.length;) {
     const block = Buffer.from(archive.subarray(at, at + 512));
     at += 512;
     if (block.every((byte) => byte === 0)) return;
     const sum = Number.parseInt(text(block, 148, 8), 8);
     block.fill(" ", 148, 156);
-    if (sum !== block.reduce((total, byte) => total + byte, 0)) throw new SandboxerError("invalid_request", "this is no tar archive: a header's checksum is wrong", { phase: "files" });
+    if (sum !== block.reduce((total, byte) => total + byte, 0))
+      throw new SandboxerError("invalid_request", "this is no tar archive: a header's checksum is wrong", { phase: "files" });
     const size = Number.parseInt(text(block, 124, 12), 8) || 0;
     const body = archive.subarray(at, at + size);
     if (body.length < size) throw new SandboxerError("invalid_request", "the tar archive is cut short", { phase: "files" });
@@ -71,16 +86,28 @@ export function readTar(tree: Tree, into: string, who: Actor, archive: Uint8Arra
       const prefix = block.toString("latin1", 257, 263) === "ustar\0" ? untilNul(block.subarray(345, 500)) : new Uint8Array();
       const short = Buffer.concat([prefix, prefix.length > 0 ? pathToBytes("/") : prefix, untilNul(block.subarray(0, 100))]);
       const name = pathFromBytes(long.name ?? short);
-      unpack(tree, into, who, { name, type, body, mode: Number.parseInt(text(block, 100, 8), 8) || 0o644, target: pathFromBytes(long.target ?? untilNul(block.subarray(157, 257))) });
+      unpack(tree, into, who, {
+        name,
+        type,
+        body,
+        mode: Number.parseInt(text(block, 100, 8), 8) || 0o644,
+        target: pathFromBytes(long.target ?? untilNul(block.subarray(157, 257))),
+      });
       delete long.name;
       delete long.target;
     }
   }
 }
 
-function unpack(tree: Tree, into: string, who: Actor, member: { name: string; type: string; body: Uint8Array; mode: number; target: string }): void {
+function unpack(
+  tree: Tree,
+  into: string,
+  who: Actor,
+  member: { name: string; type: string; body: Uint8Array; mode: number; target: string },
+): void {
   const names = member.name.split("/").filter((name) => name !== "" && name !== ".");
-  if (member.name.startsWith("/") || names.includes("..")) throw new SandboxerError("invalid_request", `the tar archive has a name outside the directory: ${member.name}`, { phase: "files" });
+  if (member.name.startsWith("/") || names.includes(".."))
+    throw new SandboxerError("invalid_request", `the tar archive has a name outside the directory: ${member.name}`, { phase: "files" });
   if (names.length === 0) return;
   const path = `${into}/${names.join("/")}`;
   if (member.type === "5") {
@@ -99,10 +126,11 @@ function unpack(tree: Tree, into: string, who: Actor, member: { name: string; ty
 
 function paxFields(body: Uint8Array): { name?: Uint8Array; target?: Uint8Array } {
   const fields: { name?: Uint8Array; target?: Uint8Array } = {};
-  for (let at = 0; at < body.length; ) {
+  for (let at = 0; at < body.length;) {
     const space = body.indexOf(32, at);
     const length = Number(Buffer.from(body.subarray(at, space)).toString());
-    if (space < 0 || !Number.isInteger(length) || length < 1) throw new SandboxerError("invalid_request", "the tar archive has a broken pax header", { phase: "files" });
+    if (space < 0 || !Number.isInteger(length) || length < 1)
+      throw new SandboxerError("invalid_request", "the tar archive has a broken pax header", { phase: "files" });
     const record = body.subarray(space + 1, at + length - 1);
     const equals = record.indexOf(61);
     const key = Buffer.from(record.subarray(0, equals)).toString();
@@ -114,7 +142,10 @@ function paxFields(body: Uint8Array): { name?: Uint8Array; target?: Uint8Array }
 }
 
 function text(block: Buffer, at: number, length: number): string {
-  return block.toString("latin1", at, at + length).replace(/\0.*$/s, "").trim();
+  return block
+    .toString("latin1", at, at + length)
+    .replace(/\0.*$/s, "")
+    .trim();
 }
 
 function untilNul(bytes: Uint8Array): Uint8Array {

@@ -18,7 +18,18 @@ export interface TreeNode {
 }
 
 /** An error as a kernel would give it. */
-export type Errno = "ENOENT" | "EEXIST" | "ENOTDIR" | "EISDIR" | "ENOTEMPTY" | "EACCES" | "ELOOP" | "ENOSPC" | "EINVAL" | "ENXIO" | "ENAMETOOLONG";
+export type Errno =
+  | "ENOENT"
+  | "EEXIST"
+  | "ENOTDIR"
+  | "EISDIR"
+  | "ENOTEMPTY"
+  | "EACCES"
+  | "ELOOP"
+  | "ENOSPC"
+  | "EINVAL"
+  | "ENXIO"
+  | "ENAMETOOLONG";
 
 const WORDS: Record<Errno, string> = {
   ENOENT: "No such file or directory",

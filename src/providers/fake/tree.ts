@@ -60,7 +60,12 @@ export class Tree {
       trail.push({ node, name });
     }
     const end = trail.at(-1) ?? { node: this.root, name: "" };
-    return { parent: trail.at(-2)?.node ?? this.root, name: end.name, path: trail.map((step) => step.name).join("/") || "/", node: end.node };
+    return {
+      parent: trail.at(-2)?.node ?? this.root,
+      name: end.name,
+      path: trail.map((step) => step.name).join("/") || "/",
+      node: end.node,
+    };
   }
 
   /** The node at a path; ENOENT where there is none. */

@@ -20,7 +20,8 @@ export class FakeWorld {
       if (existing.spec.generation === spec.generation) return existing;
       throw new SandboxerError("conflict", `${spec.id} exists with generation ${existing.spec.generation}`, { phase: "create" });
     }
-    if (this.#sandboxes.size >= this.#concurrencyMax) throw new SandboxerError("quota_exceeded", `the fake backend holds ${this.#concurrencyMax} sandboxes at most`, { phase: "create" });
+    if (this.#sandboxes.size >= this.#concurrencyMax)
+      throw new SandboxerError("quota_exceeded", `the fake backend holds ${this.#concurrencyMax} sandboxes at most`, { phase: "create" });
     const sandbox = new FakeSandbox(spec, this.#isolation);
     this.#sandboxes.set(spec.id, sandbox);
     return sandbox;
@@ -35,7 +36,8 @@ export class FakeWorld {
   /** The same, for what needs it alive. Throws `sandbox_not_found` or `wrong_state`. */
   running(ref: Ref): FakeSandbox {
     const sandbox = this.find(ref);
-    if (sandbox === undefined) throw new SandboxerError("sandbox_not_found", `the fake backend has no sandbox ${ref.id} of generation ${ref.generation}`);
+    if (sandbox === undefined)
+      throw new SandboxerError("sandbox_not_found", `the fake backend has no sandbox ${ref.id} of generation ${ref.generation}`);
     if (sandbox.stopped !== undefined) throw new SandboxerError("wrong_state", `sandbox ${ref.id} has stopped: ${sandbox.stopped}`);
     return sandbox;
   }

@@ -23,7 +23,10 @@ export interface StatFields {
 export function parseFields(text: string): StatFields {
   const match = /^([0-9a-f]+) (\d+) (\d+) (\d+) (\d+) (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,9}))? /.exec(`${text} `);
   const type = match === null ? undefined : TYPES[Number.parseInt(match[1] ?? "", 16) & 0xf000];
-  if (match === null || type === undefined) throw new SandboxerError("backend_rejected", `the sandbox's stat answered what cannot be read: ${JSON.stringify(text.slice(0, 200))}`, { phase: "files" });
+  if (match === null || type === undefined)
+    throw new SandboxerError("backend_rejected", `the sandbox's stat answered what cannot be read: ${JSON.stringify(text.slice(0, 200))}`, {
+      phase: "files",
+    });
   const [, mode = "", size = "", uid = "", gid = "", inode = "", day = "", time = "", fraction = ""] = match;
   const info = {
     type,

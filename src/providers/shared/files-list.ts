@@ -33,7 +33,10 @@ export async function listOverExec(options: FilesOverExecOptions, ref: Ref, path
     rest = Buffer.concat(pieces.slice(whole + 1).flatMap((piece) => [Buffer.from(word), piece]));
     if (infos.length > maxEntries) {
       await run.stop();
-      throw new SandboxerError("output_limit", `${path}: more than ${maxEntries} entries`, { phase: "files", hint: "List with a smaller depth, or run find in the sandbox." });
+      throw new SandboxerError("output_limit", `${path}: more than ${maxEntries} entries`, {
+        phase: "files",
+        hint: "List with a smaller depth, or run find in the sandbox.",
+      });
     }
   }
   take(splitBytes(rest, word));

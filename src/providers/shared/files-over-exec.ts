@@ -20,7 +20,12 @@ export type { FilesOverExecOptions } from "./files-run.ts";
  */
 export function filesOverExec(options: FilesOverExecOptions): Files {
   const at = (path: string) => absolutePath(path, options.workdir);
-  const quiet = async (ref: Ref, script: Parameters<typeof runScript>[2], words: Parameters<typeof runScript>[3], op: Op): Promise<void> => {
+  const quiet = async (
+    ref: Ref,
+    script: Parameters<typeof runScript>[2],
+    words: Parameters<typeof runScript>[3],
+    op: Op,
+  ): Promise<void> => {
     await runScript(options, ref, script, words, op);
   };
   return {
@@ -28,7 +33,8 @@ export function filesOverExec(options: FilesOverExecOptions): Files {
     write: (ref, path, body, { mode }, op) => writeOverExec(options, ref, at(path), body, mode, op),
     list: (ref, path, { depth }, op) => listOverExec(options, ref, at(path), depth, op),
     stat: (ref, path, op) => statOverExec(options, ref, at(path), op),
-    mkdir: (ref, path, { parents, mode }, op) => quiet(ref, "mkdir", [at(path), parents ? "-p" : "", mode === undefined ? "" : mode.toString(8)], op),
+    mkdir: (ref, path, { parents, mode }, op) =>
+      quiet(ref, "mkdir", [at(path), parents ? "-p" : "", mode === undefined ? "" : mode.toString(8)], op),
     rename: (ref, from, to, { replace }, op) => quiet(ref, "rename", [at(from), encodePath(at(to)), replace ? "replace" : ""], op),
     remove: (ref, path, { recursive }, op) => quiet(ref, "remove", [at(path), recursive ? "recursive" : ""], op),
     chmod: (ref, path, mode, op) => quiet(ref, "chmod", [at(path), mode.toString(8)], op),
@@ -57,9 +63,22 @@ async function* exportOverExec(options: FilesOverExecOptions, ref: Ref, path: st
   }
 }
 
-async function importOverExec(options: FilesOverExecOptions, ref: Ref, path: string, tar: AsyncIterable<Uint8Array>, op: Op): Promise<void> {
+async function importOverExec(
+  options: FilesOverExecOptions,
+  ref: Ref,
+  path: string,
+  tar: AsyncIterable<Uint8Array>,
+  op: Op,
+): Promise<void> {
   const upload = new Upload(tar);
-  const run = new ScriptRun({ ...options, stallMs: 2 ** 31 - 1 }, ref, "importTree", [path], { kind: "pipe", stream: upload.stream() }, { ...op, signal: AbortSignal.any([op.signal, upload.broken]) });
+  const run = new ScriptRun(
+    { ...options, stallMs: 2 ** 31 - 1 },
+    ref,
+    "importTree",
+    [path],
+    { kind: "pipe", stream: upload.stream() },
+    { ...op, signal: AbortSignal.any([op.signal, upload.broken]) },
+  );
   try {
     await run.text();
   } catch (thrown) {

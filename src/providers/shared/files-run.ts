@@ -53,22 +53,35 @@ export class ScriptRun {
   readonly #abort = new AbortController();
   #complaint = "";
 
-  constructor(options: FilesOverExecOptions, ref: Ref, script: keyof typeof SCRIPTS, words: readonly [path: string, ...rest: string[]], stdin: Stdin, op: Op) {
+  constructor(
+    options: FilesOverExecOptions,
+    ref: Ref,
+    script: keyof typeof SCRIPTS,
+    words: readonly [path: string, ...rest: string[]],
+    stdin: Stdin,
+    op: Op,
+  ) {
     const tools = options.busybox ?? "";
     const shell = tools === "" ? ["/bin/sh"] : [tools, "sh"];
     const [path, ...rest] = words;
-    const command: Command = { id: newId("exec"), run: { argv: [...shell, "-c", PRELUDE + SCRIPTS[script], "files", tools, encodePath(path), ...rest] } };
+    const command: Command = {
+      id: newId("exec"),
+      run: { argv: [...shell, "-c", PRELUDE + SCRIPTS[script], "files", tools, encodePath(path), ...rest] },
+    };
     const signal = AbortSignal.any([op.signal, this.#abort.signal]);
     this.#path = path;
     this.#stallMs = options.stallMs ?? 60_000;
-    this.#events = options.exec(ref, command, { stdin, maxOutputBytes: Number.MAX_SAFE_INTEGER }, { ...op, signal })[Symbol.asyncIterator]();
+    this.#events = options
+      .exec(ref, command, { stdin, maxOutputBytes: Number.MAX_SAFE_INTEGER }, { ...op, signal })
+      [Symbol.asyncIterator]();
   }
 
   /** The next bytes of standard output, or null after a good end. Throws what went wrong. */
   async next(): Promise<Uint8Array | null> {
     for (;;) {
       const { value: event, done } = await this.#alive(this.#events.next());
-      if (done === true) throw new SandboxerError("backend_unavailable", `${this.#path}: the operation broke off inside the sandbox`, { phase: "files" });
+      if (done === true)
+        throw new SandboxerError("backend_unavailable", `${this.#path}: the operation broke off inside the sandbox`, { phase: "files" });
       if (event.type === "stdout") return event.data;
       if (event.type === "stderr") this.#complaint = (this.#complaint + Buffer.from(event.data).toString("utf8")).slice(-4096);
       if (event.type === "exited") {
@@ -103,7 +116,9 @@ export class ScriptRun {
   async #alive<T>(next: Promise<T>): Promise<T> {
     const stalled = Promise.withResolvers<never>();
     const clock = setTimeout(() => {
-      stalled.reject(new SandboxerError("timeout", `${this.#path}: nothing happened inside the sandbox for ${this.#stallMs} ms`, { phase: "files" }));
+      stalled.reject(
+        new SandboxerError("timeout", `${this.#path}: nothing happened inside the sandbox for ${this.#stallMs} ms`, { phase: "files" }),
+      );
       this.#abort.abort();
     }, this.#stallMs);
     try {
@@ -117,17 +132,33 @@ export class ScriptRun {
     const told = exitCode === null ? undefined : CODES[exitCode];
     if (told !== undefined) return new SandboxerError(told[0], `${this.#path}: ${told[1]}`, { phase: "files" });
     // 128+25 is SIGXFSZ: the file grew beyond the limit that stands for the disk quota.
-    if (exitCode === 153) return new SandboxerError("quota_exceeded", `${this.#path}: the sandbox's disk quota is used up`, { phase: "files" });
+    if (exitCode === 153)
+      return new SandboxerError("quota_exceeded", `${this.#path}: the sandbox's disk quota is used up`, { phase: "files" });
     const complaint = this.#complaint.trim();
     const found = ERRNO.find(([words]) => words.test(complaint));
-    if (found?.[1] === "quota_exceeded") return new SandboxerError("quota_exceeded", `${this.#path}: the sandbox's disk quota is used up`, { phase: "files", hint: "Remove files inside the sandbox, or use a profile with a larger resources.disk." });
-    if (found !== undefined) return new SandboxerError(found[1], `${this.#path}: ${complaint.slice(complaint.lastIndexOf(": ") + 2)}`, { phase: "files" });
+    if (found?.[1] === "quota_exceeded")
+      return new SandboxerError("quota_exceeded", `${this.#path}: the sandbox's disk quota is used up`, {
+        phase: "files",
+        hint: "Remove files inside the sandbox, or use a profile with a larger resources.disk.",
+      });
+    if (found !== undefined)
+      return new SandboxerError(found[1], `${this.#path}: ${complaint.slice(complaint.lastIndexOf(": ") + 2)}`, { phase: "files" });
     const how = signal === null ? `status ${exitCode ?? "unknown"}` : `${signal}${oomKilled ? ", for want of memory" : ""}`;
-    return new SandboxerError("backend_rejected", `${this.#path}: the operation ended with ${how} inside the sandbox${complaint === "" ? "" : `: ${complaint.slice(-500)}`}`, { phase: "files" });
+    return new SandboxerError(
+      "backend_rejected",
+      `${this.#path}: the operation ended with ${how} inside the sandbox${complaint === "" ? "" : `: ${complaint.slice(-500)}`}`,
+      { phase: "files" },
+    );
   }
 }
 
 /** Runs a script that answers little, to its end. */
-export async function runScript(options: FilesOverExecOptions, ref: Ref, script: keyof typeof SCRIPTS, words: readonly [path: string, ...rest: string[]], op: Op): Promise<Buffer> {
+export async function runScript(
+  options: FilesOverExecOptions,
+  ref: Ref,
+  script: keyof typeof SCRIPTS,
+  words: readonly [path: string, ...rest: string[]],
+  op: Op,
+): Promise<Buffer> {
   return await new ScriptRun(options, ref, script, words, { kind: "none" }, op).text();
 }

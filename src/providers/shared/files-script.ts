@@ -21,7 +21,16 @@ export function absolutePath(path: string, workdir: string): string {
 }
 
 /** Exit statuses of the scripts where they themselves saw what is wrong. */
-export const STATUS = { missing: 40, denied: 41, directory: 42, special: 43, exists: 44, notDirectory: 45, incomplete: 46, notEmpty: 47 } as const;
+export const STATUS = {
+  missing: 40,
+  denied: 41,
+  directory: 42,
+  special: 43,
+  exists: 44,
+  notDirectory: 45,
+  incomplete: 46,
+  notEmpty: 47,
+} as const;
 
 /** One line of `stat -c`: type and mode in hex, size, uid, gid, modification time, inode. No names, so nothing in it can lie. */
 export const FIELDS = "%f %s %u %g %i %y";

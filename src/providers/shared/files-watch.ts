@@ -12,7 +12,13 @@ type Scan = Map<string, { inode: string; mode: string; content: string }>;
  * reports it as `fs.watch: emulated`. What appears and goes between two scans is not seen. More than 20,000 entries are
  * refused as `output_limit`.
  */
-export async function* watchOverExec(options: FilesOverExecOptions, ref: Ref, path: string, recursive: boolean, op: Op): AsyncGenerator<FileEvent> {
+export async function* watchOverExec(
+  options: FilesOverExecOptions,
+  ref: Ref,
+  path: string,
+  recursive: boolean,
+  op: Op,
+): AsyncGenerator<FileEvent> {
   const word = stamp();
   const ask = new Turns();
   const run = new ScriptRun(options, ref, "watch", [path, word, recursive ? "1000000" : "1"], { kind: "pipe", stream: ask.stream() }, op);
@@ -41,10 +47,12 @@ async function scan(run: ScriptRun, word: string, path: string): Promise<Scan> {
   let size = 0;
   while (!tail.toString("latin1").endsWith(word + word)) {
     const chunk = await run.next();
-    if (chunk === null) throw new SandboxerError("backend_unavailable", `${path}: the watch broke off inside the sandbox`, { phase: "files" });
+    if (chunk === null)
+      throw new SandboxerError("backend_unavailable", `${path}: the watch broke off inside the sandbox`, { phase: "files" });
     chunks.push(chunk);
     size += chunk.length;
-    if (size > 8 * 1_048_576) throw new SandboxerError("output_limit", `${path}: too many files to watch`, { phase: "files", hint: "Watch a smaller directory." });
+    if (size > 8 * 1_048_576)
+      throw new SandboxerError("output_limit", `${path}: too many files to watch`, { phase: "files", hint: "Watch a smaller directory." });
     tail = Buffer.concat([tail, chunk]).subarray(-2 * word.length);
   }
   const pieces = splitBytes(Buffer.concat(chunks), word);

@@ -9,12 +9,26 @@ import { Upload } from "./upload.ts";
  * Streams a body into a temporary file beside the target and renames it: all or nothing. As much as the pipe takes is
  * in flight. What a broken upload left is removed by a second exec.
  */
-export async function writeOverExec(options: FilesOverExecOptions, ref: Ref, path: string, body: AsyncIterable<Uint8Array>, mode: number | undefined, op: Op): Promise<FileInfo> {
+export async function writeOverExec(
+  options: FilesOverExecOptions,
+  ref: Ref,
+  path: string,
+  body: AsyncIterable<Uint8Array>,
+  mode: number | undefined,
+  op: Op,
+): Promise<FileInfo> {
   const mark = stamp();
   const temporary = `.upload-${mark.slice(0, 16)}`;
   const upload = new Upload(body, Buffer.from(mark));
   try {
-    const run = new ScriptRun({ ...options, stallMs: 2 ** 31 - 1 }, ref, "write", [path, temporary, mark, mode === undefined ? "" : mode.toString(8)], { kind: "pipe", stream: upload.stream() }, { ...op, signal: AbortSignal.any([op.signal, upload.broken]) });
+    const run = new ScriptRun(
+      { ...options, stallMs: 2 ** 31 - 1 },
+      ref,
+      "write",
+      [path, temporary, mark, mode === undefined ? "" : mode.toString(8)],
+      { kind: "pipe", stream: upload.stream() },
+      { ...op, signal: AbortSignal.any([op.signal, upload.broken]) },
+    );
     const { info } = parseFields((await run.text()).toString("latin1").trim());
     return { ...info, path, name: path.slice(path.lastIndexOf("/") + 1), target: null };
   } catch (thrown) {

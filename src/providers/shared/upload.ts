@@ -18,7 +18,7 @@ export class Upload {
   /** The body, then the trailer. */
   async *stream(): AsyncGenerator<Uint8Array> {
     try {
-      yield* this.#body;
+      for await (const chunk of this.#body) yield chunk;
     } catch (thrown) {
       this.failure = thrown;
       this.#broken.abort(thrown);

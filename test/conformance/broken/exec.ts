@@ -3,7 +3,9 @@ import type { Command, ExecEvent, ExecOptions, Provider } from "../../../src/con
 type Exec = Provider["exec"];
 
 /** The provider with another exec, which is given the true one. */
-const withExec = (exec: (real: Exec, ...args: Parameters<Exec>) => AsyncIterable<ExecEvent>) => (provider: Provider): Provider => ({ ...provider, exec: (...args) => exec(provider.exec, ...args) });
+const withExec =
+  (exec: (real: Exec, ...args: Parameters<Exec>) => AsyncIterable<ExecEvent>) =>
+  (provider: Provider): Provider => ({ ...provider, exec: (...args) => exec((...real) => provider.exec(...real), ...args) });
 
 /** The same events, each changed or dropped. */
 const mapped = (change: (event: ExecEvent) => ExecEvent | undefined) =>
@@ -18,6 +20,7 @@ const command = (change: (command: Command, options: ExecOptions) => [Command, E
   withExec((real, ref, given, options, op) => real(ref, ...change(given, options), op));
 
 async function* endless(): AsyncGenerator<Uint8Array> {
+  yield new Uint8Array();
   await new Promise(() => undefined);
 }
 
@@ -29,20 +32,30 @@ export const BROKEN_EXECS = {
     yield { type: "started" };
     yield* real(...args);
   }),
-  ignoresCwd: command(({ cwd: _, ...rest }, options) => [rest, options]),
-  ignoresEnv: command(({ env: _, ...rest }, options) => [rest, options]),
-  ignoresUser: command(({ user: _, ...rest }, options) => [rest, options]),
-  ignoresTimeout: command(({ timeoutMs: _, ...rest }, options) => [rest, options]),
+  ignoresCwd: command(({ cwd: _ignored, ...rest }, options) => [rest, options]),
+  ignoresEnv: command(({ env: _ignored, ...rest }, options) => [rest, options]),
+  ignoresUser: command(({ user: _ignored, ...rest }, options) => [rest, options]),
+  ignoresTimeout: command(({ timeoutMs: _ignored, ...rest }, options) => [rest, options]),
   joinsArgv: command((given, options) => ["argv" in given.run ? { ...given, run: { shell: given.run.argv.join(" ") } } : given, options]),
-  leavesStdinOpen: command((given, options) => [given, options.stdin.kind === "none" ? { ...options, stdin: { kind: "pipe", stream: endless() } } : options]),
+  leavesStdinOpen: command((given, options) => [
+    given,
+    options.stdin.kind === "none" ? { ...options, stdin: { kind: "pipe", stream: endless() } } : options,
+  ]),
   buffersStdin: withExec(async function* (real, ref, given, options, op) {
     const all: Uint8Array[] = [];
     if (options.stdin.kind === "pipe") for await (const chunk of options.stdin.stream) all.push(chunk);
-    yield* real(ref, given, options.stdin.kind === "pipe" ? { ...options, stdin: { kind: "bytes", bytes: Buffer.concat(all) } } : options, op);
+    yield* real(
+      ref,
+      given,
+      options.stdin.kind === "pipe" ? { ...options, stdin: { kind: "bytes", bytes: Buffer.concat(all) } } : options,
+      op,
+    );
   }),
   mergesStderr: mapped((event) => (event.type === "stderr" ? { type: "stdout", data: event.data } : event)),
   dropsStderr: mapped((event) => (event.type === "stderr" ? undefined : event)),
-  manglesBinary: mapped((event) => (event.type === "stdout" ? { type: "stdout", data: Buffer.from(Buffer.from(event.data).toString("utf8")) } : event)),
+  manglesBinary: mapped((event) =>
+    event.type === "stdout" ? { type: "stdout", data: Buffer.from(Buffer.from(event.data).toString("utf8")) } : event,
+  ),
   dropsLastChunk: withExec(async function* (real, ...args) {
     let held: ExecEvent | undefined;
     for await (const event of real(...args)) {
@@ -66,7 +79,9 @@ export const BROKEN_EXECS = {
       yield event.type === "exited" ? { ...event, truncated: size >= options.maxOutputBytes } : event;
     }
   }),
-  hidesSignals: mapped((event) => (event.type === "exited" && event.signal !== null ? { ...event, outcome: "exited", exitCode: 1, signal: null } : event)),
+  hidesSignals: mapped((event) =>
+    event.type === "exited" && event.signal !== null ? { ...event, outcome: "exited", exitCode: 1, signal: null } : event,
+  ),
   ignoresAbort: withExec((real, ref, given, options, op) => real(ref, given, options, { ...op, signal: new AbortController().signal })),
   swallowsAbort: withExec(async function* (real, ref, given, options, op) {
     try {
@@ -79,13 +94,19 @@ export const BROKEN_EXECS = {
 
 /** Runs a command in the background and, at its time, only looks away: the parent dies for the caller, its tree lives on. */
 export const timeoutKillsOnlyTheClient = withExec(async function* (real, ref, { timeoutMs, ...rest }, options, op) {
-  if (timeoutMs === undefined) return yield* real(ref, rest, options, op);
+  if (timeoutMs === undefined) {
+    yield* real(ref, rest, options, op);
+    return;
+  }
   const abandoned = new AbortController();
   const events = real(ref, rest, options, { ...op, signal: abandoned.signal })[Symbol.asyncIterator]();
   const over = new Promise<"over">((resolve) => setTimeout(resolve, timeoutMs, "over"));
   for (;;) {
     const next = await Promise.race([events.next(), over]);
-    if (next === "over") return yield { type: "exited", outcome: "timed_out", exitCode: null, signal: "SIGKILL", oomKilled: false, truncated: false };
+    if (next === "over") {
+      yield { type: "exited", outcome: "timed_out", exitCode: null, signal: "SIGKILL", oomKilled: false, truncated: false };
+      return;
+    }
     if (next.done === true) return;
     yield next.value;
   }

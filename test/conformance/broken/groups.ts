@@ -1,7 +1,13 @@
 import type { Files, OutputChunk, Processes, Provider } from "../../../src/contract/index.ts";
 
-const withProcesses = (change: (real: Processes) => Partial<Processes>) => (provider: Provider): Provider => (provider.processes === undefined ? provider : { ...provider, processes: { ...provider.processes, ...change(provider.processes) } });
-const withFiles = (change: (real: Files) => Partial<Files>) => (provider: Provider): Provider => (provider.files === undefined ? provider : { ...provider, files: { ...provider.files, ...change(provider.files) } });
+const withProcesses =
+  (change: (real: Processes) => Partial<Processes>) =>
+  (provider: Provider): Provider =>
+    provider.processes === undefined ? provider : { ...provider, processes: { ...provider.processes, ...change(provider.processes) } };
+const withFiles =
+  (change: (real: Files) => Partial<Files>) =>
+  (provider: Provider): Provider =>
+    provider.files === undefined ? provider : { ...provider, files: { ...provider.files, ...change(provider.files) } };
 
 const chunks = (change: (chunk: OutputChunk) => OutputChunk | undefined) =>
   withProcesses((real) => ({
@@ -15,32 +21,49 @@ const chunks = (change: (chunk: OutputChunk) => OutputChunk | undefined) =>
 
 /** Background processes that are wrong in one way each. */
 export const BROKEN_PROCESSES = {
-  offsetOffByOne: withProcesses((real) => ({ output: (ref, id, from, op) => real.output(ref, id, { ...from, offset: Math.max(0, from.offset - 1) }, op) })),
+  offsetOffByOne: withProcesses((real) => ({
+    output: (ref, id, from, op) => real.output(ref, id, { ...from, offset: Math.max(0, from.offset - 1) }, op),
+  })),
   ignoresTheOffset: withProcesses((real) => ({ output: (ref, id, from, op) => real.output(ref, id, { ...from, offset: 0 }, op) })),
   answersTheOffsetOfTheStart: chunks((chunk) => (chunk.type === "ended" ? chunk : { ...chunk, offset: chunk.offset - chunk.data.length })),
-  alwaysFollows: withProcesses((real) => ({ output: (ref, id, from, op) => real.output(ref, id, { ...from, follow: true }, { ...op, signal: AbortSignal.any([op.signal, AbortSignal.timeout(500)]) }) })),
+  alwaysFollows: withProcesses((real) => ({
+    output: (ref, id, from, op) =>
+      real.output(ref, id, { ...from, follow: true }, { ...op, signal: AbortSignal.any([op.signal, AbortSignal.timeout(500)]) }),
+  })),
   hidesTheEnd: chunks((chunk) => (chunk.type === "ended" ? undefined : chunk)),
   hidesJournalTruncation: chunks((chunk) => (chunk.type === "ended" ? { ...chunk, truncated: false } : chunk)),
   runsAgainOnEveryStart: (provider: Provider): Provider => {
     let count = 0;
-    const again = withProcesses((real) => ({ start: (ref, command, options, op) => real.start(ref, count++ === 0 ? command : { ...command, id: `${command.id}${count}` }, options, op) }));
+    const again = withProcesses((real) => ({
+      start: (ref, command, options, op) =>
+        real.start(ref, count++ === 0 ? command : { ...command, id: `${command.id}${count}` }, options, op),
+    }));
     return again(provider);
   },
   swallowsSignals: withProcesses(() => ({ signal: () => Promise.resolve() })),
-  swallowsCloseStdin: withProcesses((real) => ({ closeStdin: () => Promise.resolve(), output: (ref, id, from, op) => real.output(ref, id, from, { ...op, signal: AbortSignal.any([op.signal, AbortSignal.timeout(1000)]) }) })),
+  swallowsCloseStdin: withProcesses((real) => ({
+    closeStdin: () => Promise.resolve(),
+    output: (ref, id, from, op) => real.output(ref, id, from, { ...op, signal: AbortSignal.any([op.signal, AbortSignal.timeout(1000)]) }),
+  })),
   ignoresResize: withProcesses(() => ({ resize: () => Promise.resolve() })),
-  ignoresThePty: withProcesses((real) => ({ start: (ref, command, { pty: _, ...options }, op) => real.start(ref, command, options, op) })),
+  ignoresThePty: withProcesses((real) => ({
+    start: (ref, command, { pty: _ignored, ...options }, op) => real.start(ref, command, options, op),
+  })),
 };
 
 /** Files that are wrong in one way each. */
 export const BROKEN_FILES = {
-  mangledNames: withFiles((real) => ({ list: async (...args) => (await real.list(...args)).map((info) => ({ ...info, name: info.name.replace(/[\udc80-\udcff]/g, "?") })) })),
+  mangledNames: withFiles((real) => ({
+    list: async (...args) => (await real.list(...args)).map((info) => ({ ...info, name: info.name.replace(/[\udc80-\udcff]/g, "?") })),
+  })),
   ignoresRanges: withFiles((real) => ({ read: (ref, path, _range, op) => real.read(ref, path, {}, op) })),
   ignoresModes: withFiles((real) => ({ write: (ref, path, body, _options, op) => real.write(ref, path, body, {}, op) })),
   alwaysReplaces: withFiles((real) => ({ rename: (ref, from, to, _options, op) => real.rename(ref, from, to, { replace: true }, op) })),
   removesFullDirectories: withFiles((real) => ({ remove: (ref, path, _options, op) => real.remove(ref, path, { recursive: true }, op) })),
   listsOneLevelOnly: withFiles((real) => ({ list: (ref, path, _options, op) => real.list(ref, path, { depth: 1 }, op) })),
-  keepsBrokenUploads: withFiles((real) => ({ write: (ref, path, body, options, op) => real.write(ref, path, untilItBreaks(body), options, op) })),
+  keepsBrokenUploads: withFiles((real) => ({
+    write: (ref, path, body, options, op) => real.write(ref, path, untilItBreaks(body), options, op),
+  })),
   readsInOnePiece: withFiles((real) => ({
     async read(ref, path, range, op) {
       const { info, body } = await real.read(ref, path, range, op);
@@ -51,7 +74,8 @@ export const BROKEN_FILES = {
   })),
   losesSymlinks: withFiles((real) => ({ list: async (...args) => (await real.list(...args)).filter((info) => info.type !== "symlink") })),
   watchesNothing: withFiles(() => ({
-    async *watch(_ref, _path, _options, op) {
+    async *watch(_ref, path, _options, op) {
+      yield { type: "created", path };
       await new Promise((resolve) => op.signal.addEventListener("abort", resolve));
     },
   })),

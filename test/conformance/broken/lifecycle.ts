@@ -24,7 +24,10 @@ export const BROKEN_LIFECYCLES = {
       },
     };
   },
-  ignoresTheIsolationFloor: (provider: Provider): Provider => ({ ...provider, create: (spec, op) => provider.create({ ...spec, isolationMin: "process" }, op) }),
+  ignoresTheIsolationFloor: (provider: Provider): Provider => ({
+    ...provider,
+    create: (spec, op) => provider.create({ ...spec, isolationMin: "process" }, op),
+  }),
   ignoresMaxLife: (provider: Provider): Provider => ({
     ...provider,
     async create(spec, op) {
@@ -65,7 +68,10 @@ export const BROKEN_LIFECYCLES = {
       },
     };
   },
-  saysAbsentOnError: (provider: Provider): Provider => ({ ...provider, inspect: (ref, op) => provider.inspect(ref, op).catch(() => "absent" as const) }),
+  saysAbsentOnError: (provider: Provider): Provider => ({
+    ...provider,
+    inspect: (ref, op) => provider.inspect(ref, op).catch(() => "absent" as const),
+  }),
   leavesWhatWasAborted: (provider: Provider): Provider => ({
     ...provider,
     async create(spec, op) {

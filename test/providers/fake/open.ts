@@ -33,7 +33,12 @@ export function spec(changes: Partial<SandboxSpec> = {}): SandboxSpec {
 }
 
 /** Runs a shell line to its end and gives all that came. */
-export async function run(provider: FakeProvider, ref: Ref, shell: string, more: Partial<Command> & { stdin?: Stdin; maxOutputBytes?: number } = {}) {
+export async function run(
+  provider: FakeProvider,
+  ref: Ref,
+  shell: string,
+  more: Partial<Command> & { stdin?: Stdin; maxOutputBytes?: number } = {},
+) {
   const { stdin = { kind: "none" }, maxOutputBytes = 2 ** 30, ...command } = more;
   const out = { stdout: "", stderr: "", end: undefined as Extract<ExecEvent, { type: "exited" }> | undefined };
   for await (const event of provider.exec(ref, { id: newId("exec"), run: { shell }, ...command }, { stdin, maxOutputBytes }, op())) {

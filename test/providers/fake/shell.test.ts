@@ -52,7 +52,10 @@ describe("the fake's shell", () => {
   });
 
   test("a full disk fails the write and leaves the sandbox usable", async () => {
-    const { ref } = await provider.create(spec({ resources: { cpu: 1, memoryBytes: 2 ** 28, diskBytes: 1000, inodes: 100, pids: 64 } }), op());
+    const { ref } = await provider.create(
+      spec({ resources: { cpu: 1, memoryBytes: 2 ** 28, diskBytes: 1000, inodes: 100, pids: 64 } }),
+      op(),
+    );
     const { stderr } = await run(provider, ref, "head -c 2000 /dev/zero > big");
     expect(stderr).toContain("No space left on device");
     expect((await run(provider, ref, "rm big; echo ok > small; cat small")).stdout).toBe("ok\n");

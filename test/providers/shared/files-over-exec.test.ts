@@ -25,7 +25,13 @@ describe("files over exec", () => {
   test("a range gives those bytes and no others, also beyond the end", async () => {
     await put("f", "0123456789");
     const read = async (range: object) => (await collect((await at.files.read(ref, "f", range, op)).body)).toString();
-    expect([await read({ offset: 3 }), await read({ length: 4 }), await read({ offset: 2, length: 3 }), await read({ offset: 50 }), await read({ length: 0 })]).toEqual(["3456789", "0123", "234", "", ""]);
+    expect([
+      await read({ offset: 3 }),
+      await read({ length: 4 }),
+      await read({ offset: 2, length: 3 }),
+      await read({ offset: 50 }),
+      await read({ length: 0 }),
+    ]).toEqual(["3456789", "0123", "234", "", ""]);
   });
 
   test("writing again keeps the mode and goes through a symlink", async () => {
@@ -93,14 +99,21 @@ describe("files over exec", () => {
     await at.files.rename(ref, "d", "e", { replace: false }, op);
     await at.files.mkdir(ref, "empty", { parents: false }, op);
     await at.files.rename(ref, "e", "empty", { replace: true }, op);
-    expect((await at.files.list(ref, ".", { depth: 2 }, op)).map((info) => info.path.slice(at.workdir.length))).toEqual(["/empty", "/empty/inner", "/h"]);
+    expect((await at.files.list(ref, ".", { depth: 2 }, op)).map((info) => info.path.slice(at.workdir.length))).toEqual([
+      "/empty",
+      "/empty/inner",
+      "/h",
+    ]);
     expect((await collect((await at.files.read(ref, "h", {}, op)).body)).toString()).toBe("new");
   });
 
   test("a directory 10,000 deep is removed", async () => {
     await at.files.mkdir(ref, "top", { parents: true }, op);
     // By relative steps: such a path is longer than any call takes.
-    execFileSync("perl", ["-e", 'for (1..10000) { mkdir "d" or die; chdir "d" or die }'], { cwd: join(at.workdir, "top"), ...UNPRIVILEGED });
+    execFileSync("perl", ["-e", 'for (1..10000) { mkdir "d" or die; chdir "d" or die }'], {
+      cwd: join(at.workdir, "top"),
+      ...UNPRIVILEGED,
+    });
     await at.files.remove(ref, "top", { recursive: true }, op);
     expect(existsSync(join(at.workdir, "top"))).toBe(false);
   });
@@ -109,7 +122,9 @@ describe("files over exec", () => {
     await put("sparse");
     execFileSync("truncate", ["-s", "1T", join(at.workdir, "sparse")]);
     expect((await at.files.stat(ref, "sparse", op)).size).toBe(2 ** 40);
-    expect((await collect((await at.files.read(ref, "sparse", { offset: 2 ** 39, length: 1000 }, op)).body)).equals(Buffer.alloc(1000))).toBe(true);
+    expect(
+      (await collect((await at.files.read(ref, "sparse", { offset: 2 ** 39, length: 1000 }, op)).body)).equals(Buffer.alloc(1000)),
+    ).toBe(true);
     let seen = 0;
     for await (const chunk of (await at.files.read(ref, "sparse", {}, op)).body) if ((seen += chunk.length) > 1_000_000) break;
     expect(seen).toBeLessThan(3_000_000);
@@ -136,7 +151,14 @@ describe("files over exec", () => {
     await at.files.mkdir(ref, "src/empty", { parents: false }, op);
     symlinkSync("run.sh", join(at.workdir, "src/link"));
     await at.files.importTree(ref, "dst", at.files.exportTree(ref, "src", op), op);
-    const shape = async (root: string) => (await at.files.list(ref, root, { depth: 9 }, op)).map(({ path, type, mode, size, target }) => [path.slice(at.workdir.length + 4), type, mode, type === "directory" ? 0 : size, target]);
+    const shape = async (root: string) =>
+      (await at.files.list(ref, root, { depth: 9 }, op)).map(({ path, type, mode, size, target }) => [
+        path.slice(at.workdir.length + 4),
+        type,
+        mode,
+        type === "directory" ? 0 : size,
+        target,
+      ]);
     expect(await shape("dst")).toEqual(await shape("src"));
   });
 
@@ -170,13 +192,17 @@ describe("files over exec", () => {
     await settled();
     await put("w/last");
     await done;
-    for (const expected of ["created /w/sub/f", "modified /w/sub/f", "renamed /w/sub/f", "created /w/g", "removed /w/g", "created /w/last"]) expect(seen).toContain(expected);
+    for (const expected of ["created /w/sub/f", "modified /w/sub/f", "renamed /w/sub/f", "created /w/g", "removed /w/g", "created /w/last"])
+      expect(seen).toContain(expected);
   });
 
   test("the image's own tools serve where there is no trusted busybox", async () => {
     const plain = await openFiles({ busybox: "" });
     await plain.files.write(ref, "a/f", chunks("plain"), {}, op);
-    expect((await plain.files.list(ref, ".", { depth: 5 }, op)).map((info) => [info.name, info.size > 0])).toEqual([["a", true], ["f", true]]);
+    expect((await plain.files.list(ref, ".", { depth: 5 }, op)).map((info) => [info.name, info.size > 0])).toEqual([
+      ["a", true],
+      ["f", true],
+    ]);
     expect((await collect((await plain.files.read(ref, "a/f", { offset: 1, length: 3 }, op)).body)).toString()).toBe("lai");
     await plain.files.rename(ref, "a/f", "g", { replace: false }, op);
     expect(statSync(join(plain.workdir, "g")).size).toBe(5);

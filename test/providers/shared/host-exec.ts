@@ -46,7 +46,14 @@ export async function* hostExec(_ref: Ref, command: Command, options: ExecOption
     for await (const event of merged as AsyncIterable<ExecEvent>) yield event;
     const { code, signal: name } = await ended;
     if (signal.aborted) throw SandboxerError.from(signal.reason);
-    yield { type: "exited", outcome: name === null ? "exited" : "signaled", exitCode: code, signal: name, oomKilled: false, truncated: false };
+    yield {
+      type: "exited",
+      outcome: name === null ? "exited" : "signaled",
+      exitCode: code,
+      signal: name,
+      oomKilled: false,
+      truncated: false,
+    };
   } finally {
     kill();
     signal.removeEventListener("abort", kill);

@@ -1,5 +1,5 @@
 import { readdirSync, symlinkSync } from "node:fs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pathFromBytes, pathToBytes } from "../../../src/contract/index.ts";
 import { encodePath } from "../../../src/providers/shared/files-script.ts";
@@ -11,8 +11,37 @@ beforeAll(async () => {
 });
 afterAll(() => at.dispose());
 
-const awkward = ["\n", "'", '"', "\\", "$(touch pwned)", "`touch pwned`", ";", "-", "--", "*", "?", " ", "\t", "\r", "\udcff", "\udc80", "é", "🦊", "%n", "\\0101", "->", "' -> '", "\udc81\udc88"];
-const piece = fc.oneof(fc.constantFrom(...awkward), fc.uint8Array({ minLength: 1, maxLength: 12 }).map((bytes) => pathFromBytes(bytes.map((byte) => (byte === 0 || byte === 47 ? 95 : byte)))));
+const awkward = [
+  "\n",
+  "'",
+  '"',
+  "\\",
+  "$(touch pwned)",
+  "`touch pwned`",
+  ";",
+  "-",
+  "--",
+  "*",
+  "?",
+  " ",
+  "\t",
+  "\r",
+  "\udcff",
+  "\udc80",
+  "é",
+  "🦊",
+  "%n",
+  "\\0101",
+  "->",
+  "' -> '",
+  "\udc81\udc88",
+];
+const piece = fc.oneof(
+  fc.constantFrom(...awkward),
+  fc
+    .uint8Array({ minLength: 1, maxLength: 12 })
+    .map((bytes) => pathFromBytes(bytes.map((byte) => (byte === 0 || byte === 47 ? 95 : byte)))),
+);
 const name = fc
   .array(piece, { minLength: 1, maxLength: 12 })
   .map((pieces) => pathFromBytes(pathToBytes(pieces.join("")).subarray(0, 255)))

@@ -25,7 +25,9 @@ describe("files over exec", () => {
     const exec: Provider["exec"] = async function* () {
       yield { type: "started" };
     };
-    await expect(filesOverExec({ exec, workdir: "/w" }).list(ref, "d", { depth: 1 }, op)).rejects.toMatchObject({ code: "backend_unavailable" });
+    await expect(filesOverExec({ exec, workdir: "/w" }).list(ref, "d", { depth: 1 }, op)).rejects.toMatchObject({
+      code: "backend_unavailable",
+    });
   });
 
   test("a full disk is quota_exceeded and leaves the old file", async () => {
@@ -37,7 +39,9 @@ describe("files over exec", () => {
         yield { type: "stderr", data: Buffer.from("cat: write error: No space left on device\n") };
         yield { type: "exited", outcome: "exited", exitCode: 1, signal: null, oomKilled: false, truncated: false };
       };
-      await expect(filesOverExec({ exec: full, workdir: "/w" }).write(ref, "f", chunks("x"), {}, op)).rejects.toMatchObject({ code: "quota_exceeded" });
+      await expect(filesOverExec({ exec: full, workdir: "/w" }).write(ref, "f", chunks("x"), {}, op)).rejects.toMatchObject({
+        code: "quota_exceeded",
+      });
     } finally {
       await dispose();
     }
@@ -48,7 +52,10 @@ describe("files over exec", () => {
     try {
       await files.write(ref, "src/f", chunks("payload"), {}, op);
       const tar = await collect(files.exportTree(ref, "src/f", op));
-      for (const name of ["../escaped", "/tmp/files-escaped-absolute", "a/../../escaped"]) await files.importTree(ref, "in", chunks(renamed(tar, name)), op).catch((error: Error) => expect(error).toMatchObject({ code: "invalid_request" }));
+      for (const name of ["../escaped", "/tmp/files-escaped-absolute", "a/../../escaped"])
+        await files
+          .importTree(ref, "in", chunks(renamed(tar, name)), op)
+          .catch((error: Error) => expect(error).toMatchObject({ code: "invalid_request" }));
       const paths = (await files.list(ref, ".", { depth: 9 }, op)).map((info) => info.path.slice(workdir.length + 1));
       expect(paths.filter((path) => !path.startsWith("in") && !path.startsWith("src"))).toEqual([]);
       await expect(files.stat(ref, "/tmp/files-escaped-absolute", op)).rejects.toMatchObject({ code: "file_not_found" });

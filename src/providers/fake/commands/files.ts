@@ -48,7 +48,11 @@ export const FILE_COMMANDS: Readonly<Record<string, CommandFunction>> = {
     const { tree } = shell.sandbox;
     const source = tree.place(from, actorOf(shell), false);
     const target = tree.place(to, actorOf(shell));
-    tree.rename(source, target.node?.kind === "directory" ? tree.place(`${to}/${source.name}`, actorOf(shell), false) : target, actorOf(shell));
+    tree.rename(
+      source,
+      target.node?.kind === "directory" ? tree.place(`${to}/${source.name}`, actorOf(shell), false) : target,
+      actorOf(shell),
+    );
     return 0;
   },
   async cp(shell, [from, to]) {
@@ -118,7 +122,14 @@ function holds(shell: Parameters<CommandFunction>[0], args: readonly string[]): 
   if (a === "-t") return shell.terminal !== undefined;
   const node = probe(shell, b, a !== "-L" && a !== "-h");
   if (node === undefined) return false;
-  const kinds: Readonly<Record<string, string>> = { "-f": "file", "-d": "directory", "-L": "symlink", "-h": "symlink", "-p": "fifo", "-c": "char_device" };
+  const kinds: Readonly<Record<string, string>> = {
+    "-f": "file",
+    "-d": "directory",
+    "-L": "symlink",
+    "-h": "symlink",
+    "-p": "fifo",
+    "-c": "char_device",
+  };
   if (a === "-s") return node.size > 0;
   if (a === "-x") return mayAccess(node, shell.user.uid, 1);
   if (a === "-w") return mayAccess(node, shell.user.uid, 2);

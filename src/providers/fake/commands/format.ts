@@ -7,11 +7,14 @@ function byteText(byte: number): string {
 
 /** `\n`, `\ooo`, `\0ooo`, `\xhh` and the like as what they stand for. */
 export function expandEscapes(text: string): string {
-  return text.replace(/\\(?:0?([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|([\\a-z]))/g, (whole, octal: string | undefined, hex: string | undefined, letter: string | undefined) => {
-    if (octal !== undefined) return byteText(Number.parseInt(octal, 8) & 255);
-    if (hex !== undefined) return byteText(Number.parseInt(hex, 16));
-    return NAMED[letter ?? ""] ?? whole;
-  });
+  return text.replace(
+    /\\(?:0?([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|([\\a-z]))/g,
+    (whole, octal: string | undefined, hex: string | undefined, letter: string | undefined) => {
+      if (octal !== undefined) return byteText(Number.parseInt(octal, 8) & 255);
+      if (hex !== undefined) return byteText(Number.parseInt(hex, 16));
+      return NAMED[letter ?? ""] ?? whole;
+    },
+  );
 }
 
 /** printf's formatting with %s, %d, %b, %c, %o, %x and %%: the template is used again while arguments are left. */
@@ -36,7 +39,7 @@ function render(directive: string, argument: string): string {
   const width = Number(/^0?(\d*)/.exec(directive)?.[1] ?? 0);
   const pad = directive.startsWith("0") ? "0" : " ";
   const value = (): string => {
-    switch (directive.at(-1)) {
+    switch (directive.at(-1) ?? "s") {
       case "b":
         return expandEscapes(argument);
       case "c":

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { runArgv, runSource, untilExit } from "../shell/run.ts";
-import { actorOf, childOf, complain, print, readLine } from "../shell/shell.ts";
+import { actorOf, childOf, complain, print, readLine, untilExit } from "../shell/shell.ts";
 import type { CommandFunction, Shell } from "../shell/shell.ts";
 import { Death, SIGNALS } from "../task.ts";
 import { pathFromBytes } from "../../../contract/index.ts";
@@ -37,15 +36,20 @@ export const PROCESS_COMMANDS: Readonly<Record<string, CommandFunction>> = {
   },
   async sh(shell, args) {
     const child: Shell = { ...childOf(shell, shell.task), args: ["sh"] };
-    if (args[0] === "-c") return await untilExit(() => runSource({ ...child, args: args.slice(2).length > 0 ? args.slice(2) : ["sh"] }, args[1] ?? ""));
+    if (args[0] === "-c")
+      return await untilExit(() =>
+        child.interpreter.runSource({ ...child, args: args.slice(2).length > 0 ? args.slice(2) : ["sh"] }, args[1] ?? ""),
+      );
     const file = args[0];
     if (file === undefined || file === "-i" || file === "-s") return await untilExit(() => interact(child));
     const { node } = shell.sandbox.tree.lookup(file, actorOf(shell));
-    return await untilExit(() => runSource({ ...child, args: [...args] }, pathFromBytes(node.buffer.subarray(0, node.size))));
+    return await untilExit(() =>
+      child.interpreter.runSource({ ...child, args: [...args] }, pathFromBytes(node.buffer.subarray(0, node.size))),
+    );
   },
   bash: (shell, args) => PROCESS_COMMANDS["sh"]?.(shell, args.filter((argument) => argument !== "-l")) ?? 127, // prettier-ignore
-  nohup: runArgv,
-  setsid: runArgv,
+  nohup: (shell, args) => shell.interpreter.runArgv(shell, args),
+  setsid: (shell, args) => shell.interpreter.runArgv(shell, args),
   async env(shell, args) {
     const env = new Map(args.includes("-i") ? [] : shell.env);
     let at = 0;
@@ -53,7 +57,7 @@ export const PROCESS_COMMANDS: Readonly<Record<string, CommandFunction>> = {
       const [name = "", ...value] = (args[at] ?? "").split("=");
       if (name !== "-i") env.set(name, value.join("="));
     }
-    if (at < args.length) return await runArgv({ ...shell, env }, args.slice(at));
+    if (at < args.length) return await shell.interpreter.runArgv({ ...shell, env }, args.slice(at));
     for (const [name, value] of env) await print(shell, `${name}=${value}\n`);
     return 0;
   },
@@ -70,7 +74,10 @@ export const PROCESS_COMMANDS: Readonly<Record<string, CommandFunction>> = {
   date: async (shell, args) => (await print(shell, `${args[0] === "+%s" ? Math.floor(Date.now() / 1000) : new Date().toUTCString()}\n`), 0),
   async id(shell, args) {
     const { uid, gid, name } = shell.user;
-    await print(shell, args[0] === "-u" ? `${uid}\n` : args[0] === "-g" ? `${gid}\n` : args[0] === "-un" ? `${name}\n` : `uid=${uid}(${name}) gid=${gid}\n`);
+    await print(
+      shell,
+      args[0] === "-u" ? `${uid}\n` : args[0] === "-g" ? `${gid}\n` : args[0] === "-un" ? `${name}\n` : `uid=${uid}(${name}) gid=${gid}\n`,
+    );
     return 0;
   },
   async tty(shell) {
@@ -100,6 +107,6 @@ async function interact(shell: Shell): Promise<number> {
     if (shell.terminal !== undefined) await print(shell, "$ ");
     const line = await readLine(shell);
     if (line === null) return shell.status;
-    shell.status = await runSource(shell, line);
+    shell.status = await shell.interpreter.runSource(shell, line);
   }
 }

@@ -24,7 +24,8 @@ export const TEXT_COMMANDS: Readonly<Record<string, CommandFunction>> = {
   async head(shell, args) {
     const { bytes, lines, files } = counts(args, 10);
     for (const input of inputs(shell, files)) {
-      if (bytes === undefined) await print(shell, pathFromBytes(await drain(shell, input)).split(/(?<=\n)/).slice(0, lines).join("")); // prettier-ignore
+      if (bytes === undefined)
+        await print(shell, pathFromBytes(await drain(shell, input)).split(/(?<=\n)/).slice(0, lines).join("")); // prettier-ignore
       else await copy(shell, input, bytes);
     }
     return 0;
@@ -40,15 +41,24 @@ export const TEXT_COMMANDS: Readonly<Record<string, CommandFunction>> = {
   },
   async wc(shell, args) {
     const flag = args.find((argument) => argument.startsWith("-"));
-    for (const input of inputs(shell, args.filter((argument) => argument !== flag))) {
+    for (const input of inputs(
+      shell,
+      args.filter((argument) => argument !== flag),
+    )) {
       const totals = await count(shell, input);
       await print(shell, flag === "-c" ? `${totals.bytes}\n` : flag === "-l" ? `${totals.lines}\n` : `${totals.lines} ${totals.bytes}\n`);
     }
     return 0;
   },
   async tee(shell, args) {
-    const files = args.filter((argument) => argument !== "-a").map((path) => openOutput(shell, path, args.includes("-a") ? "append" : "truncate"));
-    for (let chunk = await shell.streams.stdin.read(shell.task.signal); chunk !== null; chunk = await shell.streams.stdin.read(shell.task.signal)) {
+    const files = args
+      .filter((argument) => argument !== "-a")
+      .map((path) => openOutput(shell, path, args.includes("-a") ? "append" : "truncate"));
+    for (
+      let chunk = await shell.streams.stdin.read(shell.task.signal);
+      chunk !== null;
+      chunk = await shell.streams.stdin.read(shell.task.signal)
+    ) {
       for (const output of [shell.streams.stdout, ...files]) await output.write(chunk, shell.task.signal);
     }
     return 0;
@@ -94,7 +104,7 @@ function* inputs(shell: Shell, files: readonly string[]): Generator<Input> {
 }
 
 async function copy(shell: Shell, input: Input, limit: number): Promise<void> {
-  for (let left = limit; left > 0; ) {
+  for (let left = limit; left > 0;) {
     const chunk = await input.read(shell.task.signal);
     if (chunk === null) return;
     const wanted = chunk.subarray(0, left);

@@ -1,7 +1,6 @@
 import { orAborted } from "../channel.ts";
 import { COMMANDS } from "../commands/index.ts";
 import { TreeError } from "../tree-node.ts";
-import { runArgv } from "./run.ts";
 import { ExitShell, actorOf, complain, print, readLine } from "./shell.ts";
 import type { CommandFunction, Shell } from "./shell.ts";
 
@@ -25,7 +24,7 @@ export const BUILTINS: Readonly<Record<string, CommandFunction>> = {
     throw new ExitShell(status === undefined ? shell.status : Number(status) & 255);
   },
   async exec(shell, args) {
-    throw new ExitShell(await runArgv(shell, args));
+    throw new ExitShell(await shell.interpreter.runArgv(shell, args));
   },
   async export(shell, args) {
     for (const argument of args) {
@@ -47,7 +46,8 @@ export const BUILTINS: Readonly<Record<string, CommandFunction>> = {
     const line = await readLine(shell);
     const plain = names.filter((name) => name !== "-r");
     const words = (line ?? "").trim().split(/[ \t]+/);
-    for (const [index, name] of plain.entries()) shell.variables.set(name, index === plain.length - 1 ? words.slice(index).join(" ") : (words[index] ?? ""));
+    for (const [index, name] of plain.entries())
+      shell.variables.set(name, index === plain.length - 1 ? words.slice(index).join(" ") : (words[index] ?? ""));
     return line === null ? 1 : 0;
   },
   async wait(shell, pids) {
@@ -56,7 +56,7 @@ export const BUILTINS: Readonly<Record<string, CommandFunction>> = {
     return pids.length === 0 ? 0 : (statuses.at(-1) ?? 0);
   },
   async command(shell, args) {
-    if (args[0] !== "-v") return await runArgv(shell, args);
+    if (args[0] !== "-v") return await shell.interpreter.runArgv(shell, args);
     return await which(shell, args[1] ?? "");
   },
 };

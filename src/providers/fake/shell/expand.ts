@@ -1,6 +1,5 @@
 import { pathFromBytes } from "../../../contract/index.ts";
 import { Channel, orAborted } from "../channel.ts";
-import { runSource, spawn } from "./run.ts";
 import type { Shell } from "./shell.ts";
 import type { Part, Word } from "./syntax.ts";
 
@@ -71,7 +70,9 @@ function variable(shell: Shell, name: string): string {
 
 async function substitute(shell: Shell, source: string): Promise<string> {
   const channel = new Channel();
-  const { done } = spawn(shell, { ...shell.streams, stdout: channel }, (child) => runSource(child, source));
+  const { done } = shell.interpreter.spawn(shell, { ...shell.streams, stdout: channel }, (child) =>
+    child.interpreter.runSource(child, source),
+  );
   void done.then(() => channel.end());
   const chunks: Uint8Array[] = [];
   for (let chunk = await channel.read(shell.task.signal); chunk !== null; chunk = await channel.read(shell.task.signal)) chunks.push(chunk);

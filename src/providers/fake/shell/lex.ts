@@ -136,4 +136,3 @@ function closingParenthesis(source: string, from: number): number {
   }
   throw new SyntaxProblem("unterminated $(");
 }
-

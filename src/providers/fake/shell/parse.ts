@@ -4,7 +4,13 @@ import { SyntaxProblem } from "./syntax.ts";
 import type { CommandNode, Pipeline, Redirect, Script, Statement, Word } from "./syntax.ts";
 
 const UNKNOWN_WORDS = new Set(["if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "function"]);
-const REDIRECT_KINDS: Readonly<Record<string, Redirect["kind"]>> = { ">": "write", ">>": "append", "<": "read", ">&": "duplicate", "<&": "duplicate" };
+const REDIRECT_KINDS: Readonly<Record<string, Redirect["kind"]>> = {
+  ">": "write",
+  ">>": "append",
+  "<": "read",
+  ">&": "duplicate",
+  "<&": "duplicate",
+};
 
 /**
  * Reads a command line: `;` `&` `&&` `||` `|` `!` groups, subshells, assignments, redirections, quotes, variables and
@@ -92,9 +98,11 @@ class Parser {
       else words.push(token.word);
     }
     const token = this.#tokens[this.#at];
-    if (words.length + assignments.length + redirects.length === 0) throw new SyntaxProblem(`syntax error near "${token === undefined || token.kind === "word" ? "end" : token.text}"`);
+    if (words.length + assignments.length + redirects.length === 0)
+      throw new SyntaxProblem(`syntax error near "${token === undefined || token.kind === "word" ? "end" : token.text}"`);
     const first = literal(words[0]);
-    if (first !== undefined && UNKNOWN_WORDS.has(first)) throw new SyntaxProblem(`"${first}" is not known to this shell: the fake backend reads no loops, conditions or functions`);
+    if (first !== undefined && UNKNOWN_WORDS.has(first))
+      throw new SyntaxProblem(`"${first}" is not known to this shell: the fake backend reads no loops, conditions or functions`);
     return { kind: "simple", assignments, words, redirects };
   }
 

@@ -1,3 +1,4 @@
+import { pathFromBytes } from "../../../contract/index.ts";
 import { BrokenPipe, Channel, inputOf, orAborted } from "../channel.ts";
 import { COMMANDS } from "../commands/index.ts";
 import { Death } from "../task.ts";
@@ -6,17 +7,18 @@ import { BUILTINS } from "./builtins.ts";
 import { expand, expandOne } from "./expand.ts";
 import { parse } from "./parse.ts";
 import { openRedirects } from "./redirect.ts";
-import { ExitShell, actorOf, childOf, complain } from "./shell.ts";
-import type { Shell, Streams } from "./shell.ts";
+import { actorOf, childOf, complain, untilExit } from "./shell.ts";
+import type { Interpreter, Shell, Streams } from "./shell.ts";
 import { SyntaxProblem } from "./syntax.ts";
 import type { CommandNode, Pipeline, Script } from "./syntax.ts";
-import { pathFromBytes } from "../../../contract/index.ts";
 
 /** Runs a command line in the shell itself; `exit` ends it with {@link ExitShell}. */
-export async function runScript(shell: Shell, script: Script): Promise<number> {
+async function runScript(shell: Shell, script: Script): Promise<number> {
   for (const statement of script) {
     if (statement.background) {
-      const { pid, done } = spawn(shell, { ...shell.streams, stdin: inputOf() }, (child) => runScript(child, [{ ...statement, background: false }]));
+      const { pid, done } = spawn(shell, { ...shell.streams, stdin: inputOf() }, (child) =>
+        runScript(child, [{ ...statement, background: false }]),
+      );
       shell.jobs.set(pid, done);
       shell.lastJob = pid;
       shell.status = 0;
@@ -31,7 +33,7 @@ export async function runScript(shell: Shell, script: Script): Promise<number> {
 }
 
 /** Reads and runs source text; a line that cannot be read has status 2. */
-export async function runSource(shell: Shell, source: string): Promise<number> {
+async function runSource(shell: Shell, source: string): Promise<number> {
   let script: Script;
   try {
     script = parse(source);
@@ -43,7 +45,7 @@ export async function runSource(shell: Shell, source: string): Promise<number> {
 }
 
 /** Runs argv, which a shell has taken apart or which was given as it is. */
-export async function runArgv(shell: Shell, argv: readonly string[]): Promise<number> {
+async function runArgv(shell: Shell, argv: readonly string[]): Promise<number> {
   const [name = "", ...args] = argv;
   const builtin = BUILTINS[name];
   if (builtin !== undefined) return await builtin(shell, args);
@@ -70,18 +72,8 @@ async function runFile(shell: Shell, name: string, args: readonly string[]): Pro
   return await untilExit(() => runSource(child, pathFromBytes(node.buffer.subarray(0, node.size)).replace(/^#![^\n]*/, "")));
 }
 
-/** The status of a shell that may end by `exit`. */
-export async function untilExit(run: () => Promise<number>): Promise<number> {
-  try {
-    return await run();
-  } catch (thrown) {
-    if (thrown instanceof ExitShell) return thrown.status;
-    throw thrown;
-  }
-}
-
 /** Starts a child process of the same tree. `done` never rejects: a death is 128+n. */
-export function spawn(shell: Shell, streams: Streams, run: (child: Shell) => Promise<number>): { pid: number; done: Promise<number> } {
+function spawn(shell: Shell, streams: Streams, run: (child: Shell) => Promise<number>): { pid: number; done: Promise<number> } {
   const task = shell.task.job.spawn();
   const child = childOf(shell, task, streams);
   const settle = async (): Promise<number> => {
@@ -91,7 +83,10 @@ export function spawn(shell: Shell, streams: Streams, run: (child: Shell) => Pro
       if (thrown instanceof Death) return thrown.status;
       if (thrown instanceof BrokenPipe) return new Death("SIGPIPE").status;
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-      await streams.stderr.write(new TextEncoder().encode(`fake: this is a fault of the fake backend: ${message}\n`), new AbortController().signal);
+      await streams.stderr.write(
+        new TextEncoder().encode(`fake: this is a fault of the fake backend: ${message}\n`),
+        new AbortController().signal,
+      );
       return 125;
     } finally {
       task.job.end(task);
@@ -164,3 +159,6 @@ async function withStreams(shell: Shell, streams: Streams, run: (inner: Shell) =
     shell.status = inner.status;
   }
 }
+
+/** What every shell of the fake runs with. */
+export const INTERPRETER: Interpreter = { runSource, runArgv, spawn };

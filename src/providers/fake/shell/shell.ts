@@ -12,8 +12,19 @@ export interface Streams {
   readonly stderr: Output;
 }
 
+/** Runs things: what commands and expansions need of the shell's own machinery. Part of {@link Shell}, so nobody imports it back. */
+export interface Interpreter {
+  /** Reads and runs source text; a line that cannot be read has status 2. `exit` ends it with {@link ExitShell}. */
+  runSource(shell: Shell, source: string): Promise<number>;
+  /** Runs argv, which a shell has taken apart or which was given as it is. */
+  runArgv(shell: Shell, argv: readonly string[]): Promise<number>;
+  /** Starts a child process of the same tree. `done` never rejects: a death is 128+n. */
+  spawn(shell: Shell, streams: Streams, run: (child: Shell) => Promise<number>): { pid: number; done: Promise<number> };
+}
+
 /** A running shell, or one command in it: all that its process has. Text is in the form of contract/path, so bytes survive. */
 export interface Shell {
+  readonly interpreter: Interpreter;
   readonly sandbox: FakeSandbox;
   readonly task: Task;
   readonly user: User;
@@ -44,6 +55,16 @@ export class ExitShell extends Error {
   }
 }
 
+/** The status of a shell that may end by `exit`. */
+export async function untilExit(run: () => Promise<number>): Promise<number> {
+  try {
+    return await run();
+  } catch (thrown) {
+    if (thrown instanceof ExitShell) return thrown.status;
+    throw thrown;
+  }
+}
+
 /** A copy of a shell with what a child process would have of its own. */
 export function childOf(shell: Shell, task: Task, streams: Streams = shell.streams): Shell {
   return { ...shell, task, streams, env: new Map(shell.env), variables: new Map(shell.variables), jobs: new Map(), lastJob: undefined };
@@ -67,7 +88,12 @@ export async function complain(shell: Shell, message: string, status = 1): Promi
 /** Reads standard input to its end. */
 export async function readAll(shell: Shell): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for (let chunk = await shell.streams.stdin.read(shell.task.signal); chunk !== null; chunk = await shell.streams.stdin.read(shell.task.signal)) chunks.push(chunk);
+  for (
+    let chunk = await shell.streams.stdin.read(shell.task.signal);
+    chunk !== null;
+    chunk = await shell.streams.stdin.read(shell.task.signal)
+  )
+    chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 

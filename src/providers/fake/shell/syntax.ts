@@ -14,7 +14,12 @@ export interface Redirect {
 }
 
 export type CommandNode =
-  | { readonly kind: "simple"; readonly assignments: readonly { readonly name: string; readonly value: Word }[]; readonly words: readonly Word[]; readonly redirects: readonly Redirect[] }
+  | {
+      readonly kind: "simple";
+      readonly assignments: readonly { readonly name: string; readonly value: Word }[];
+      readonly words: readonly Word[];
+      readonly redirects: readonly Redirect[];
+    }
   | { readonly kind: "group"; readonly subshell: boolean; readonly body: Script; readonly redirects: readonly Redirect[] };
 
 export interface Pipeline {
