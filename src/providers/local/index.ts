@@ -51,7 +51,7 @@ async function openLocal(options: LocalOptions, context: OpenContext): Promise<P
     seccompCache: join(directory, "seccomp"),
   };
   const probed = await probeRuntimes(bare, join(directory, "runtimes"), join(directory, "probe.json"), op);
-  const host: Host = { ...bare, levels: bestPerLevel(probed) };
+  const host: Host = { ...bare, levels: bestPerLevel(probed.filter(({ name }) => options.runtimes?.includes(name) ?? true)) };
   const why = probed.filter(({ works }) => !works).map(({ name, reason }) => `${name}: ${reason ?? "does not work"}`);
   return localProvider(host, why);
 }
