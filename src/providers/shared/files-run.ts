@@ -37,7 +37,8 @@ const CODES: Readonly<Record<number, [ErrorCode, string]>> = {
  * The C library's words for an errno, at the very end of what a tool says: no file's name can stand behind them. The
  * tools have no other way to pass an errno on, and LC_ALL=C fixes the words.
  */
-const ERRNO: readonly [RegExp, ErrorCode][] = [
+type Reading = readonly [words: RegExp, code: ErrorCode];
+const ERRNO: readonly Reading[] = [
   [/([Nn]o such file( or directory)?|nonexistent directory|Directory nonexistent)$/, "file_not_found"],
   [/(Permission denied|Operation not permitted|Read-only file system)$/, "file_denied"],
   [/(File exists|Is a directory|Not a directory|Directory not empty|is a directory|Invalid argument|Device or resource busy|Too many levels of symbolic links|Symbolic link loop|No such device or address)$/, "file_conflict"],
