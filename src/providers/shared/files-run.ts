@@ -37,8 +37,7 @@ const CODES: Readonly<Record<number, [ErrorCode, string]>> = {
  * The C library's words for an errno, at the very end of what a tool says: no file's name can stand behind them. The
  * tools have no other way to pass an errno on, and LC_ALL=C fixes the words.
  */
-type Reading = readonly [words: RegExp, code: ErrorCode];
-const ERRNO: readonly Reading[] = [
+const ERRNO: readonly (readonly [RegExp, ErrorCode])[] = [
   [/([Nn]o such file( or directory)?|nonexistent directory|Directory nonexistent)$/, "file_not_found"],
   [/(Permission denied|Operation not permitted|Read-only file system)$/, "file_denied"],
   [/(File exists|Is a directory|Not a directory|Directory not empty|is a directory|Invalid argument|Device or resource busy|Too many levels of symbolic links|Symbolic link loop|No such device or address)$/, "file_conflict"],
@@ -72,9 +71,8 @@ export class ScriptRun {
     const signal = AbortSignal.any([op.signal, this.#abort.signal]);
     this.#path = path;
     this.#stallMs = options.stallMs ?? 60_000;
-    this.#events = options
-      .exec(ref, command, { stdin, maxOutputBytes: Number.MAX_SAFE_INTEGER }, { ...op, signal })
-      [Symbol.asyncIterator]();
+    const events = options.exec(ref, command, { stdin, maxOutputBytes: Number.MAX_SAFE_INTEGER }, { ...op, signal });
+    this.#events = events[Symbol.asyncIterator]();
   }
 
   /** The next bytes of standard output, or null after a good end. Throws what went wrong. */
