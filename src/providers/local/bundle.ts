@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { SandboxSpec } from "../../contract/index.ts";
-import { IDS_PER_SANDBOX, type Slot, WRITABLE } from "./disk/slot.ts";
+import { idBase, IDS_PER_SANDBOX, type Slot, WRITABLE } from "./disk/slot.ts";
+import type { Host } from "./host.ts";
 import type { OciProcess } from "./oci-process.ts";
 import { type SeccompProfile, seccompProfile } from "./seccomp.ts";
 import { type RuntimeName, RUNTIMES } from "./runtime.ts";
@@ -27,11 +28,11 @@ export interface OciConfig {
   mounts: Mount[];
   annotations?: Record<string, string>;
   linux: {
-    cgroupsPath: string;
+    cgroupsPath?: string;
     namespaces: { type: string }[];
     uidMappings?: IdMapping[];
     gidMappings?: IdMapping[];
-    resources: object;
+    resources?: object;
     seccomp?: SeccompProfile;
     maskedPaths: string[];
     readonlyPaths: string[];
@@ -55,6 +56,7 @@ export interface BundleInput {
   /** Host CPUs it may run on, as a list such as "0,3". */
   readonly cpus: { readonly list: string; readonly count: number };
   readonly runtime: RuntimeName;
+  readonly rootless: Host["rootless"];
   /** The system call filter as this runtime has compiled it before, in base64. */
   readonly compiledFilter: string | undefined;
 }
@@ -89,7 +91,7 @@ function tmpfs(destination: string, bytes: number, inodes: number, mode: string,
   };
 }
 
-function mounts({ skeleton, slot, spec, cpus, runtime }: BundleInput, owner: number): Mount[] {
+function mounts({ skeleton, slot, spec, cpus, runtime, rootless }: BundleInput, owner: number): Mount[] {
   // gVisor makes its own /sys, and its tmpfs knows no owner.
   const gvisor = runtime === "runsc";
   const owned = gvisor ? [] : [`uid=${owner}`, `gid=${owner}`];
@@ -102,7 +104,7 @@ function mounts({ skeleton, slot, spec, cpus, runtime }: BundleInput, owner: num
   return [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "strictatime", "mode=755", "size=64k", "nr_inodes=64"] },
-    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", "max=64"] },
+    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...(rootless === undefined ? ["gid=5"] : []), "max=64"] },
     tmpfs("/dev/shm", 64 * MiB, 4096, "1777", "noexec"),
     tmpfs("/tmp", 256 * MiB, 16_384, "1777"),
     tmpfs("/run", 16 * MiB, 4096, gvisor ? "1777" : "755", ...owned),
@@ -132,7 +134,9 @@ function resources({ spec, cpus, runtime }: BundleInput): object {
 
 /** The document for one sandbox; `owner` is the uid inside of its writable places. */
 export function ociConfig(input: BundleInput, owner: number): OciConfig {
-  const mapping = [{ containerID: 0, hostID: input.slot.idBase, size: IDS_PER_SANDBOX }];
+  const { rootless } = input;
+  const uidMappings = [rootless === undefined ? { containerID: 0, hostID: idBase(input.slot.number), size: IDS_PER_SANDBOX } : { containerID: owner, hostID: rootless.uid, size: 1 }];
+  const gidMappings = [rootless === undefined ? { containerID: 0, hostID: idBase(input.slot.number), size: IDS_PER_SANDBOX } : { containerID: owner, hostID: rootless.gid, size: 1 }];
   return {
     ociVersion: "1.0.2",
     root: { path: input.skeleton.root, readonly: true },
@@ -142,11 +146,10 @@ export function ociConfig(input: BundleInput, owner: number): OciConfig {
     // crun takes a compiled filter instead of compiling the same one again (2 ms): crun(1), run.oci.seccomp_bpf_data.
     ...(input.compiledFilter === undefined ? {} : { annotations: { "run.oci.seccomp_bpf_data": input.compiledFilter } }),
     linux: {
-      cgroupsPath: input.cgroupsPath,
       namespaces: NAMESPACES.map((type) => ({ type })),
-      uidMappings: mapping,
-      gidMappings: mapping,
-      resources: resources(input),
+      uidMappings,
+      gidMappings,
+      ...(rootless === undefined ? { cgroupsPath: input.cgroupsPath, resources: resources(input) } : {}),
       seccomp: seccompProfile({ ptrace: input.spec.allowPtrace, arch: process.arch }),
       maskedPaths: MASKED,
       readonlyPaths: READ_ONLY,

@@ -18,6 +18,9 @@ export interface CgroupMounts {
   readonly others: readonly string[];
 }
 
+/** Where control groups are not ours to use. */
+export const NO_CGROUPS: CgroupMounts = { version1: {}, version2: undefined, others: [] };
+
 /** Reads the host's layout. Throws where /proc cannot be read. */
 export function findCgroups(): CgroupMounts {
   const version1: Partial<Record<Controller, string>> = {};
@@ -161,18 +164,20 @@ export class Cgroup {
     return this.#number("pids", "pids.current", "pids.current");
   }
 
-  /** Host ids of the processes in it; empty where it is gone. */
-  processes(): number[] {
+  /** Host ids of the processes in it; empty where it is gone, undefined where there are no groups to ask. */
+  processes(): number[] | undefined {
+    if (this.#file("pids", "", "") === undefined) return undefined;
     const text = this.#read("pids", "cgroup.procs", "cgroup.procs") ?? "";
     return text === "" ? [] : text.split("\n").map(Number);
   }
 
-  /** Stops or lets go on everything in it at once. Does nothing where it is gone. */
-  freeze(frozen: boolean): void {
+  /** Stops or lets go on everything in it at once. False where there is nothing to do it with, or the group is gone. */
+  freeze(frozen: boolean): boolean {
     const version1 = this.#mounts.version1.freezer !== undefined;
     const file = this.#file("freezer", "freezer.state", "cgroup.freeze");
-    if (file === undefined || !existsSync(file)) return;
+    if (file === undefined || !existsSync(file)) return false;
     writeFileSync(file, version1 ? (frozen ? "FROZEN" : "THAWED") : frozen ? "1" : "0");
+    return true;
   }
 
   /** The files that a process's shim needs; see native/process-shim.pl. */

@@ -4,12 +4,13 @@ import type { Created, IsolationLevel, Op, SandboxSpec } from "../../contract/in
 import { meetsIsolation, SandboxerError } from "../../contract/index.ts";
 import { ociConfig } from "./bundle.ts";
 import { destroySandbox } from "./destroy.ts";
-import { cgroupOf, directoryOf, type Host } from "./host.ts";
+import { cgroupOf, directoryOf, type Host, hostUser } from "./host.ts";
 import { initProcess, userIds } from "./oci-process.ts";
 import { identify } from "./process-tree.ts";
 import { refOf, type SandboxRecord } from "./record.ts";
 import { lastWords, RUNTIMES, runtimeArgv } from "./runtime.ts";
 import { compiledFilter, keepCompiledFilter } from "./seccomp-cache.ts";
+import { SANDBOX_UID } from "./skeleton.ts";
 import { missingConfinement } from "./verify.ts";
 
 /** The steps at which a test may kill the control plane. */
@@ -23,6 +24,9 @@ export const CREATE_FAILPOINTS = ["local.create.after_record", "local.create.aft
 export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Promise<Created> {
   const choice = chooseLevel(host, spec.isolationMin);
   const owner = userIds(spec.user);
+  if (host.rootless !== undefined && owner.uid !== SANDBOX_UID) {
+    throw new SandboxerError("capability_unsupported", "without root there is one user inside, sandbox", { issues: [{ path: "user", message: "cannot be given without root", nearest: "sandbox" }] });
+  }
   const directory = directoryOf(host, spec.id);
   const cgroup = cgroupOf(host, spec.id);
   op.signal.throwIfAborted();
@@ -36,7 +40,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     host.pool.giveTo(slot, owner.uid);
     const seconds = Math.max(1, Math.ceil((spec.maxLifeAt - Date.now()) / 1000));
     const { runtime } = choice;
-    cgroup.prepareParent();
+    if (host.rootless === undefined) cgroup.prepareParent();
     const filter = compiledFilter(host.seccompCache, runtime, spec.allowPtrace);
     const config = ociConfig(
       {
@@ -44,10 +48,11 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
         slot,
         skeleton: host.skeleton,
         cgroupsPath: cgroup.path,
-        init: initProcess(spec, seconds),
+        init: host.rootless === undefined ? initProcess(spec, seconds) : initProcess(spec, seconds, owner),
         cpus: cpuList(host, slot.number, spec.resources.cpu),
         runtime: runtime.name,
         compiledFilter: filter,
+        rootless: host.rootless,
       },
       owner.uid,
     );
@@ -58,7 +63,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     const pid = Number(readFileSync(directory.file("pid"), "utf8"));
     const init = identify(pid);
     if (init === undefined) throw new SandboxerError("backend_unavailable", `the sandbox ended at once: ${lastWords(log)}`);
-    const missing = [...cgroup.missingLimits(spec, RUNTIMES[runtime.name].ownThreads), ...(choice.level === "container" ? await confinementMissing(pid, slot.idBase) : [])];
+    const missing = await missingPromises(host, choice, spec, pid, slot.number);
     if (missing.length > 0) {
       throw new SandboxerError("isolation_unavailable", `${choice.runtime.name} did not give the sandbox: ${missing.join(", ")}`);
     }
@@ -76,10 +81,14 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
 /** The runtime answers a moment before the first process has taken on its system call filter: this many looks, 1 ms apart. */
 const LOOKS = 500;
 
-async function confinementMissing(pid: number, idBase: number): Promise<string[]> {
+/** What the sandbox lacks of what its level promises. gVisor's own process is confined in ways of its own: of it only limits are read. */
+async function missingPromises(host: Host, { level, runtime }: Host["levels"][number], spec: SandboxSpec, pid: number, slotNumber: number): Promise<string[]> {
+  const limits = host.rootless === undefined ? cgroupOf(host, spec.id).missingLimits(spec, RUNTIMES[runtime.name].ownThreads) : [];
+  if (level === "gvisor") return limits;
+  const user = hostUser(host, slotNumber, host.rootless === undefined ? 0 : SANDBOX_UID);
   for (let look = 1; ; look++) {
-    const missing = missingConfinement(pid, idBase);
-    if (missing.length === 0 || look === LOOKS) return missing;
+    const missing = missingConfinement(pid, user);
+    if (missing.length === 0 || look === LOOKS) return [...limits, ...missing];
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
@@ -88,6 +97,7 @@ async function confinementMissing(pid: number, idBase: number): Promise<string[]
 function chooseLevel(host: Host, floor: IsolationLevel): Host["levels"][number] {
   const choice = host.levels.find(({ level }) => meetsIsolation(level, floor));
   if (choice === undefined) {
+    if (host.unavailable !== undefined) throw new SandboxerError("isolation_unavailable", `no sandbox can be made on this host: ${host.unavailable}`, { phase: "create", backend: host.backend });
     const best = host.levels.at(-1)?.level ?? "none";
     throw new SandboxerError("isolation_unavailable", `isolation level "${floor}" was asked for; the best this host can verify is "${best}"`, { phase: "create", backend: host.backend });
   }

@@ -5,7 +5,7 @@ import { SandboxerError } from "../../contract/index.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { cgroupOf, directoryOf, type Host } from "./host.ts";
 import { isAlive, type ProcessIdentity, signalProcess } from "./process-tree.ts";
-import { type Runtime, stateNames } from "./runtime.ts";
+import { RUNTIMES, stateNames } from "./runtime.ts";
 
 /** The steps at which a test may kill the control plane. */
 export const DESTROY_FAILPOINTS = ["local.destroy.after_kill", "local.destroy.after_delete", "local.destroy.after_release"] as const;
@@ -22,8 +22,10 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   const cgroup = cgroupOf(host, id);
   const slot = host.pool.live().get(id);
   const record = directory.read();
-  const runtimes = host.levels.map(({ runtime }) => runtime).filter(({ root }) => stateNames(root, id).length > 0);
-  if (record === undefined && slot === undefined && runtimes.length === 0 && !existsSync(directory.path) && !cgroup.exists()) return "absent";
+  // Also of a runtime that is not used, or not installed, any more.
+  const roots = Object.keys(RUNTIMES).map((name) => join(host.runtimeRoot, name));
+  const stateful = roots.filter((root) => stateNames(root, id).length > 0);
+  if (record === undefined && slot === undefined && stateful.length === 0 && !existsSync(directory.path) && !cgroup.exists()) return "absent";
 
   // The kernel's own way: with the first process everything in its pid namespace ends. The runtimes' own delete of a live
   // container waits in steps of 100 ms (runc), up to 2 s (runsc), or leaves the control group behind.
@@ -32,7 +34,7 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   host.failpoint("local.destroy.after_kill");
   await killAll(cgroup, record?.init);
   await removeCgroup(cgroup);
-  for (const runtime of runtimes) await removeState(runtime, id);
+  for (const root of stateful) await removeState(root, id);
   host.failpoint("local.destroy.after_delete");
   if (slot !== undefined) host.pool.release(slot, id);
   host.failpoint("local.destroy.after_release");
@@ -44,7 +46,7 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
 async function killAll(cgroup: Cgroup, init: ProcessIdentity | undefined): Promise<void> {
   const deadline = Date.now() + GONE_WITHIN_MS;
   for (let pause = 0; ; pause = Math.min(50, pause + 1)) {
-    const left = cgroup.processes().filter((pid) => pid > 0);
+    const left = cgroup.processes() ?? [];
     if (left.length === 0 && (init === undefined || !isAlive(init))) return;
     if (Date.now() > deadline) throw new SandboxerError("backend_unavailable", `${left.length} processes of the sandbox do not end`, { phase: "destroy" });
     // After the first look: whoever is still there is not in the namespace that died, such as half a create.
@@ -62,8 +64,8 @@ function killQuietly(pid: number): void {
   }
 }
 
-/** Removes what the runtime wrote about the sandbox. */
-async function removeState({ root }: Runtime, id: string): Promise<void> {
+/** Removes what a runtime wrote about the sandbox. */
+async function removeState(root: string, id: string): Promise<void> {
   for (const name of stateNames(root, id)) await rm(join(root, name), { recursive: true, force: true });
 }
 

@@ -8,8 +8,7 @@ import type { Command, End, ExecEvent, ExecOptions, Op, Ref, Stdin } from "../..
 import { SandboxerError } from "../../contract/index.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { endOf, SIGNAL_BASE } from "./end.ts";
-import { idBase } from "./disk/slot.ts";
-import { cgroupOf, directoryOf, type Host } from "./host.ts";
+import { cgroupOf, directoryOf, type Host, hostUser } from "./host.ts";
 import { commandProcess } from "./oci-process.ts";
 import { identify, isAlive, signalTree } from "./process-tree.ts";
 import type { SandboxRecord } from "./record.ts";
@@ -109,16 +108,16 @@ interface Started {
 }
 
 async function startExec(host: Host, record: SandboxRecord, command: Command, stdin: Stdin, files: ExecFiles): Promise<Started> {
-  const runtime = host.levels.find((level) => level.runtime.name === record.runtime)?.runtime;
+  const runtime = host.runtimes.get(record.runtime);
   if (runtime === undefined) throw new SandboxerError("backend_unavailable", `${record.runtime}, which runs the sandbox, is not on this host any more`, { phase: "exec" });
   const description = commandProcess(record.spec, command, { runtime: runtime.name });
   writeFileSync(files.process, JSON.stringify(description), { mode: 0o600 });
-  const hostUser = idBase(record.slot) + description.user.uid;
-  const output = await host.fifos.open(hostUser);
-  const errors = await host.fifos.open(hostUser);
+  const owner = hostUser(host, record.slot, description.user.uid);
+  const output = await host.fifos.open(owner);
+  const errors = await host.fifos.open(owner);
   const argv = runtimeArgv(runtime, files.log, "exec", "--process", files.process, "--pid-file", files.pid, record.spec.id);
-  const [program = "", ...args] = stdin.kind === "pipe" ? ["perl", STDIN_PIPE, String(hostUser), String(hostUser), "--", ...argv] : argv;
-  const inputFile = stdin.kind === "bytes" ? openInput(files.input, stdin.bytes, hostUser) : undefined;
+  const [program = "", ...args] = stdin.kind === "pipe" ? ["perl", STDIN_PIPE, String(owner), String(owner), "--", ...argv] : argv;
+  const inputFile = stdin.kind === "bytes" ? openInput(files.input, stdin.bytes, owner) : undefined;
   const child = spawn(program, args, {
     stdio: [inputFile ?? (stdin.kind === "pipe" ? "pipe" : "ignore"), output.theirs, errors.theirs],
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
@@ -131,9 +130,9 @@ async function startExec(host: Host, record: SandboxRecord, command: Command, st
 }
 
 /** Input that is known whole is a file, which a program can open again, and read from its start. */
-function openInput(file: string, bytes: Uint8Array, hostUser: number): number {
+function openInput(file: string, bytes: Uint8Array, owner: number): number {
   writeFileSync(file, bytes, { mode: 0o400 });
-  chownSync(file, hostUser, hostUser);
+  if (owner !== process.getuid?.()) chownSync(file, owner, owner);
   const descriptor = openSync(file, "r");
   unlinkSync(file);
   return descriptor;

@@ -32,7 +32,7 @@ export class FifoPool {
   async open(uid: number): Promise<Pipe> {
     while (this.#ready.length === 0) await this.#make();
     const path = this.#ready.pop() ?? "";
-    chownSync(path, uid, uid);
+    if (uid !== process.getuid?.()) chownSync(path, uid, uid);
     // A reader without a writer may open at once if it does not block; the writer then finds its reader.
     const ours = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const theirs = openSync(path, constants.O_WRONLY);

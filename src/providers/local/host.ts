@@ -1,9 +1,10 @@
 import type { IsolationLevel, Logger } from "../../contract/index.ts";
 import { Cgroup, type CgroupMounts } from "./cgroup.ts";
 import type { SlotPool } from "./disk/pool.ts";
+import { idBase } from "./disk/slot.ts";
 import type { FifoPool } from "./fifo.ts";
 import { SandboxDirectory } from "./record.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Runtime, RuntimeName } from "./runtime.ts";
 import type { Skeleton } from "./skeleton.ts";
 
 /** What the verbs of the local provider share: this host as it was probed, and where things stand on it. */
@@ -21,8 +22,21 @@ export interface Host {
   readonly cpuCount: number;
   /** The best runtime for each level that works here, weakest level first. */
   readonly levels: readonly { readonly level: IsolationLevel; readonly runtime: Runtime; readonly notes: readonly string[] }[];
+  /** Every runtime on this host, chosen for new sandboxes or not: those that it made before are still its own. */
+  readonly runtimes: ReadonlyMap<RuntimeName, Runtime>;
+  /** Directory of the runtimes' state directories, one for each by its name. */
+  readonly runtimeRoot: string;
+  /** Why there is no level, where there is none. */
+  readonly unavailable?: string;
+  /** The user that all this runs as, where it is not root: sandboxes then have that one host user, no limits and no disks. */
+  readonly rootless: { readonly uid: number; readonly gid: number } | undefined;
   /** Directory of compiled system call filters. */
   readonly seccompCache: string;
+}
+
+/** The host user that a user inside a slot's sandbox is. */
+export function hostUser(host: Host, slotNumber: number, uid: number): number {
+  return host.rootless?.uid ?? idBase(slotNumber) + uid;
 }
 
 /** Parent of the control groups of this data directory's sandboxes. */

@@ -5,7 +5,7 @@ import { diskUsage } from "./disk/pool.ts";
 import { cgroupOf, cgroupParent, directoryOf, type Host } from "./host.ts";
 import { isAlive } from "./process-tree.ts";
 import { recordedIds, refOf, type SandboxRecord } from "./record.ts";
-import { statefulIds } from "./runtime.ts";
+import { RUNTIMES, statefulIds } from "./runtime.ts";
 
 /** Looks at what is there, and says nothing that was not seen. */
 
@@ -13,7 +13,7 @@ import { statefulIds } from "./runtime.ts";
 export function* listSandboxes(host: Host): Generator<Listed> {
   const ids = new Set(recordedIds(host.sandboxes));
   for (const id of host.pool.live().keys()) ids.add(id);
-  for (const { runtime } of host.levels) for (const id of statefulIds(runtime.root)) ids.add(id);
+  for (const name of Object.keys(RUNTIMES)) for (const id of statefulIds(join(host.runtimeRoot, name))) ids.add(id);
   for (const id of groupedIds(host)) ids.add(id);
   for (const id of ids) {
     const record = directoryOf(host, id).read();

@@ -46,10 +46,10 @@ function rlimits(spec: Pick<SandboxSpec, "resources">): OciProcess["rlimits"] {
  * PID 1: reaps, and ends after `seconds` on the monotonic clock, which ends everything in the sandbox. It runs as the
  * sandbox's uid 0, without any capability, so that the sandbox's user can neither kill nor stop it.
  */
-export function initProcess(spec: SandboxSpec, seconds: number): OciProcess {
+export function initProcess(spec: SandboxSpec, seconds: number, user: OciProcess["user"] = { uid: 0, gid: 0 }): OciProcess {
   return {
     terminal: false,
-    user: { uid: 0, gid: 0 },
+    user,
     args: [`${HELPERS}/tini`, "--", `${HELPERS}/busybox`, "sleep", String(seconds)],
     env: ["PATH=/"],
     cwd: "/",

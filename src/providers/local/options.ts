@@ -10,7 +10,7 @@ export const LocalOptions = z.strictObject({
     .array(z.enum(["crun", "runc", "runsc"]))
     .min(1)
     .optional()
-    .meta({ description: "The runtimes that may be used; every one that works on this host unless given." }),
+    .meta({ description: "The runtimes that may be used, those to prefer within a level first; crun, runc, runsc unless given." }),
   pool: z.int().min(0).max(1024).optional().meta({ description: "Prepared disks kept ready for each disk size in use; 16 unless given. Each takes about 0.3 MiB of kernel memory." }),
 });
 export type LocalOptions = z.infer<typeof LocalOptions>;

@@ -1,13 +1,11 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { release } from "node:os";
-import { join } from "node:path";
+import { mkdirSync } from "node:fs";
 import type { IsolationLevel, Op, SandboxSpec } from "../../contract/index.ts";
 import { ISOLATION_LEVELS, newId, SandboxerError } from "../../contract/index.ts";
 import { createSandbox } from "./create.ts";
 import { destroySandbox } from "./destroy.ts";
 import { execCommand } from "./exec.ts";
 import type { Host } from "./host.ts";
-import { findProgram, knownFlaws, type Runtime, RUNTIMES, type RuntimeName, runtimeVersion } from "./runtime.ts";
+import { knownFlaws, type Runtime, RUNTIMES, type RuntimeName, runtimeVersion } from "./runtime.ts";
 
 /** What was found of one runtime, by starting a real sandbox with it. */
 export interface Probed {
@@ -21,10 +19,12 @@ export interface Probed {
   readonly notes: readonly string[];
 }
 
-/** Part of the cache's key: what a probe looks at has changed when this does. */
-const PROBE_FORM = 1;
-
 const MiB = 1024 ** 2;
+
+const WITHOUT_ROOT = [
+  "without root nothing limits CPU, memory or processes; files are in memory",
+  "without root the sandbox's user can stop its own max_life clock; the control plane's still holds",
+];
 
 /** A sandbox that ends by itself soon, should the probe be interrupted. */
 function probeSpec(level: IsolationLevel): SandboxSpec {
@@ -43,66 +43,24 @@ function probeSpec(level: IsolationLevel): SandboxSpec {
   };
 }
 
+/** A runtime that takes longer than this for one sandbox hangs. */
+const ANSWERS_WITHIN_MS = 30_000;
+
 /**
- * Tries every runtime there is: makes a sandbox with the whole hardening, reads back what the kernel gave it, runs a command in it, and
- * ends it. About 50 ms for crun, 0.5 s for runsc; kept until the next boot, or until a runtime's program changes.
+ * Tries a runtime: makes a sandbox with the whole hardening, reads back what the kernel gave it, runs a command in it, and ends it. About
+ * 50 ms for crun, 0.5 s for runsc.
  */
-export async function probeRuntimes(bare: Omit<Host, "levels">, stateRoot: string, cacheFile: string, op: Op): Promise<Probed[]> {
-  const found = await findRuntimes(stateRoot);
-  const key = cacheKey(found);
-  const cached = readCache(cacheFile, key);
-  if (cached !== undefined) return cached;
-  const probed: Probed[] = [];
-  for (const [name, runtime] of found) probed.push(await probeRuntime(bare, name, runtime, op));
-  writeFileSync(cacheFile, JSON.stringify({ key, probed }), { mode: 0o600 });
-  return probed;
-}
-
-/** Forgets what was probed. */
-export function forgetProbes(cacheFile: string): void {
-  rmSync(cacheFile, { force: true });
-}
-
-async function findRuntimes(stateRoot: string): Promise<Map<RuntimeName, Runtime | undefined>> {
-  const found = new Map<RuntimeName, Runtime | undefined>();
-  for (const name of Object.keys(RUNTIMES) as RuntimeName[]) {
-    const program = await findProgram(name);
-    const root = join(stateRoot, name);
-    found.set(name, program === undefined ? undefined : { name, program, version: "", root });
-  }
-  return found;
-}
-
-function cacheKey(found: ReadonlyMap<RuntimeName, Runtime | undefined>): string {
-  const programs = [...found.values()].map((runtime) => {
-    if (runtime === undefined) return null;
-    const { mtimeMs, size } = statSync(runtime.program);
-    return [runtime.program, mtimeMs, size];
-  });
-  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((line) => / - cgroup2? /.test(line)).length; // prettier-ignore
-  return JSON.stringify([PROBE_FORM, boot, release(), mounts, programs]);
-}
-
-function readCache(file: string, key: string): Probed[] | undefined {
-  try {
-    const cache = JSON.parse(readFileSync(file, "utf8")) as { key: string; probed: Probed[] };
-    return cache.key === key ? cache.probed : undefined;
-  } catch {
-    // Not there, or cut short by a crash: probing again is always right.
-    return undefined;
-  }
-}
-
-async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName, found: Runtime | undefined, op: Op): Promise<Probed> {
-  const { level, debianPackage } = RUNTIMES[name];
+export async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName, found: Runtime | undefined): Promise<Probed> {
+  const { debianPackage } = RUNTIMES[name];
+  const level = bare.rootless === undefined ? RUNTIMES[name].level : "process";
   if (found === undefined) return { name, level, works: false, reason: `not installed (package ${debianPackage})`, notes: [] };
   const version = await runtimeVersion(found.program);
   if (version === undefined) return { name, level, works: false, reason: `${found.program} does not run`, notes: [] };
   const runtime = { ...found, version };
   mkdirSync(runtime.root, { recursive: true, mode: 0o711 });
-  const notes = [...RUNTIMES[name].notes, ...knownFlaws(name, version)];
-  const host: Host = { ...bare, levels: [{ level, runtime, notes }] };
+  const notes = [...(bare.rootless === undefined ? [] : WITHOUT_ROOT), ...RUNTIMES[name].notes, ...knownFlaws(name, version)];
+  const host: Host = { ...bare, levels: [{ level, runtime, notes }], runtimes: new Map([[name, runtime]]) };
+  const op: Op = { signal: AbortSignal.timeout(ANSWERS_WITHIN_MS), log: bare.log };
   const spec = probeSpec(level);
   try {
     const { ref } = await createSandbox(host, spec, op);
@@ -118,7 +76,7 @@ async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName, found
   }
 }
 
-/** The best working runtime of each level, weakest level first. Within a level the order of {@link RUNTIMES} is the preference. */
+/** The best working runtime of each level, weakest level first. Within a level the first that works is the best. */
 export function bestPerLevel(probed: readonly Probed[]): Host["levels"] {
   return ISOLATION_LEVELS.flatMap((level) => {
     const best = probed.find((candidate) => candidate.level === level && candidate.works);

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { Cgroup } from "./cgroup.ts";
 
 /** Host processes, as /proc shows them. */
@@ -52,6 +52,11 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
+/** Where no control group says which ones are the sandbox's. */
+function allProcesses(): number[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number); // prettier-ignore
+}
+
 /** Those of `candidates` that are `root` or come from it. Complete only while nothing forks: freeze first. */
 function descendants(root: number, candidates: readonly number[]): number[] {
   const parents = new Map(candidates.map((pid) => [pid, readStat(pid)?.parent] as const));
@@ -71,11 +76,11 @@ const FREEZE_LOOKS = 200;
  * sandbox stands still for the moment it takes (under 1 ms), so that nothing forks away from the look.
  */
 export async function signalTree(cgroup: Cgroup, root: ProcessIdentity, signal: NodeJS.Signals): Promise<boolean> {
-  cgroup.freeze(true);
+  const frozen = cgroup.freeze(true);
   try {
-    for (let look = 0; look < FREEZE_LOOKS && !cgroup.isFrozen(); look++) await new Promise((resolve) => setImmediate(resolve));
+    for (let look = 0; frozen && look < FREEZE_LOOKS && !cgroup.isFrozen(); look++) await new Promise((resolve) => setImmediate(resolve));
     if (!isAlive(root)) return false;
-    for (const pid of descendants(root.pid, cgroup.processes())) {
+    for (const pid of descendants(root.pid, cgroup.processes() ?? allProcesses())) {
       // The subreaper forwards what it gets to its child, which has it already; only an end is meant for it as well.
       if (pid === root.pid && signal !== "SIGKILL") continue;
       const identity = identify(pid);

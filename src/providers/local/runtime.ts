@@ -78,11 +78,15 @@ export interface Runtime {
   readonly version: string;
   /** Its state directory (`--root`), one for each data directory. */
   readonly root: string;
+  /** Runs without root, and so without control groups. */
+  readonly rootless: boolean;
 }
 
 /** The full command line of one call. */
 export function runtimeArgv(runtime: Runtime, log: string, ...args: string[]): string[] {
-  return [runtime.program, "--root", runtime.root, ...RUNTIMES[runtime.name].flags(log, runtime.version), ...args];
+  // Said outright: a runtime that finds out by itself may also decide otherwise.
+  const rootless = !runtime.rootless ? [] : runtime.name === "crun" ? ["--cgroup-manager=disabled"] : ["--rootless=true"];
+  return [runtime.program, "--root", runtime.root, ...rootless, ...RUNTIMES[runtime.name].flags(log, runtime.version), ...args];
 }
 
 /** The last words in a runtime's log, as one line. */

@@ -35,7 +35,7 @@ const ANSWERS_WITHIN_MS = 10_000;
 export async function signalInside(host: Host, sandboxId: string, execId: string, signal: string): Promise<boolean> {
   const directory = directoryOf(host, sandboxId);
   const record = directory.read();
-  const runtime = host.levels.find((level) => level.runtime.name === record?.runtime)?.runtime;
+  const runtime = record === undefined ? undefined : host.runtimes.get(record.runtime);
   if (record === undefined || runtime === undefined) return false;
   const busybox = `${HELPERS}/busybox`;
   const id = newId("exec");

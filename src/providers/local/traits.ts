@@ -9,11 +9,15 @@ const NATIVE: readonly Capability[] = [
   "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics",
 ]; // prettier-ignore
 
+/** Needs control groups. */
+const LIMITED: readonly Capability[] = ["resources.cpu_mem", "resources.pids"];
+
 /** What this host was seen to do. */
-export function traitsOf(levels: Host["levels"], why: readonly string[]): Traits {
+export function traitsOf({ levels, rootless, unavailable }: Host): Traits {
+  const capabilities = rootless === undefined ? NATIVE : NATIVE.filter((capability) => !LIMITED.includes(capability));
   return {
     isolation: levels.map(({ level, runtime, notes }) => ({ level, runtime: `${runtime.name} ${runtime.version}`, notes })),
-    capabilities: levels.length === 0 ? {} : Object.fromEntries(NATIVE.map((capability) => [capability, "native" as const])),
+    capabilities: levels.length === 0 ? {} : Object.fromEntries(capabilities.map((capability) => [capability, "native" as const])),
     limits: {
       cpu: { min: 0.05, max: availableParallelism() },
       memory_bytes: { min: 16 * 1024 ** 2, max: totalmem() },
@@ -21,6 +25,6 @@ export function traitsOf(levels: Host["levels"], why: readonly string[]): Traits
       pids: { min: 8 },
       concurrency_max: MAX_SLOTS,
     },
-    ...(levels.length === 0 ? { unavailable: why.join("; ") || "no OCI runtime works here" } : {}),
+    ...(unavailable === undefined ? {} : { unavailable }),
   };
 }

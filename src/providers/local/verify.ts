@@ -13,7 +13,7 @@ function hostNamespaces(): Map<string, string> {
 }
 
 /** Names of the confinements that process `pid` lacks; empty when all hold. Throws where /proc cannot be read. */
-export function missingConfinement(pid: number, idBase: number): string[] {
+export function missingConfinement(pid: number, hostUser: number): string[] {
   const missing: string[] = [];
   const status = new Map(
     readFileSync(`/proc/${pid}/status`, "utf8")
@@ -26,7 +26,7 @@ export function missingConfinement(pid: number, idBase: number): string[] {
     if (!/^0+$/.test(status.get(name) ?? "")) missing.push(name);
   }
   const uids = (status.get("Uid") ?? "").split(/\s+/).map(Number);
-  if (!uids.every((uid) => uid === idBase)) missing.push("a host user of its own");
+  if (!uids.every((uid) => uid === hostUser)) missing.push("its host user");
   for (const [name, link] of hostNamespaces()) {
     if (readlinkSync(`/proc/${pid}/ns/${name}`) === link) missing.push(`namespace ${name}`);
   }

@@ -94,7 +94,7 @@ export class SlotPool {
   }
 
   #slot(number: number): Slot {
-    return { number, idBase: idBase(number), directory: this.#options.disks ? this.#path("disks", String(number)) : undefined };
+    return { number, directory: this.#options.disks ? this.#path("disks", String(number)) : undefined };
   }
 
   /** The slots in use, by sandbox. Throws where the directory cannot be read. */
@@ -110,7 +110,7 @@ export class SlotPool {
   /** Gives the writable directories to another user inside than the usual one. */
   giveTo(slot: Slot, uid: number): void {
     if (slot.directory === undefined || uid === this.#options.owner) return;
-    for (const name of Object.keys(WRITABLE)) chownSync(join(slot.directory, name), slot.idBase + uid, slot.idBase + uid);
+    for (const name of Object.keys(WRITABLE)) chownSync(join(slot.directory, name), idBase(slot.number) + uid, idBase(slot.number) + uid);
   }
 
   /** Takes the slot from the sandbox; its disk goes with {@link emptyBin}. Safe to repeat. */

@@ -3,7 +3,7 @@
  * directories under one quota. Slots are prepared ahead, so that a create only renames one.
  */
 
-/** Ids of one sandbox; its uid 0 maps to {@link Slot.idBase}. */
+/** Ids of one sandbox; its uid 0 maps to {@link idBase}. */
 export const IDS_PER_SANDBOX = 65_536;
 
 /** Above what distributions and container engines hand out; below 2^31, beyond which some tools take ids for negative. */
@@ -14,8 +14,6 @@ export const MAX_SLOTS = Math.floor((2 ** 31 - FIRST_ID) / IDS_PER_SANDBOX);
 
 export interface Slot {
   readonly number: number;
-  /** First of {@link IDS_PER_SANDBOX} host ids. */
-  readonly idBase: number;
   /** Host directory with the writable directories {@link WRITABLE}; undefined where they are tmpfs inside. */
   readonly directory: string | undefined;
 }

@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command, Op, PtySize, Ref } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
-import { idBase } from "../disk/slot.ts";
 import { liveRecord } from "../exec.ts";
-import { cgroupOf, directoryOf, type Host } from "../host.ts";
+import { cgroupOf, directoryOf, type Host, hostUser } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
 import { identify } from "../process-tree.ts";
 import { lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
@@ -26,7 +25,7 @@ export interface StartOptions {
 /** Starts a background process under a shim of its own, and waits until it runs. Some 15 ms. Does nothing where it was started already. */
 export async function startProcess(host: Host, ref: Ref, command: Command, options: StartOptions, op: Op): Promise<void> {
   const record = liveRecord(host, ref);
-  const runtime = host.levels.find((level) => level.runtime.name === record.runtime)?.runtime;
+  const runtime = host.runtimes.get(record.runtime);
   if (runtime === undefined) throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
   const directory = directoryOf(host, ref.id).file("processes", command.id);
   if (existsSync(join(directory, "record.json"))) return;
@@ -38,11 +37,11 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
   const description = commandProcess(record.spec, command, { runtime: runtime.name, ...(options.pty === undefined ? {} : { pty: options.pty }) });
   writeFileSync(join(directory, "process.json"), JSON.stringify(description), { mode: 0o600 });
   const mode = options.pty === undefined ? (options.stdin === "pipe" ? "pipe" : "null") : terminal;
-  const hostUser = idBase(record.slot) + description.user.uid;
+  const owner = hostUser(host, record.slot, description.user.uid);
   const settings = {
     cap: options.maxOutputBytes,
-    uid: hostUser,
-    gid: hostUser,
+    uid: owner,
+    gid: owner,
     ...options.pty,
     ...(command.timeoutMs === undefined ? {} : { timeout: command.timeoutMs }),
     ...(process.arch === "arm64" ? { arm64: 1 } : {}),
