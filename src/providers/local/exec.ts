@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import type { Command, End, ExecEvent, ExecOptions, Op, Ref, Stdin } from "../../contract/index.ts";
+import type { Command, ExecEvent, ExecOptions, Op, Ref, Stdin } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { endOf, SIGNAL_BASE } from "./end.ts";

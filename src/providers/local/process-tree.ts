@@ -76,9 +76,9 @@ const FREEZE_LOOKS = 200;
  * sandbox stands still for the moment it takes (under 1 ms), so that nothing forks away from the look.
  */
 export async function signalTree(cgroup: Cgroup, root: ProcessIdentity, signal: NodeJS.Signals): Promise<boolean> {
-  const frozen = cgroup.freeze(true);
+  const looks = cgroup.freeze(true) ? FREEZE_LOOKS : 0;
   try {
-    for (let look = 0; frozen && look < FREEZE_LOOKS && !cgroup.isFrozen(); look++) await new Promise((resolve) => setImmediate(resolve));
+    for (let look = 0; look < looks && !cgroup.isFrozen(); look++) await new Promise((resolve) => setImmediate(resolve));
     if (!isAlive(root)) return false;
     for (const pid of descendants(root.pid, cgroup.processes() ?? allProcesses())) {
       // The subreaper forwards what it gets to its child, which has it already; only an end is meant for it as well.

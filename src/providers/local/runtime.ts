@@ -13,7 +13,7 @@ interface Kind {
   readonly level: IsolationLevel;
   readonly debianPackage: string;
   /** Global flags before the command. */
-  readonly flags: (log: string, version: string) => string[];
+  readonly flags: (log: string) => string[];
   /** Whether a command's processes are the host's too, below a subreaper. gVisor keeps them to itself. */
   readonly hostProcesses: boolean;
   /** Host threads that it needs for itself, beside the sandbox's own processes: they count in the same control group. */
@@ -39,7 +39,8 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
   runsc: {
     level: "gvisor",
     debianPackage: "runsc",
-    flags: (log, version) => ["--log", log, "--log-format", "text", "--network=none", `--platform=${hasSystrap(version) ? "systrap" : "ptrace"}`, "--cpu-num-from-quota"],
+    // The platform is left to it: ptrace in old releases, systrap since 2023; kvm would have to be asked for.
+    flags: (log) => ["--log", log, "--log-format", "text", "--network=none", "--cpu-num-from-quota"],
     hostProcesses: false,
     ownThreads: 512,
     notes: [
@@ -49,12 +50,6 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
     terminal: "pty",
   },
 };
-
-/** gVisor's faster way to catch system calls, the default since the releases of autumn 2023. Distributions call them 0.0~YYYYMMDD, the project YYYYMMDD. */
-function hasSystrap(version: string): boolean {
-  const date = /(20\d{6})/.exec(version)?.[1];
-  return date !== undefined && date >= "20231001";
-}
 
 /** Names below the state directory that belong to a sandbox. runsc puts them flat: `<id>_sandbox:<id>.state` and `.lock`. */
 export function stateNames(root: string, id: string): string[] {
@@ -86,7 +81,7 @@ export interface Runtime {
 export function runtimeArgv(runtime: Runtime, log: string, ...args: string[]): string[] {
   // Said outright: a runtime that finds out by itself may also decide otherwise.
   const rootless = !runtime.rootless ? [] : runtime.name === "crun" ? ["--cgroup-manager=disabled"] : ["--rootless=true"];
-  return [runtime.program, "--root", runtime.root, ...rootless, ...RUNTIMES[runtime.name].flags(log, runtime.version), ...args];
+  return [runtime.program, "--root", runtime.root, ...rootless, ...RUNTIMES[runtime.name].flags(log), ...args];
 }
 
 /** The last words in a runtime's log, as one line. */
