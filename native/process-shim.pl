@@ -233,7 +233,8 @@ until ($done) {
     next if !defined $count && $!{EAGAIN};
     if (!$count || !take_frames($from)) { delete $client{$number}; close $from->{handle} }
   }
-  for my $number (keys %source) { pump($source{$number}, 0) if $source{$number} && vec $readable, $number, 1 }
+  # Where both have something, what was said comes before what was complained of.
+  for my $number (sort { $source{$a}{stream} <=> $source{$b}{stream} } keys %source) { pump($source{$number}, 0) if $source{$number} && vec $readable, $number, 1 }
   if ($input && length $pending) {
     my $count = syswrite $input, $pending;
     if (defined $count) { substr $pending, 0, $count, '' }
