@@ -45,10 +45,13 @@ their clocks end them.`,
       const { url } = await server.listen({ host, port: asked ?? listen?.port ?? DEFAULT_PORT });
       if (args.json) await json({ url, socket, data });
       else await greet(url, socket, data);
+      // Beside the first calls: what lives is in the ledger already, and a full pool of disks takes its time.
+      const stock = opened.engine.sweep({ adopt: true });
       if (!LOOPBACK.has(host))
         note(`warning: ${host} can be reached from other machines, and keys cross the network in the clear; put TLS in front of it`);
       if (!interrupt.signal.aborted)
         await new Promise<void>((resolve) => interrupt.signal.addEventListener("abort", () => resolve(), { once: true }));
+      await stock;
       note(`${interrupt.by ?? "stopping"}: letting calls finish; again to stop at once`);
       return interrupt.by === "SIGINT" || interrupt.by === "SIGTERM" ? 0 : signalCode(interrupt.by ?? "SIGTERM");
     } finally {

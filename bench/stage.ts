@@ -1,0 +1,56 @@
+import { Ours, takeBundle } from "./ours.ts";
+import { Raw } from "./raw.ts";
+import { Server, type ServerOptions } from "./server.ts";
+
+/** How much is measured. */
+export interface Scale {
+  /** Rounds of create, first exec and teardown. */
+  readonly creates: number;
+  readonly execs: number;
+  readonly burst: number;
+  /** Creates and execs at a time in a burst, for both sides. */
+  readonly workers: number;
+  readonly live: number;
+  readonly restarts: number;
+  /** Sizes of the files, in MiB. */
+  readonly fileSizes: readonly number[];
+  readonly fileRounds: number;
+  readonly commands: number;
+  readonly idleRounds: number;
+  /** Seconds that any one measurement may take. */
+  readonly seconds: number;
+}
+
+export const FULL: Scale = {
+  creates: 100, execs: 200, burst: 100, workers: 8, live: 500, restarts: 3, fileSizes: [256, 1024], fileRounds: 3, commands: 20, idleRounds: 20, seconds: 40,
+}; // prettier-ignore
+
+export const QUICK: Scale = {
+  creates: 15, execs: 30, burst: 20, workers: 8, live: 40, restarts: 1, fileSizes: [64], fileRounds: 2, commands: 4, idleRounds: 4, seconds: 6,
+}; // prettier-ignore
+
+/** What a case is given. */
+export interface Stage {
+  readonly scale: Scale;
+  readonly signal: AbortSignal;
+  /** Progress, for people. */
+  readonly say: (text: string) => void;
+}
+
+/** A warm server and the raw runtime with the same bundle; both gone afterwards, whatever happens. */
+export async function withBoth<T>(options: ServerOptions & { disks?: number }, work: (ours: Ours, raw: Raw) => Promise<T>): Promise<T> {
+  const server = new Server(options);
+  try {
+    await server.start();
+    const ours = new Ours(server);
+    const raw = new Raw(await takeBundle(ours));
+    try {
+      if (options.disks !== undefined) await server.prepared(options.disks, 60);
+      return await work(ours, raw);
+    } finally {
+      await raw.dispose();
+    }
+  } finally {
+    await server.dispose();
+  }
+}
