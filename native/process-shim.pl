@@ -150,7 +150,7 @@ sub pump {
 sub reap {
   return if $done || waitpid($child, 1) != $child;
   my $status = $?;
-  pump($_, 1) for values %source;
+  pump($_, 1) for sort { $a->{stream} <=> $b->{stream} } values %source;
   $done = 1;
   publish('exit', sprintf qq({"code":%d,"signal":%d,"timed_out":%s,"truncated":%s,"oom_killed":%s,"at":%d}\n),
     $status >> 8, $status & 127, map({ $_ ? 'true' : 'false' } $timed_out, $truncated, oom_kills() > $oom_before), time * 1000);

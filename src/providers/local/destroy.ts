@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, rmdirSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SandboxerError } from "../../contract/index.ts";
-import type { Cgroup } from "./cgroup.ts";
-import { cgroupOf, directoryOf, type Host } from "./host.ts";
+import { Cgroup } from "./cgroup.ts";
+import { cgroupOf, cgroupParent, directoryOf, type Host } from "./host.ts";
 import { isAlive, type ProcessIdentity, signalProcess } from "./process-tree.ts";
+import { recordedIds } from "./record.ts";
 import { RUNTIMES, stateNames } from "./runtime.ts";
 
 /** The steps at which a test may kill the control plane. */
@@ -40,6 +41,19 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   host.failpoint("local.destroy.after_release");
   await directory.remove();
   return "destroyed";
+}
+
+/**
+ * Removes the parents of this data directory's control groups, where it has no sandbox. Who creates one at this very moment has written its
+ * record before: then nothing is done.
+ */
+export async function removeEmptyGroups(host: Host): Promise<void> {
+  if (recordedIds(host.sandboxes).length > 0) return;
+  for (const directory of new Cgroup(host.cgroups, cgroupParent(host.instance)).directories()) await rmdir(directory).catch(ignoreUsed);
+}
+
+function ignoreUsed(error: NodeJS.ErrnoException): void {
+  if (!["ENOENT", "ENOTEMPTY", "EBUSY"].includes(error.code ?? "")) throw error;
 }
 
 /** Kills what is in the group until nothing is; bounded. */

@@ -2,7 +2,7 @@ import type { Created, OpenContext, Op, Provider, SandboxSpec } from "../../cont
 import { defineProvider } from "../../contract/index.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
 import { createSandbox } from "./create.ts";
-import { destroySandbox } from "./destroy.ts";
+import { destroySandbox, removeEmptyGroups } from "./destroy.ts";
 import { abandonExec, execCommand } from "./exec.ts";
 import { directoryOf, type Host } from "./host.ts";
 import { inspectSandbox, listSandboxes } from "./observe.ts";
@@ -62,6 +62,7 @@ function localProvider(host: Host): Provider {
     async dispose() {
       processes.dispose();
       host.fifos.dispose();
+      await removeEmptyGroups(host);
     },
   };
 }

@@ -21,24 +21,25 @@ export interface OpenedHost {
   readonly host: Host;
   /** Each runtime that may be used, in the order of preference. */
   readonly probed: readonly Probed[];
+  /** Whether sandboxes get disks of their own. */
+  readonly disks: boolean;
 }
 
 /**
  * Prepares the provider's directory and finds out what works on this host: some 0.7 s the first time after a boot, 5 ms from then on.
- * With `fresh` nothing that was found out before is believed. Throws `provider_missing_dependency` where tini or busybox is missing.
+ * Throws `provider_missing_dependency` where tini or busybox is missing.
  */
-export async function openHost(options: LocalOptions, context: OpenContext, { fresh = false } = {}): Promise<OpenedHost> {
+export async function openHost(options: LocalOptions, context: OpenContext): Promise<OpenedHost> {
   const { directory, log } = context;
   const runtimeRoot = join(directory, "runtimes");
   const sandboxes = join(directory, "sandboxes");
   for (const path of [sandboxes, runtimeRoot]) mkdirSync(path, { recursive: true, mode: 0o711 });
   const rootless = currentUser();
   const found = await findRuntimes(runtimeRoot, rootless !== undefined);
-  const cacheFile = join(directory, "probe.json");
-  if (fresh) rmSync(cacheFile, { force: true });
-  const cache = new ProbeCache(cacheFile, found);
+  const cache = new ProbeCache(join(directory, "probe.json"), found);
   const skeleton = await ensureSkeleton(join(directory, "skeleton"));
-  const disks = rootless === undefined && options.disk !== "tmpfs" && (cache.disks ?? (await disksWork(directory, options.disk === "image")));
+  const disks =
+    rootless === undefined && options.disk !== "tmpfs" && (cache.disks ?? (await disksWork(directory, options.disk === "image")));
   const pool = new SlotPool({ directory: join(directory, "slots"), disks, depth: options.pool ?? 16, owner: SANDBOX_UID });
   await pool.recover();
   const bare: Omit<Host, "levels"> = {
@@ -58,7 +59,7 @@ export async function openHost(options: LocalOptions, context: OpenContext, { fr
     seccompCache: join(directory, "seccomp"),
   };
   const blocked = rootless === undefined ? blockedPassage(directory) : undefined;
-  if (blocked !== undefined) return { host: { ...bare, levels: [], unavailable: explainPassage(blocked) }, probed: [] };
+  if (blocked !== undefined) return { host: { ...bare, levels: [], unavailable: explainPassage(blocked) }, probed: [], disks };
 
   const known = [...found.keys()].map((name) => cache.runtime(name)).filter((one) => one !== undefined);
   const probed: Probed[] = [];
@@ -66,11 +67,19 @@ export async function openHost(options: LocalOptions, context: OpenContext, { fr
     probed.push(cache.runtime(name) ?? (await probeRuntime(bare, name, found.get(name))));
   }
   const others = known.filter(({ name }) => !probed.some((one) => one.name === name));
-  if (probed.some(({ name }) => cache.runtime(name) === undefined) || (disks && !cache.disks)) cache.keep({ probed: [...probed, ...others], disks: disks || cache.disks === true }, log);
-  const runtimes = new Map([...bare.runtimes, ...probed.flatMap(({ name, runtime }) => (runtime === undefined ? [] : [[name, runtime] as const]))]);
+  if (probed.some(({ name }) => cache.runtime(name) === undefined) || (disks && !cache.disks))
+    cache.keep({ probed: [...probed, ...others], disks: disks || cache.disks === true }, log);
+  const runtimes = new Map([
+    ...bare.runtimes,
+    ...probed.flatMap(({ name, runtime }) => (runtime === undefined ? [] : [[name, runtime] as const])),
+  ]);
   const levels = bestPerLevel(probed);
   const why = probed.map(({ name, reason }) => `${name}: ${reason ?? "does not work"}`).join("; ");
-  return { host: { ...bare, runtimes, levels, ...(levels.length === 0 ? { unavailable: why || "no OCI runtime works here" } : {}) }, probed };
+  return {
+    host: { ...bare, runtimes, levels, ...(levels.length === 0 ? { unavailable: why || "no OCI runtime works here" } : {}) },
+    probed,
+    disks,
+  };
 }
 
 /** Who all this runs as; undefined for root. */
@@ -100,7 +109,11 @@ async function disksWork(directory: string, required: boolean): Promise<boolean>
     await mountDisk(template, file, trial, 0, SANDBOX_UID);
     return true;
   } catch (error) {
-    if (required) throw SandboxerError.from(error, { phase: "probe", hint: "Set disk: tmpfs in the backend's options, or run as root on a host with loop devices." });
+    if (required)
+      throw SandboxerError.from(error, {
+        phase: "probe",
+        hint: "Set disk: tmpfs in the backend's options, or run as root on a host with loop devices.",
+      });
     return false;
   } finally {
     await discardDisk(file, trial);
