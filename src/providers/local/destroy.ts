@@ -26,7 +26,8 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   // Also of a runtime that is not used, or not installed, any more.
   const roots = Object.keys(RUNTIMES).map((name) => join(host.runtimeRoot, name));
   const stateful = roots.filter((root) => stateNames(root, id).length > 0);
-  if (record === undefined && slot === undefined && stateful.length === 0 && !existsSync(directory.path) && !cgroup.exists()) return "absent";
+  if (record === undefined && slot === undefined && stateful.length === 0 && !existsSync(directory.path) && !cgroup.exists())
+    return "absent";
 
   // The kernel's own way: with the first process everything in its pid namespace ends. The runtimes' own delete of a live
   // container waits in steps of 100 ms (runc), up to 2 s (runsc), or leaves the control group behind.
@@ -62,7 +63,8 @@ async function killAll(cgroup: Cgroup, init: ProcessIdentity | undefined): Promi
   for (let pause = 0; ; pause = Math.min(50, pause + 1)) {
     const left = cgroup.processes() ?? [];
     if (left.length === 0 && (init === undefined || !isAlive(init))) return;
-    if (Date.now() > deadline) throw new SandboxerError("backend_unavailable", `${left.length} processes of the sandbox do not end`, { phase: "destroy" });
+    if (Date.now() > deadline)
+      throw new SandboxerError("backend_unavailable", `${left.length} processes of the sandbox do not end`, { phase: "destroy" });
     // After the first look: whoever is still there is not in the namespace that died, such as half a create.
     if (pause > 2) for (const pid of left) killQuietly(pid);
     await new Promise((resolve) => (pause === 0 ? setImmediate(resolve) : setTimeout(resolve, pause)));

@@ -36,7 +36,10 @@ function localProvider(host: Host): Provider {
     const record = directoryOf(host, spec.id).read();
     if (record?.init !== undefined && isAlive(record.init)) {
       const version = host.runtimes.get(record.runtime)?.version ?? "";
-      return { ref: refOf(record), isolation: { level: record.level, runtime: `${record.runtime} ${version}`.trim(), notes: record.notes } };
+      return {
+        ref: refOf(record),
+        isolation: { level: record.level, runtime: `${record.runtime} ${version}`.trim(), notes: record.notes },
+      };
     }
     // What a create that died has left is not built upon.
     await destroySandbox(host, spec.id);

@@ -29,7 +29,8 @@ function groupedIds(host: Host): string[] {
   const ids = new Set<string>();
   for (const root of roots) {
     try {
-      for (const entry of readdirSync(join(root, cgroupParent(host.instance)), { withFileTypes: true })) if (entry.isDirectory()) ids.add(entry.name);
+      for (const entry of readdirSync(join(root, cgroupParent(host.instance)), { withFileTypes: true }))
+        if (entry.isDirectory()) ids.add(entry.name);
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
     }

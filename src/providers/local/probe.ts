@@ -66,7 +66,8 @@ export async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName
     const { ref } = await createSandbox(host, spec, op);
     const command = { id: newId("exec"), run: { argv: ["true"] }, timeoutMs: 20_000 };
     for await (const event of execCommand(host, ref, command, { stdin: { kind: "none" }, maxOutputBytes: 4096 }, op)) {
-      if (event.type === "exited" && event.exitCode !== 0) throw new SandboxerError("backend_unavailable", `a command in it answered ${event.exitCode ?? event.outcome}`);
+      if (event.type === "exited" && event.exitCode !== 0)
+        throw new SandboxerError("backend_unavailable", `a command in it answered ${event.exitCode ?? event.outcome}`);
     }
     return { name, level, runtime, works: true, notes };
   } catch (error) {

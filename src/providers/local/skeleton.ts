@@ -53,8 +53,12 @@ export interface Skeleton {
 }
 
 async function findStatic(names: readonly string[], packageName: string): Promise<string> {
-  for (const name of names) for (const directory of ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]) if (existsSync(join(directory, name))) return join(directory, name);
-  throw new SandboxerError("provider_missing_dependency", `${names[0]} is not on this host`, { phase: "probe", hint: `Run: apt-get install ${packageName}` });
+  for (const name of names)
+    for (const directory of ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]) if (existsSync(join(directory, name))) return join(directory, name);
+  throw new SandboxerError("provider_missing_dependency", `${names[0]} is not on this host`, {
+    phase: "probe",
+    hint: `Run: apt-get install ${packageName}`,
+  });
 }
 
 /**

@@ -61,7 +61,9 @@ export class SlotPool {
   async claim(sandboxId: string, quota: Quota): Promise<Slot> {
     const { bavail, bsize } = statfsSync(this.#options.directory);
     if (bavail * bsize < KEEP_FREE_BYTES) {
-      throw new SandboxerError("storage_unavailable", "less than 256 MiB are free on the disk that holds the sandboxes", { phase: "create" });
+      throw new SandboxerError("storage_unavailable", "less than 256 MiB are free on the disk that holds the sandboxes", {
+        phase: "create",
+      });
     }
     for (;;) {
       const slot = this.#take(quotaKey(quota), sandboxId);
@@ -208,7 +210,8 @@ export class SlotPool {
         if (!isErrno(error, "EEXIST")) throw error;
       }
     }
-    if (numbers.length === 0) throw new SandboxerError("quota_exceeded", `all ${MAX_SLOTS} slots of this data directory are in use`, { phase: "create" });
+    if (numbers.length === 0)
+      throw new SandboxerError("quota_exceeded", `all ${MAX_SLOTS} slots of this data directory are in use`, { phase: "create" });
     return numbers;
   }
 

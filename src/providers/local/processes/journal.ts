@@ -54,7 +54,12 @@ class Changes {
  * The records from `offset` on. With `follow` it waits for more until `ended` says that there will be none. Throws
  * `invalid_request` for an offset that is not between two records.
  */
-export async function* readJournal(directory: string, from: { offset: number; follow: boolean }, ended: () => boolean, signal: AbortSignal): AsyncGenerator<JournalRecord> {
+export async function* readJournal(
+  directory: string,
+  from: { offset: number; follow: boolean },
+  ended: () => boolean,
+  signal: AbortSignal,
+): AsyncGenerator<JournalRecord> {
   const descriptor = openJournal(directory);
   const changes = from.follow ? new Changes(directory, signal) : undefined;
   try {
@@ -101,7 +106,7 @@ function readWindow(descriptor: number, at: number): JournalRecord[] {
   const buffer = Buffer.allocUnsafe(Math.min(WINDOW, Math.max(0, fstatSync(descriptor).size - at)));
   const length = readSync(descriptor, buffer, 0, buffer.length, at);
   const records: JournalRecord[] = [];
-  for (let i = 0; i + HEADER <= length; ) {
+  for (let i = 0; i + HEADER <= length;) {
     const size = buffer.readUInt32BE(i + 1);
     if (i + HEADER + size > length) break;
     const data = buffer.subarray(i + HEADER, i + HEADER + size);
@@ -122,6 +127,11 @@ function checkBoundary(descriptor: number, offset: number): void {
     if (window.some(({ next }) => next > offset)) break;
   }
   if (at === offset) return;
-  const message = offset > size ? `the journal has ${size} bytes only` : "not a place between two pieces of output; use an offset that was answered before";
-  throw new SandboxerError("invalid_request", `offset ${offset}: ${message}`, { issues: [{ path: "offset", message, nearest: String(at) }] });
+  const message =
+    offset > size
+      ? `the journal has ${size} bytes only`
+      : "not a place between two pieces of output; use an offset that was answered before";
+  throw new SandboxerError("invalid_request", `offset ${offset}: ${message}`, {
+    issues: [{ path: "offset", message, nearest: String(at) }],
+  });
 }

@@ -33,9 +33,13 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
     const record = readRecord(directory);
     if (hasExited(directory)) throw new SandboxerError("wrong_state", `process ${id} has ended`, { phase: "processes" });
     if (what === "input" && !record.input) {
-      throw new SandboxerError("wrong_state", `process ${id} has no input`, { phase: "processes", hint: 'Start it with stdin: "pipe", or with a pty.' });
+      throw new SandboxerError("wrong_state", `process ${id} has no input`, {
+        phase: "processes",
+        hint: 'Start it with stdin: "pipe", or with a pty.',
+      });
     }
-    if (what === "terminal" && !record.pty) throw new SandboxerError("wrong_state", `process ${id} has no terminal`, { phase: "processes", hint: "Start it with a pty." });
+    if (what === "terminal" && !record.pty)
+      throw new SandboxerError("wrong_state", `process ${id} has no terminal`, { phase: "processes", hint: "Start it with a pty." });
     return { directory, record };
   };
 
@@ -74,13 +78,15 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
       }
       const directory = directoryOfProcess(ref, id);
       const { root } = readRecord(directory);
-      const reached = root === undefined ? await signalInside(host, ref.id, id, signal) : await signalTree(cgroupOf(host, ref.id), root, signal);
+      const reached =
+        root === undefined ? await signalInside(host, ref.id, id, signal) : await signalTree(cgroupOf(host, ref.id), root, signal);
       if (!reached) throw new SandboxerError("wrong_state", `process ${id} has ended`, { phase: "processes" });
     },
 
     async write(ref, id, data) {
       const { directory } = withInput(ref, id, "input");
-      if (existsSync(join(directory, "input-closed"))) throw new SandboxerError("wrong_state", `the input of process ${id} was closed`, { phase: "processes" });
+      if (existsSync(join(directory, "input-closed")))
+        throw new SandboxerError("wrong_state", `the input of process ${id} was closed`, { phase: "processes" });
       await connections.send(directory, { kind: "I", body: data });
     },
 

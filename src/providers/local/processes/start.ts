@@ -26,7 +26,8 @@ export interface StartOptions {
 export async function startProcess(host: Host, ref: Ref, command: Command, options: StartOptions, op: Op): Promise<void> {
   const record = liveRecord(host, ref);
   const runtime = host.runtimes.get(record.runtime);
-  if (runtime === undefined) throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
+  if (runtime === undefined)
+    throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
   const directory = directoryOf(host, ref.id).file("processes", command.id);
   if (existsSync(join(directory, "record.json"))) return;
   // What a start that died has left.
@@ -34,7 +35,10 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
   mkdirSync(directory, { mode: 0o700 });
 
   const { hostProcesses, terminal } = RUNTIMES[runtime.name];
-  const description = commandProcess(record.spec, command, { runtime: runtime.name, ...(options.pty === undefined ? {} : { pty: options.pty }) });
+  const description = commandProcess(record.spec, command, {
+    runtime: runtime.name,
+    ...(options.pty === undefined ? {} : { pty: options.pty }),
+  });
   writeFileSync(join(directory, "process.json"), JSON.stringify(description), { mode: 0o600 });
   const mode = options.pty === undefined ? (options.stdin === "pipe" ? "pipe" : "null") : terminal;
   const owner = hostUser(host, record.slot, description.user.uid);
@@ -60,7 +64,13 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     stdio: "ignore",
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
   });
-  const failed = new Promise<never>((_, reject) => shim.once("error", (cause) => reject(new SandboxerError("provider_missing_dependency", "perl is not on this host", { cause, hint: "Run: apt-get install perl-base" }))));
+  const failed = new Promise<never>((_, reject) =>
+    shim.once("error", (cause) =>
+      reject(
+        new SandboxerError("provider_missing_dependency", "perl is not on this host", { cause, hint: "Run: apt-get install perl-base" }),
+      ),
+    ),
+  );
   failed.catch(() => undefined);
   shim.unref();
   const running = await Promise.race([failed, runs(directory, op.signal, shim)]);
@@ -69,8 +79,15 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
   if (running === undefined) {
     const words = lastWords(log);
     rmSync(directory, { recursive: true, force: true });
-    if (command.cwd !== undefined) throw new SandboxerError("invalid_request", `the process could not be started: ${words}`, { phase: "processes", issues: [{ path: "cwd", message: words }] });
-    throw new SandboxerError("backend_unavailable", `the process could not be started: ${words}`, { phase: "processes", backend: host.backend });
+    if (command.cwd !== undefined)
+      throw new SandboxerError("invalid_request", `the process could not be started: ${words}`, {
+        phase: "processes",
+        issues: [{ path: "cwd", message: words }],
+      });
+    throw new SandboxerError("backend_unavailable", `the process could not be started: ${words}`, {
+      phase: "processes",
+      backend: host.backend,
+    });
   }
   writeRecord(directory, {
     id: command.id,
@@ -84,13 +101,18 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
 }
 
 /** Its id on the host once it runs; undefined where the shim ended without having started it. */
-async function runs(directory: string, signal: AbortSignal, shim: { exitCode: number | null; signalCode: string | null }): Promise<number | undefined> {
+async function runs(
+  directory: string,
+  signal: AbortSignal,
+  shim: { exitCode: number | null; signalCode: string | null },
+): Promise<number | undefined> {
   const deadline = Date.now() + STARTS_WITHIN_MS;
   for (let pause = 1; ; pause = Math.min(10, pause + 1)) {
     signal.throwIfAborted();
     const pid = existsSync(join(directory, "root")) ? readFileSync(join(directory, "root"), "utf8") : "";
     if (pid !== "") return Number(pid);
-    if (hasExited(directory) || shim.exitCode !== null || shim.signalCode !== null) return existsSync(join(directory, "root")) ? Number(readFileSync(join(directory, "root"), "utf8")) : undefined;
+    if (hasExited(directory) || shim.exitCode !== null || shim.signalCode !== null)
+      return existsSync(join(directory, "root")) ? Number(readFileSync(join(directory, "root"), "utf8")) : undefined;
     if (Date.now() > deadline) throw new SandboxerError("timeout", "the runtime did not start the process in 30 s", { phase: "processes" });
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
