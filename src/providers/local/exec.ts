@@ -76,7 +76,9 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
     const status = ended ?? (await exit);
     finished = true;
     const oomKilled = (cgroup.oomKills() ?? 0) > (oomKillsBefore ?? 0);
-    if (status.code !== 0 && !timedOut && !existsSync(files.pid)) throw notStarted(host, record, command, files.log);
+    // Whoever watched it was killed: it may run on, and nobody would see its end.
+    if (status.code === null) await killTree(host, ref.id, command.id);
+    else if (status.code !== 0 && !timedOut && !existsSync(files.pid)) throw notStarted(host, record, command, files.log);
     yield { type: "exited", ...endOf({ code: status.code, timedOut, truncated, oomKilled, sandboxAlive: isAlive(record.init) }) };
   } finally {
     clearTimeout(timer);

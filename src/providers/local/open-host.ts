@@ -39,8 +39,16 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
   const cache = new ProbeCache(join(directory, "probe.json"), found);
   const skeleton = await ensureSkeleton(join(directory, "skeleton"));
   const disks =
-    rootless === undefined && options.disk !== "tmpfs" && (cache.disks ?? (await disksWork(directory, options.disk === "image")));
-  const pool = new SlotPool({ directory: join(directory, "slots"), disks, depth: options.pool ?? 16, owner: SANDBOX_UID });
+    rootless === undefined &&
+    options.disk !== "tmpfs" &&
+    (knownDisks(cache, options) ?? (await disksWork(directory, options.disk === "image")));
+  const pool = new SlotPool({
+    directory: join(directory, "slots"),
+    disks,
+    depth: options.pool ?? 16,
+    owner: SANDBOX_UID,
+    onError: (error) => log.warn({ error: String(error) }, "prepared disks could not be made or thrown away; the next sweep tries again"),
+  });
   await pool.recover();
   const bare: Omit<Host, "levels"> = {
     backend: context.backend,
@@ -96,6 +104,11 @@ async function findRuntimes(runtimeRoot: string, rootless: boolean): Promise<Map
     found.set(name, program === undefined ? undefined : { name, program, version: "", root, rootless });
   }
   return found;
+}
+
+/** What was found before; where disks are demanded a failure is looked at anew, for its reason. */
+function knownDisks({ disks }: ProbeCache, options: LocalOptions): boolean | undefined {
+  return disks === false && options.disk === "image" ? undefined : disks;
 }
 
 /** Whether this host mounts disk images. Tried once for real, since containers and hardened kernels differ in what they allow. */

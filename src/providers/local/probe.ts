@@ -26,11 +26,14 @@ const WITHOUT_ROOT = [
   "without root the sandbox's user can stop its own max_life clock; the control plane's still holds",
 ];
 
+/** No tenant's name: none may start with a dot. */
+export const PROBE_TENANT = ".probe";
+
 /** A sandbox that ends by itself soon, should the probe be interrupted. */
 function probeSpec(level: IsolationLevel): SandboxSpec {
   return {
     id: newId("sandbox"),
-    tenant: "probe",
+    tenant: PROBE_TENANT,
     generation: 0,
     image: "host",
     hostname: "probe",
