@@ -17,7 +17,12 @@ child=""
 trap 'rm -f "$log"' EXIT
 trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 130' INT TERM
 
-# doing WORDS -- COMMAND...: runs it quietly with a dot every two seconds, and shows the end of what it said where it fails.
+# The cause stands at the beginning of some logs and at the end of others.
+show_log() {
+  if [ "$(wc -l <"$log")" -le 40 ]; then cat "$log"; else head -n 15 "$log"; echo "[...]"; tail -n 20 "$log"; fi >&2
+}
+
+# doing WORDS -- COMMAND...: runs it quietly with a dot every two seconds, and shows what it said where it fails.
 doing() {
   words=$1; shift 2
   printf '%ssetup:%s %s ' "$dim" "$plain" "$words"
@@ -33,7 +38,7 @@ doing() {
   wait "$child" || status=$?
   child=""
   printf ' %s s\n' "$(($(date +%s) - began))"
-  [ "$status" = 0 ] || tail -n 20 "$log" >&2
+  [ "$status" = 0 ] || show_log
   return "$status"
 }
 
