@@ -41,7 +41,7 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
   const disks =
     rootless === undefined &&
     options.disk !== "tmpfs" &&
-    (knownDisks(cache, options) ?? (await disksWork(directory, options.disk === "image")));
+    (cache.disks ?? (await disksWork(directory, options.disk === "image")));
   const pool = new SlotPool({
     directory: join(directory, "slots"),
     disks,
@@ -104,11 +104,6 @@ async function findRuntimes(runtimeRoot: string, rootless: boolean): Promise<Map
     found.set(name, program === undefined ? undefined : { name, program, version: "", root, rootless });
   }
   return found;
-}
-
-/** What was found before; where disks are demanded a failure is looked at anew, for its reason. */
-function knownDisks({ disks }: ProbeCache, options: LocalOptions): boolean | undefined {
-  return disks === false && options.disk === "image" ? undefined : disks;
 }
 
 /** Whether this host mounts disk images. Tried once for real, since containers and hardened kernels differ in what they allow. */
