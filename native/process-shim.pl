@@ -12,8 +12,8 @@
 # OPTIONS  name=value,...: cap (bytes of output kept), rows, cols, uid, gid (who may reopen the pipes), timeout (ms),
 #          arm64 (1 on that architecture), and as files: freezer, frozen, procs, oom (of the sandbox's control group), version (1 or 2)
 #
-# In DIRECTORY it writes `pid` (its own), `journal` (records: a byte 1 for stdout or 2 for stderr, a big-endian u32 length, the
-# bytes), `truncated` (when output went beyond the cap), and last, whole or not at all, `exit` (JSON). It listens on the Unix socket
+# In DIRECTORY it writes `pid` (its own), `journal` (the bytes of both streams), `index` (for each piece of them a byte 1 for stdout
+# or 2 for stderr and the offset of its end, 48 bits, big-endian), `truncated` (when output went beyond the cap), and last, whole or not at all, `exit` (JSON). It listens on the Unix socket
 # `control` for frames of a letter, a u32 length and a body: I input, E end of input, R u16 rows u16 columns. To whoever is
 # connected it sends hints: `o` there is more output, `x` the process has ended. Hints may be lost; the files are the truth.
 use strict;
@@ -96,6 +96,7 @@ bind $server, sockaddr_un('control') or die "cannot listen: $!\n";
 listen $server, 8;
 nonblocking($server);
 sysopen my $journal, 'journal', O_WRONLY | O_CREAT | O_APPEND or die "no journal: $!\n";
+sysopen my $index, 'index', O_WRONLY | O_CREAT | O_APPEND or die "no index: $!\n";
 
 my $child = fork;
 die "cannot fork: $!\n" unless defined $child;
@@ -126,11 +127,11 @@ sub record {
   my $room = $option{cap} - $kept;
   my $keep = length $bytes < $room ? length $bytes : $room;
   if ($keep > 0) {
-    # One write a record: a reader never meets half of one for longer than the write takes. A full disk counts as the cap.
-    my $text = pack('CN', $stream, $keep) . substr $bytes, 0, $keep;
-    my $written = syswrite $journal, $text;
-    if (defined $written && $written == length $text) { $kept += $keep; hint('o') }
-    else { truncate $journal, -s($journal) - ($written // 0); $keep = 0 }
+    # A reader takes what the index names, and that is written last. A full disk counts as the cap.
+    my $entry = pack 'CnN', $stream, ($kept + $keep) >> 32, ($kept + $keep) & 0xffffffff;
+    my $indexed = -s $index;
+    if ((syswrite($journal, $bytes, $keep) // 0) == $keep && (syswrite($index, $entry) // 0) == length $entry) { $kept += $keep; hint('o') }
+    else { truncate $journal, $kept; truncate $index, $indexed; $keep = 0 }
   }
   if ($keep < length $bytes && !$truncated++) { $option{cap} = $kept; publish('truncated', "1\n") }
 }

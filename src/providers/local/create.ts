@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Created, IsolationLevel, Op, SandboxSpec } from "../../contract/index.ts";
 import { meetsIsolation, SandboxerError } from "../../contract/index.ts";
+import { throwIfAborted, whyAborted } from "./abort.ts";
 import { ociConfig } from "./bundle.ts";
 import { destroySandbox } from "./destroy.ts";
 import { cgroupOf, directoryOf, type Host, hostUser } from "./host.ts";
@@ -31,7 +32,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
   }
   const directory = directoryOf(host, spec.id);
   const cgroup = cgroupOf(host, spec.id);
-  op.signal.throwIfAborted();
+  throwIfAborted(op.signal);
   try {
     directory.create();
     const planned: SandboxRecord = {
@@ -90,7 +91,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
   } catch (error) {
     // Whatever went wrong, nothing of it stays; a clean-up that fails itself is the graver news.
     await destroySandbox(host, spec.id);
-    throw SandboxerError.from(error, { phase: "create", backend: host.backend });
+    throw SandboxerError.from(op.signal.aborted ? whyAborted(op.signal) : error, { phase: "create", backend: host.backend });
   }
 }
 

@@ -5,6 +5,7 @@ import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Command, ExecEvent, ExecOptions, Op, Ref, Stdin } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
+import { throwIfAborted } from "./abort.ts";
 import { ByteQueue, type Chunk } from "./byte-queue.ts";
 import { endOf, SIGNAL_BASE } from "./end.ts";
 import { cgroupOf, directoryOf, type Host, hostUser } from "./host.ts";
@@ -28,7 +29,7 @@ export function liveRecord(host: Host, ref: Ref): SandboxRecord & { init: NonNul
 
 /** Runs a command and streams what it says. A caller that stops early, or aborts, ends the command's whole tree. */
 export async function* execCommand(host: Host, ref: Ref, command: Command, options: ExecOptions, op: Op): AsyncGenerator<ExecEvent> {
-  op.signal.throwIfAborted();
+  throwIfAborted(op.signal);
   const record = liveRecord(host, ref);
   const files = execFiles(host, ref.id, command.id);
   const cgroup = cgroupOf(host, ref.id);
@@ -72,7 +73,7 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
       if (left > 0) yield { type: chunk.stream, data: chunk.data.subarray(0, left) };
       left = Math.max(0, left - chunk.data.length);
     }
-    op.signal.throwIfAborted();
+    throwIfAborted(op.signal);
     const status = ended ?? (await exit);
     finished = true;
     const oomKilled = (cgroup.oomKills() ?? 0) > (oomKillsBefore ?? 0);
@@ -167,8 +168,13 @@ async function pump(source: AsyncIterable<Uint8Array>, input: Writable): Promise
     if (input.destroyed) return;
     if (!input.write(chunk)) {
       await new Promise<void>((resolve) => {
-        input.once("drain", resolve);
-        input.once("close", resolve);
+        const go = (): void => {
+          input.off("drain", go);
+          input.off("close", go);
+          resolve();
+        };
+        input.once("drain", go);
+        input.once("close", go);
       });
     }
   }

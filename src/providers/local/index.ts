@@ -1,6 +1,7 @@
 import type { Created, OpenContext, Op, Provider, SandboxSpec } from "../../contract/index.ts";
 import { defineProvider } from "../../contract/index.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
+import { throwIfAborted } from "./abort.ts";
 import { createSandbox } from "./create.ts";
 import { destroySandbox, removeEmptyGroups } from "./destroy.ts";
 import { abandonExec, execCommand } from "./exec.ts";
@@ -12,6 +13,7 @@ import { WORKDIR } from "./oci-process.ts";
 import { isAlive } from "./process-tree.ts";
 import { localProcesses } from "./processes/processes.ts";
 import { refOf } from "./record.ts";
+import { shared } from "./shared-work.ts";
 import { HELPERS } from "./skeleton.ts";
 import { traitsOf } from "./traits.ts";
 
@@ -51,10 +53,14 @@ function localProvider(host: Host): Provider {
     create: (spec, op) => shared(creating, spec.id, () => createOnce(spec, op)),
     exec,
     destroy: (ref) => shared(destroying, ref.id, () => destroySandbox(host, ref.id)),
-    async *list() {
+    async *list(op) {
+      throwIfAborted(op.signal);
       yield* listSandboxes(host);
     },
-    inspect: async (ref) => inspectSandbox(host, ref),
+    inspect: async (ref, op) => {
+      throwIfAborted(op.signal);
+      return inspectSandbox(host, ref);
+    },
     files: filesOverExec({ exec, busybox: `${HELPERS}/busybox`, workdir: WORKDIR }),
     processes,
     abandonExec: (ref, execId) => abandonExec(host, ref, execId),
@@ -68,13 +74,4 @@ function localProvider(host: Host): Provider {
       await removeEmptyGroups(host);
     },
   };
-}
-
-/** One piece of work for all who ask for the same thing at the same time. */
-function shared<T>(running: Map<string, Promise<T>>, key: string, work: () => Promise<T>): Promise<T> {
-  const current = running.get(key);
-  if (current !== undefined) return current;
-  const started = work().finally(() => running.delete(key));
-  running.set(key, started);
-  return started;
 }

@@ -39,9 +39,7 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
   const cache = new ProbeCache(join(directory, "probe.json"), found);
   const skeleton = await ensureSkeleton(join(directory, "skeleton"));
   const disks =
-    rootless === undefined &&
-    options.disk !== "tmpfs" &&
-    (cache.disks ?? (await disksWork(directory, options.disk === "image")));
+    rootless === undefined && options.disk !== "tmpfs" && (cache.disks ?? (await disksWork(directory, options.disk === "image")));
   const pool = new SlotPool({
     directory: join(directory, "slots"),
     disks,

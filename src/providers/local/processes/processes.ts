@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Processes, Ref } from "../../../contract/index.ts";
 import { nearest, SandboxerError } from "../../../contract/index.ts";
 import { cgroupOf, directoryOf, type Host } from "../host.ts";
+import { shared } from "../shared-work.ts";
 import { isAlive, signalTree } from "../process-tree.ts";
 import { signalInside } from "../signal-inside.ts";
 import { ShimConnections } from "./control.ts";
@@ -14,6 +15,7 @@ import { hasExited, processIds, type ProcessRecord, readRecord, statusOf } from 
 /** Background processes of the local provider: each has a directory, and a shim that outlives this process. */
 export function localProcesses(host: Host): Processes & { dispose(): void } {
   const connections = new ShimConnections();
+  const starting = new Map<string, Promise<void>>();
 
   const parentOf = (ref: Ref): string => {
     const directory = directoryOf(host, ref.id);
@@ -44,7 +46,7 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
   };
 
   return {
-    start: (ref, command, options, op) => startProcess(host, ref, command, options, op),
+    start: (ref, command, options, op) => shared(starting, `${ref.id}/${command.id}`, () => startProcess(host, ref, command, options, op)),
 
     async list(ref) {
       const alive = sandboxAlive(ref);

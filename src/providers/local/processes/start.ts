@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command, Op, PtySize, Ref } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
+import { throwIfAborted, whyAborted } from "../abort.ts";
 import { liveRecord } from "../exec.ts";
 import { cgroupOf, directoryOf, type Host, hostUser } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
-import { identify } from "../process-tree.ts";
+import { identify, signalTree } from "../process-tree.ts";
 import { lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
 import { hasExited, writeRecord } from "./state.ts";
 
@@ -24,6 +25,7 @@ export interface StartOptions {
 
 /** Starts a background process under a shim of its own, and waits until it runs. Some 15 ms. Does nothing where it was started already. */
 export async function startProcess(host: Host, ref: Ref, command: Command, options: StartOptions, op: Op): Promise<void> {
+  throwIfAborted(op.signal);
   const record = liveRecord(host, ref);
   const runtime = host.runtimes.get(record.runtime);
   if (runtime === undefined)
@@ -59,6 +61,7 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     "--pid-file", join(directory, "root"), "--process", join(directory, "process.json"), ref.id,
   ); // prettier-ignore
   const text = Object.entries(settings).map(([name, value]) => `${name}=${value}`).join(","); // prettier-ignore
+  const startedAt = Date.now();
   const shim = spawn("perl", [SHIM, directory, mode, text, "--", ...argv], {
     detached: true,
     stdio: "ignore",
@@ -73,7 +76,7 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
   );
   failed.catch(() => undefined);
   shim.unref();
-  const running = await Promise.race([failed, runs(directory, op.signal, shim)]);
+  const running = await Promise.race([failed, runs(directory, shim)]);
   const shimIdentity = identify(shim.pid ?? -1);
   const root = running === undefined || !hostProcesses ? undefined : identify(running);
   if (running === undefined) {
@@ -89,9 +92,15 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
       backend: host.backend,
     });
   }
+  if (op.signal.aborted) {
+    shim.kill("SIGKILL");
+    if (root !== undefined) await signalTree(cgroupOf(host, ref.id), root, "SIGKILL");
+    rmSync(directory, { recursive: true, force: true });
+    throw whyAborted(op.signal);
+  }
   writeRecord(directory, {
     id: command.id,
-    startedAt: Date.now(),
+    startedAt,
     pty: options.pty !== undefined,
     input: mode !== "null",
     // One that has ended already can have no later namesake taken for it.
@@ -101,14 +110,9 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
 }
 
 /** Its id on the host once it runs; undefined where the shim ended without having started it. */
-async function runs(
-  directory: string,
-  signal: AbortSignal,
-  shim: { exitCode: number | null; signalCode: string | null },
-): Promise<number | undefined> {
+async function runs(directory: string, shim: { exitCode: number | null; signalCode: string | null }): Promise<number | undefined> {
   const deadline = Date.now() + STARTS_WITHIN_MS;
   for (let pause = 1; ; pause = Math.min(10, pause + 1)) {
-    signal.throwIfAborted();
     const pid = existsSync(join(directory, "root")) ? readFileSync(join(directory, "root"), "utf8") : "";
     if (pid !== "") return Number(pid);
     if (hasExited(directory) || shim.exitCode !== null || shim.signalCode !== null)
