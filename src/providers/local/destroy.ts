@@ -40,17 +40,19 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   host.failpoint("local.destroy.after_delete");
   if (slot !== undefined) host.pool.release(slot, id);
   host.failpoint("local.destroy.after_release");
+  await rm(scratchOf(host, id), { recursive: true, force: true });
   await directory.remove();
   return "destroyed";
 }
 
 /**
- * Removes the parents of this data directory's control groups, where it has no sandbox. Who creates one at this very moment has written its
+ * Removes the parents of this data directory's control groups, and its scratch, where it has no sandbox. Who creates one at this very moment has written its
  * record before: then nothing is done.
  */
 export async function removeEmptyGroups(host: Host): Promise<void> {
   if (recordedIds(host.sandboxes).length > 0) return;
   for (const directory of new Cgroup(host.cgroups, cgroupParent(host.instance)).directories()) await rmdir(directory).catch(ignoreUsed);
+  await removeEmptyScratch(host.scratch);
 }
 
 function ignoreUsed(error: NodeJS.ErrnoException): void {

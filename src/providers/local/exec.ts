@@ -99,8 +99,7 @@ interface ExecFiles {
 }
 
 function execFiles(host: Host, sandboxId: string, execId: string): ExecFiles {
-  const directory = directoryOf(host, sandboxId);
-  const file = (suffix: string): string => directory.file("exec", `${execId}.${suffix}`);
+  const file = (suffix: string): string => join(scratchOf(host, sandboxId), `${execId}.${suffix}`);
   return { process: file("json"), pid: file("pid"), log: file("log"), input: file("input") };
 }
 
@@ -118,6 +117,7 @@ async function startExec(host: Host, record: SandboxRecord, command: Command, st
       phase: "exec",
     });
   const description = commandProcess(record.spec, command, { runtime: runtime.name });
+  mkdirSync(scratchOf(host, record.spec.id), { recursive: true, mode: 0o700 });
   writeFileSync(files.process, JSON.stringify(description), { mode: 0o600 });
   const owner = hostUser(host, record.slot, description.user.uid);
   const output = await host.fifos.open(owner);

@@ -14,6 +14,7 @@ import { bestPerLevel, type Probed, probeRuntime } from "./probe.ts";
 import { ProbeCache } from "./probe-cache.ts";
 import { identify } from "./process-tree.ts";
 import { findProgram, type Runtime, type RuntimeName, RUNTIMES } from "./runtime.ts";
+import { scratchDirectory } from "./scratch.ts";
 import { ensureSkeleton, SANDBOX_UID } from "./skeleton.ts";
 
 /** A host that is ready for sandboxes, and what was found out about it. */
@@ -34,6 +35,7 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
   const runtimeRoot = join(directory, "runtimes");
   const sandboxes = join(directory, "sandboxes");
   for (const path of [sandboxes, runtimeRoot]) mkdirSync(path, { recursive: true, mode: 0o711 });
+  const scratch = scratchDirectory(directory, `${context.instance}.${context.backend}`);
   const rootless = currentUser();
   const found = await findRuntimes(runtimeRoot, rootless !== undefined);
   const cache = new ProbeCache(join(directory, "probe.json"), found);
@@ -56,7 +58,8 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
     sandboxes,
     skeleton,
     pool,
-    fifos: new FifoPool(join(directory, "fifos")),
+    fifos: new FifoPool(join(scratch, "fifos")),
+    scratch,
     cgroups: rootless === undefined ? findCgroups() : NO_CGROUPS,
     rootless,
     cpuCount: availableParallelism(),

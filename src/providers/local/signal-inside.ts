@@ -8,21 +8,24 @@ import { runtimeArgv } from "./runtime.ts";
 import { HELPERS } from "./skeleton.ts";
 
 /**
- * Signals every process whose environment carries the mark, from inside; again and again until a look finds none new, since they may
- * fork meanwhile. Says on standard output how many it reached.
+ * Signals every process whose environment carries the mark, from inside. First it stops them, looking again until a look finds none new,
+ * since they may fork meanwhile, and since a shell whose child has been ended would go on to its next command. Says on standard output how
+ * many it reached.
  */
 const SCRIPT = `
-busybox=$1 mark=$2 signal=$3 reached=0 found=1 rounds=0
+busybox=$1 mark=$2 signal=$3 reached=0 found=1 rounds=0 stopped=
 while [ $found -gt 0 ] && [ $rounds -lt 20 ]; do
   found=0 rounds=$((rounds + 1))
   for environment in /proc/[0-9]*/environ; do
     pid=\${environment#/proc/} pid=\${pid%/environ}
     [ "$pid" = $$ ] && continue
-    case " $done " in *" $pid "*) continue ;; esac
+    case "$stopped " in *" $pid "*) continue ;; esac
     $busybox tr '\\0' '\\n' 2>/dev/null <"$environment" | $busybox grep -qxF "$mark" || continue
-    kill -s "$signal" "$pid" 2>/dev/null && reached=$((reached + 1)) found=$((found + 1)) done="$done $pid"
+    kill -s STOP "$pid" 2>/dev/null && found=$((found + 1)) stopped="$stopped $pid"
   done
 done
+for pid in $stopped; do kill -s "$signal" "$pid" 2>/dev/null && reached=$((reached + 1)); done
+case $signal in KILL | STOP) ;; *) for pid in $stopped; do kill -s CONT "$pid" 2>/dev/null; done ;; esac
 echo $reached`;
 
 /** Bounds a sandbox that answers nothing any more. */
