@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { exactly, hostObjects, read, sandboxProcesses } from "../support/host-objects.ts";
+import { exactly, hostObjects, read, sandboxProcesses, scratchOf } from "../support/host-objects.ts";
 import { eventually } from "../support/killed.ts";
 import { endOf, liveIds, type Local, openLocal, OWNER, type Ran } from "../support/local-engine.ts";
 import { CONTAINER_RUNTIMES, workingRuntimes } from "../support/runtimes.ts";
@@ -37,7 +37,7 @@ describe.each(runtimes)("with $runtime", ({ runtime }) => {
     expect(await local.sh(id, "true")).toMatchObject({ outcome: "exited", exitCode: 0 });
     const { execId, events } = await local.engine.exec(OWNER, id, { shell: "echo up; exec sleep 299", stdin: { kind: "none" }, maxOutputBytes: 1024 });
     const end = endOf(events);
-    await eventually(() => processesWith("sleep", "299").length > 0 && read(`${local.dataDir}/backends/local/sandboxes/${id}/exec/${execId}.pid`) !== "");
+    await eventually(() => processesWith("sleep", "299").length > 0 && read(`${scratchOf(local.dataDir, id)}/${execId}.pid`) !== "");
     const clients = processesWith("exec", id);
     expect(clients).toHaveLength(1);
     for (const pid of clients) process.kill(pid, "SIGKILL");

@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openLedger, insertExec } from "../../src/ledger/index.ts";
-import { exactly, hostObjects, read, sandboxProcesses } from "../support/host-objects.ts";
+import { exactly, hostObjects, read, sandboxProcesses, scratchOf } from "../support/host-objects.ts";
 import { eventually } from "../support/killed.ts";
 import { dataDirectory, openLocal, OWNER } from "../support/local-engine.ts";
 
@@ -45,7 +45,8 @@ describe("case 79: a process id that is used again", () => {
     const execId = "ex01m84gzzzzzzzzzzzzzzzz";
     await ledger.transaction((tx) => insertExec(tx, { id: execId, sandboxId: id, tenant, owner: "in01m84gzzzzzzzzzzzzzzzz", at: Date.now() }));
     await ledger.close();
-    writeFileSync(join(dataDir, "backends/local/sandboxes", id, "exec", `${execId}.pid`), String(other.pid));
+    mkdirSync(scratchOf(dataDir, id), { recursive: true });
+    writeFileSync(join(scratchOf(dataDir, id), `${execId}.pid`), String(other.pid));
 
     await using local = await openLocal("pid", { dataDir });
     expect((await local.engine.sweep({ adopt: true })).errors).toEqual([]);

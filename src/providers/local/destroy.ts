@@ -3,10 +3,11 @@ import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SandboxerError } from "../../contract/index.ts";
 import { Cgroup } from "./cgroup.ts";
-import { cgroupOf, cgroupParent, directoryOf, type Host } from "./host.ts";
+import { cgroupOf, cgroupParent, directoryOf, type Host, scratchOf } from "./host.ts";
 import { isAlive, type ProcessIdentity, signalProcess } from "./process-tree.ts";
 import { recordedIds } from "./record.ts";
 import { RUNTIMES, stateNames } from "./runtime.ts";
+import { removeEmptyScratch } from "./scratch.ts";
 
 /** The steps at which a test may kill the control plane. */
 export const DESTROY_FAILPOINTS = ["local.destroy.after_kill", "local.destroy.after_delete", "local.destroy.after_release"] as const;

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chownSync, closeSync, existsSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
+import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Command, ExecEvent, ExecOptions, Op, Ref, Stdin } from "../../contract/index.ts";
@@ -8,7 +9,7 @@ import { SandboxerError } from "../../contract/index.ts";
 import { throwIfAborted } from "./abort.ts";
 import { ByteQueue, type Chunk } from "./byte-queue.ts";
 import { endOf, SIGNAL_BASE } from "./end.ts";
-import { cgroupOf, directoryOf, type Host, hostUser } from "./host.ts";
+import { cgroupOf, directoryOf, type Host, hostUser, scratchOf } from "./host.ts";
 import { commandProcess } from "./oci-process.ts";
 import { identify, isAlive, signalTree } from "./process-tree.ts";
 import type { SandboxRecord } from "./record.ts";

@@ -1,7 +1,8 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { newId } from "../../contract/index.ts";
-import { directoryOf, type Host } from "./host.ts";
+import { directoryOf, type Host, scratchOf } from "./host.ts";
 import { commandProcess, MARK } from "./oci-process.ts";
 import { run } from "./run.ts";
 import { runtimeArgv } from "./runtime.ts";
@@ -36,14 +37,15 @@ const ANSWERS_WITHIN_MS = 10_000;
  * within the sandbox, and ends with it. Costs an exec. Answers whether anything was reached.
  */
 export async function signalInside(host: Host, sandboxId: string, execId: string, signal: string): Promise<boolean> {
-  const directory = directoryOf(host, sandboxId);
-  const record = directory.read();
+  const record = directoryOf(host, sandboxId).read();
   const runtime = record === undefined ? undefined : host.runtimes.get(record.runtime);
   if (record === undefined || runtime === undefined) return false;
   const busybox = `${HELPERS}/busybox`;
   const id = newId("exec");
   const argv = [busybox, "sh", "-c", SCRIPT, "signal", busybox, `${MARK}=${execId}`, signal.replace(/^SIG/, "")];
-  const [file, log] = [directory.file("exec", `${id}.json`), directory.file("exec", `${id}.log`)];
+  const scratch = scratchOf(host, sandboxId);
+  mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  const [file, log] = [join(scratch, `${id}.json`), join(scratch, `${id}.log`)];
   writeFileSync(file, JSON.stringify(commandProcess(record.spec, { id, run: { argv } }, { runtime: runtime.name })), { mode: 0o600 });
   try {
     const answer = await run(runtimeArgv(runtime, log, "exec", "--process", file, sandboxId), { timeoutMs: ANSWERS_WITHIN_MS });
