@@ -3,7 +3,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { newId } from "../../contract/index.ts";
 import { directoryOf, type Host, scratchOf } from "./host.ts";
-import { commandProcess, MARK } from "./oci-process.ts";
+import { commandProcess, MARK, type OciProcess } from "./oci-process.ts";
+import type { SandboxRecord } from "./record.ts";
 import { run } from "./run.ts";
 import { runtimeArgv } from "./runtime.ts";
 import { HELPERS } from "./skeleton.ts";
@@ -29,6 +30,13 @@ for pid in $stopped; do kill -s "$signal" "$pid" 2>/dev/null && reached=$((reach
 case $signal in KILL | STOP) ;; *) for pid in $stopped; do kill -s CONT "$pid" 2>/dev/null; done ;; esac
 echo $reached`;
 
+/** The process that signals a command's tree from inside. */
+export function signaller({ spec, runtime }: SandboxRecord, execId: string, signal: string): OciProcess {
+  const busybox = `${HELPERS}/busybox`;
+  const argv = [busybox, "sh", "-c", SCRIPT, "signal", busybox, `${MARK}=${execId}`, signal.replace(/^SIG/, "")];
+  return commandProcess(spec, { id: newId("exec"), run: { argv } }, { runtime });
+}
+
 /** Bounds a sandbox that answers nothing any more. */
 const ANSWERS_WITHIN_MS = 10_000;
 
@@ -40,13 +48,11 @@ export async function signalInside(host: Host, sandboxId: string, execId: string
   const record = directoryOf(host, sandboxId).read();
   const runtime = record === undefined ? undefined : host.runtimes.get(record.runtime);
   if (record === undefined || runtime === undefined) return false;
-  const busybox = `${HELPERS}/busybox`;
   const id = newId("exec");
-  const argv = [busybox, "sh", "-c", SCRIPT, "signal", busybox, `${MARK}=${execId}`, signal.replace(/^SIG/, "")];
   const scratch = scratchOf(host, sandboxId);
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
   const [file, log] = [join(scratch, `${id}.json`), join(scratch, `${id}.log`)];
-  writeFileSync(file, JSON.stringify(commandProcess(record.spec, { id, run: { argv } }, { runtime: runtime.name })), { mode: 0o600 });
+  writeFileSync(file, JSON.stringify(signaller(record, execId, signal)), { mode: 0o600 });
   try {
     const answer = await run(runtimeArgv(runtime, log, "exec", "--process", file, sandboxId), { timeoutMs: ANSWERS_WITHIN_MS });
     return Number(answer.stdout.trim()) > 0;

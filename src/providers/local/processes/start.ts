@@ -10,6 +10,7 @@ import { cgroupOf, directoryOf, type Host, hostUser } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
 import { identify, signalTree } from "../process-tree.ts";
 import { lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
+import { signaller } from "../signal-inside.ts";
 import { hasExited, writeRecord } from "./state.ts";
 
 const SHIM = fileURLToPath(new URL("../../../../native/process-shim.pl", import.meta.url));
@@ -60,6 +61,11 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     ...(mode === "pty" && hostProcesses ? ["--tty"] : []),
     "--pid-file", join(directory, "root"), "--process", join(directory, "process.json"), ref.id,
   ); // prettier-ignore
+  if (!hostProcesses && command.timeoutMs !== undefined) {
+    writeFileSync(join(directory, "killer.json"), JSON.stringify(signaller(record, command.id, "SIGKILL")), { mode: 0o600 });
+    const killer = runtimeArgv(runtime, log, "exec", "--process", join(directory, "killer.json"), ref.id);
+    writeFileSync(join(directory, "killer"), killer.join("\0"), { mode: 0o600 });
+  }
   const text = Object.entries(settings).map(([name, value]) => `${name}=${value}`).join(","); // prettier-ignore
   const startedAt = Date.now();
   const shim = spawn("perl", [SHIM, directory, mode, text, "--", ...argv], {
