@@ -1,5 +1,6 @@
 import { chownSync, closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { O_PATH } from "./reopen.ts";
 import { runOk } from "./run.ts";
 
 /**
@@ -46,16 +47,17 @@ export class FifoPool {
     return { ours, theirs };
   }
 
-  /** The same for a command's input. */
-  async openInput(uid: number): Promise<Pipe> {
+  /** The same for a command's input; `name` is for {@link admitReaders}. */
+  async openInput(uid: number): Promise<Pipe & { readonly name: number }> {
     const path = await this.#take(uid);
     // A writer that does not block needs a reader, and the command's end must block: so one reader only opens the door.
     const door = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const ours = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
     const theirs = openSync(path, constants.O_RDONLY);
     closeSync(door);
+    const name = openSync(path, O_PATH);
     unlinkSync(path);
-    return { ours, theirs };
+    return { ours, theirs, name };
   }
 
   async #take(uid: number): Promise<string> {
