@@ -9,6 +9,7 @@ import { discardDisk, makeTemplate, mountDisk } from "./disk/image.ts";
 import { SlotPool } from "./disk/pool.ts";
 import { FifoPool } from "./fifo.ts";
 import type { Host } from "./host.ts";
+import { Launcher } from "./launcher.ts";
 import type { LocalOptions } from "./options.ts";
 import { bestPerLevel, type Probed, probeRuntime } from "./probe.ts";
 import { ProbeCache } from "./probe-cache.ts";
@@ -18,7 +19,7 @@ import { scratchDirectory } from "./scratch.ts";
 import { ensureSkeleton, SANDBOX_UID } from "./skeleton.ts";
 
 /** Prepared disks in a process that stays, and in one that ends: there whoever waits for its exit waits for them. */
-const [MANY_DISKS, FEW_DISKS] = [16, 2];
+const [MANY_DISKS, FEW_DISKS] = [16, 4];
 
 /** A host that is ready for sandboxes, and what was found out about it. */
 export interface OpenedHost {
@@ -62,6 +63,7 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
     skeleton,
     pool,
     fifos: new FifoPool(join(scratch, "fifos")),
+    launcher: new Launcher(),
     scratch,
     cgroups: rootless === undefined ? findCgroups() : NO_CGROUPS,
     rootless,
