@@ -9,7 +9,6 @@ import { discardDisk, makeTemplate, mountDisk } from "./disk/image.ts";
 import { SlotPool } from "./disk/pool.ts";
 import { FifoPool } from "./fifo.ts";
 import type { Host } from "./host.ts";
-import { Launcher } from "./launcher.ts";
 import type { LocalOptions } from "./options.ts";
 import { bestPerLevel, type Probed, probeRuntime } from "./probe.ts";
 import { ProbeCache } from "./probe-cache.ts";
@@ -63,7 +62,6 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
     skeleton,
     pool,
     fifos: new FifoPool(join(scratch, "fifos")),
-    launcher: new Launcher(),
     scratch,
     cgroups: rootless === undefined ? findCgroups() : NO_CGROUPS,
     rootless,
