@@ -53,19 +53,21 @@ describe.each(runtimes)("with $runtime", ({ runtime }) => {
     const { id } = await local.create();
     const outcomes = new Map<string, number>();
     for (let moment = 0; moment < 25; moment++) {
-      const call = local.sh(id, `touch ran-${moment}; sleep 0.3; exit 0`).catch((thrown: unknown) => thrown);
+      const call = local.sh(id, `touch ran-${moment}; sleep 0.3; touch done-${moment}`).catch((thrown: unknown) => thrown);
       const [client] = await eventually(() => (processesWith("exec", id).length > 0 ? processesWith("exec", id) : undefined));
       await pause(moment / 2);
       if (client !== undefined) killQuietly(client);
       const answer = await call;
       const outcome = answer instanceof Error ? "refused" : (answer as Ran).outcome;
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-      expect(outcome).toBe("unknown");
-      expect(answer).toMatchObject({ exitCode: null });
+      // On a busy machine the command may be done before its runtime is killed.
+      if (outcome === "exited") expect((await local.sh(id, `ls done-${moment}`)).exitCode).toBe(0);
+      else expect(answer).toMatchObject({ outcome: "unknown", exitCode: null });
     }
     console.log(Object.fromEntries(outcomes));
     // The positive control: some of those commands had begun.
     expect((await local.sh(id, "ls")).stdout).toContain("ran-");
+    expect(outcomes.get("unknown") ?? 0).toBeGreaterThan(0);
   });
 
   it("case 73: twenty destroys at once all answer that it is gone, and nothing of it is left", async () => {

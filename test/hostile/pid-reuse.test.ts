@@ -39,6 +39,7 @@ describe("case 79: a process id that is used again", () => {
     const dataDir = dataDirectory("pid");
     const first = await openLocal("pid", { dataDir });
     const { id, tenant } = await first.create();
+    await first.sh(id, "true");
     await first.opened.close();
     const other = bystander();
     const ledger = openLedger(dataDir);
