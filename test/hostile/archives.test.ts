@@ -51,9 +51,14 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ 
       const disk = mountsBelow(local.dataDir).find((mount) => walk(mount).some(({ path }) => path.endsWith("home/mine")));
       expect(disk).toBeDefined();
       const found = walk(disk ?? "");
-      expect(found.filter(({ special }) => special), which).toEqual([]);
+      expect(
+        found.filter(({ special }) => special),
+        which,
+      ).toEqual([]);
       // Only below its own directory, and what the sandbox had before.
-      const strays = found.map(({ path }) => path.slice((disk ?? "").length + 1)).filter((path) => !/^(home|vartmp|workspace)(\/|$)/.test(path) || /^(home|vartmp)\/(?!mine$)/.test(path));
+      const strays = found
+        .map(({ path }) => path.slice((disk ?? "").length + 1))
+        .filter((path) => !/^(home|vartmp|workspace)(\/|$)/.test(path) || /^(home|vartmp)\/(?!mine$)/.test(path));
       expect(strays, which).toEqual([]);
       await local.sh(id, `rm -rf /workspace/${which}`);
     }

@@ -53,7 +53,11 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ 
     expect(onHost("memory", 128), "the positive control: where there is room it gets it").toBe("touched 128\n");
     const { id } = await local.create({ resources: { memory: "96MiB" } });
     let said: unknown;
-    const health = await healthUnder(local, "memory hog", async () => (said = await local.exec(id, { argv: attack("memory", 128), timeout: 60 })));
+    const health = await healthUnder(
+      local,
+      "memory hog",
+      async () => (said = await local.exec(id, { argv: attack("memory", 128), timeout: 60 })),
+    );
     expect(said).toMatchObject({ oomKilled: true, stdout: "" });
     expect((said as { exitCode: number | null }).exitCode).not.toBe(0);
     expect(health.failures).toEqual([]);
@@ -62,27 +66,32 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ 
     expect((await local.engine.usage(OWNER, id)).oom_kills).toBeGreaterThan(0);
   });
 
-  it.each(["/tmp", "/dev/shm", "/run"])("case 18: filling %s ends at its size, or where the sandbox dies of it, with oom as the reason", async (place) => {
-    await using local = await openLocal("tmpfs", { runtime });
-    const roomy = await local.create({ resources: { memory: "1GiB" } });
-    const said = await local.exec(roomy.id, { argv: attack("fill", 600, place) });
-    expect(said.stdout).toMatch(/^ENOSPC \d+\n$/);
-    const written = Number(said.stdout.split(" ")[1]);
-    expect(written).toBeLessThanOrEqual(256 * 1024 ** 2);
-    expect(written).toBeGreaterThan(12 * 1024 ** 2);
-    expect((await local.engine.usage(OWNER, roomy.id)).memory_bytes, "what is in memory is counted").toBeGreaterThan(written / 2);
-    // Less memory than the place may hold: something is killed, again and again, since the files stay.
-    const tight = await local.create({ resources: { memory: "16MiB" } });
-    for (let round = 0; round < 6 && (await local.engine.get(OWNER, tight.id)).state === "ready"; round++) {
-      await local.sh(tight.id, `cat /dev/zero >${place}/fill-${round}`).catch((thrown: unknown) => expect(thrown).toMatchObject({ name: "SandboxerError" }));
-      await local.engine.sweep();
-    }
-    const end = await local.engine.get(OWNER, tight.id);
-    console.log(`${place}: ${end.state} ${JSON.stringify(end.termination)}`);
-    if (end.state === "terminated") expect(end.termination?.reason).toBe("oom");
-    else expect((await local.engine.usage(OWNER, tight.id)).oom_kills).toBeGreaterThan(0);
-    expect((await local.sh(roomy.id, "echo alive")).stdout).toBe("alive\n");
-  });
+  it.each(["/tmp", "/dev/shm", "/run"])(
+    "case 18: filling %s ends at its size, or where the sandbox dies of it, with oom as the reason",
+    async (place) => {
+      await using local = await openLocal("tmpfs", { runtime });
+      const roomy = await local.create({ resources: { memory: "1GiB" } });
+      const said = await local.exec(roomy.id, { argv: attack("fill", 600, place) });
+      expect(said.stdout).toMatch(/^ENOSPC \d+\n$/);
+      const written = Number(said.stdout.split(" ")[1]);
+      expect(written).toBeLessThanOrEqual(256 * 1024 ** 2);
+      expect(written).toBeGreaterThan(12 * 1024 ** 2);
+      expect((await local.engine.usage(OWNER, roomy.id)).memory_bytes, "what is in memory is counted").toBeGreaterThan(written / 2);
+      // Less memory than the place may hold: something is killed, again and again, since the files stay.
+      const tight = await local.create({ resources: { memory: "16MiB" } });
+      for (let round = 0; round < 6 && (await local.engine.get(OWNER, tight.id)).state === "ready"; round++) {
+        await local
+          .sh(tight.id, `cat /dev/zero >${place}/fill-${round}`)
+          .catch((thrown: unknown) => expect(thrown).toMatchObject({ name: "SandboxerError" }));
+        await local.engine.sweep();
+      }
+      const end = await local.engine.get(OWNER, tight.id);
+      console.log(`${place}: ${end.state} ${JSON.stringify(end.termination)}`);
+      if (end.state === "terminated") expect(end.termination?.reason).toBe("oom");
+      else expect((await local.engine.usage(OWNER, tight.id)).oom_kills).toBeGreaterThan(0);
+      expect((await local.sh(roomy.id, "echo alive")).stdout).toBe("alive\n");
+    },
+  );
 
   it("case 18: a sandbox whose first process the kernel kills for want of memory ends with the reason oom", async () => {
     await using local = await openLocal("oom", { runtime });

@@ -50,7 +50,14 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("files of a sandbox of $ru
     const up = "../".repeat(30);
     const { url, key } = await local.listen();
     const headers = { authorization: `Bearer ${await key()}` };
-    for (const path of [file, `${up}${file.slice(1)}`, `/workspace/${up}${file.slice(1)}`, `/proc/1/root${file}`, `//${file}`, `/./${file}`]) {
+    for (const path of [
+      file,
+      `${up}${file.slice(1)}`,
+      `/workspace/${up}${file.slice(1)}`,
+      `/proc/1/root${file}`,
+      `//${file}`,
+      `/./${file}`,
+    ]) {
       expect(await outcome(readAll(local, id, path)), path).toMatch(/^file_(not_found|denied)$/);
       expect(await outcome(local.engine.files.stat(OWNER, id, path)), path).toMatch(/^file_(not_found|denied)$/);
       for (const query of [encodeURIComponent(path), path.replaceAll(".", "%2e"), encodeURIComponent(encodeURIComponent(path))]) {
@@ -77,7 +84,10 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("files of a sandbox of $ru
     const { local, id } = await open("links");
     await using _ = local;
     const { files } = local.engine;
-    await local.sh(id, `ln -s ${file} link; ln -s ${directory} dir; ln -s /proc/1/root/${file} proc; echo own >own; ln -s /workspace/own good`);
+    await local.sh(
+      id,
+      `ln -s ${file} link; ln -s ${directory} dir; ln -s /proc/1/root/${file} proc; echo own >own; ln -s /workspace/own good`,
+    );
     expect(await readAll(local, id, "good"), "the positive control: links inside are followed").toBe("own\n");
     for (const link of ["link", "dir/secret", "proc"]) {
       expect(await outcome(readAll(local, id, link)), link).toMatch(/^file_(not_found|denied)$/);
@@ -103,7 +113,9 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("files of a sandbox of $ru
     const until = Date.now() + 5000;
     for (let round = 0; Date.now() < until; round++) {
       const path = round % 2 === 0 ? "swap" : "there/secret";
-      const got = await outcome(round % 7 === 6 ? local.engine.files.write(OWNER, id, path, bytes("own\n"), {}).then(() => "written") : readAll(local, id, path));
+      const got = await outcome(
+        round % 7 === 6 ? local.engine.files.write(OWNER, id, path, bytes("own\n"), {}).then(() => "written") : readAll(local, id, path),
+      );
       seen.set(got, (seen.get(got) ?? 0) + 1);
     }
     console.log(Object.fromEntries(seen));
@@ -125,7 +137,8 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("files of a sandbox of $ru
       if (!/stdin|self/.test(path)) expect(written, path).toMatch(/^file_|^quota_exceeded$/);
     }
     // These say that they are regular files: their end is an error or few bytes, and never the caller's wait.
-    for (const path of ["/proc/self/mem", "/proc/kmsg", "/proc/1/mem"]) expect((await outcome(readAll(local, id, path))).length, path).toBeLessThan(200);
+    for (const path of ["/proc/self/mem", "/proc/kmsg", "/proc/1/mem"])
+      expect((await outcome(readAll(local, id, path))).length, path).toBeLessThan(200);
     expect(await readAll(local, id, "own")).toBe("own\n");
   });
 
@@ -139,8 +152,14 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("files of a sandbox of $ru
     for (const tool of ["tar", "xz", "gzip", "cat", "busybox", "stat", "find", "mv", "rm", "mkdir", "sh", "dd"]) {
       await files.write(OWNER, id, `/home/sandbox/.local/bin/${tool}`, bytes(fake), { mode: 0o755 });
     }
-    await local.sh(id, `printf 'alias tar=false\\nPATH=/home/sandbox/.local/bin\\n' >/home/sandbox/.bashrc; /usr/bin/cp /home/sandbox/.bashrc /home/sandbox/.profile; export ENV=/home/sandbox/.bashrc`);
-    expect((await local.sh(id, "tar --version; /usr/bin/cat /workspace/ran")).stdout, "the positive control: a command does find it").toContain("/home/sandbox/.local/bin/tar");
+    await local.sh(
+      id,
+      `printf 'alias tar=false\\nPATH=/home/sandbox/.local/bin\\n' >/home/sandbox/.bashrc; /usr/bin/cp /home/sandbox/.bashrc /home/sandbox/.profile; export ENV=/home/sandbox/.bashrc`,
+    );
+    expect(
+      (await local.sh(id, "tar --version; /usr/bin/cat /workspace/ran")).stdout,
+      "the positive control: a command does find it",
+    ).toContain("/home/sandbox/.local/bin/tar");
     await local.sh(id, "/usr/bin/rm -f /workspace/ran");
     await files.write(OWNER, id, "/workspace/t/a", bytes("a"), {});
     const chunks: Uint8Array[] = [];
@@ -162,7 +181,20 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("files of a sandbox of $ru
     const { local, id } = await open("names");
     await using _ = local;
     const { files } = local.engine;
-    const names = ["\udcff\udcfe.bin", "line\nbreak", "trailing\n", "tab\tquote\"'`$(id)", "-rf", " ", "*", "\\0101", "x".repeat(255), `${"é".repeat(127)}y`, "…", "\udce4"];
+    const names = [
+      "\udcff\udcfe.bin",
+      "line\nbreak",
+      "trailing\n",
+      "tab\tquote\"'`$(id)",
+      "-rf",
+      " ",
+      "*",
+      "\\0101",
+      "x".repeat(255),
+      `${"é".repeat(127)}y`,
+      "…",
+      "\udce4",
+    ];
     for (const name of names) await files.write(OWNER, id, `/workspace/n/${name}`, bytes(name.length.toString()), {});
     expect((await files.list(OWNER, id, "/workspace/n", { depth: 1 })).map(({ name }) => name).sort()).toEqual(names.toSorted());
     for (const name of names) {

@@ -15,7 +15,9 @@ const MIB = 1024 ** 2;
 async function startServer(runtime: string): Promise<{ url: string; pid: number; key: string; dataDir: string; stop(): Promise<void> }> {
   const dataDir = dataDirectory("large");
   const program = fileURLToPath(new URL("../support/serve.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, dataDir, runtime], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, dataDir, runtime], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   const ended = once(child, "exit");
   const [line] = (await once(child.stdout.setEncoding("utf8"), "data")) as [string];
   const { url, key } = JSON.parse(line) as { url: string; key: string };
@@ -57,7 +59,10 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ 
   it("case 24: a sparse file of 1 TiB cannot be made; one as large as the quota is read by its length, and the host pays nothing for it", async () => {
     await using local = await openLocal("sparse", { runtime });
     const { id } = await local.create({ resources: { disk: "64MiB" } });
-    const sparse = (bytes: number) => local.exec(id, { argv: ["/usr/bin/python3", "-c", `import os; f = open("sparse", "wb"); os.truncate("sparse", ${bytes}); print("made")`] });
+    const sparse = (bytes: number) =>
+      local.exec(id, {
+        argv: ["/usr/bin/python3", "-c", `import os; f = open("sparse", "wb"); os.truncate("sparse", ${bytes}); print("made")`],
+      });
     expect((await sparse(2 ** 40)).stdout).toBe("");
     expect((await local.engine.files.stat(OWNER, id, "sparse")).size).toBe(0);
     expect((await sparse(64 * MIB)).stdout).toBe("made\n");
@@ -76,7 +81,11 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ 
       fetch(server.url + path, { method: "POST", headers: { ...headers, accept }, body: JSON.stringify(body) });
     const { id } = (await (await post("/v1/sandboxes", {})).json()) as { id: string };
     const run = async (megabytes: number, cap: number) =>
-      (await (await post(`/v1/sandboxes/${id}/exec`, { argv: attack("output", megabytes), max_output_bytes: cap })).json()) as { exit_code: number; truncated: boolean; stdout: string };
+      (await (await post(`/v1/sandboxes/${id}/exec`, { argv: attack("output", megabytes), max_output_bytes: cap })).json()) as {
+        exit_code: number;
+        truncated: boolean;
+        stdout: string;
+      };
     // The positive control: below the cap all of it comes, and no flag.
     const whole = await run(2, 4 * MIB);
     expect([whole.exit_code, whole.truncated, whole.stdout.length]).toEqual([0, false, 2 * MIB]);
@@ -86,7 +95,11 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ 
     const stream = async (cap: number): Promise<number> => {
       let most = 0;
       const watch = setInterval(() => (most = Math.max(most, residentMiB(server.pid))), 20);
-      const streamed = await post(`/v1/sandboxes/${id}/exec`, { argv: attack("output", cap + 64), max_output_bytes: cap * MIB }, "text/event-stream");
+      const streamed = await post(
+        `/v1/sandboxes/${id}/exec`,
+        { argv: attack("output", cap + 64), max_output_bytes: cap * MIB },
+        "text/event-stream",
+      );
       let bytes = 0;
       let tail = "";
       for await (const chunk of streamed.body ?? []) {

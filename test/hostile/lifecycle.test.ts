@@ -35,7 +35,11 @@ describe.each(runtimes)("with $runtime", ({ runtime }) => {
     const { id } = await local.create();
     const idle = sandboxProcesses(local.dataDir, id).length;
     expect(await local.sh(id, "true")).toMatchObject({ outcome: "exited", exitCode: 0 });
-    const { execId, events } = await local.engine.exec(OWNER, id, { shell: "echo up; exec sleep 299", stdin: { kind: "none" }, maxOutputBytes: 1024 });
+    const { execId, events } = await local.engine.exec(OWNER, id, {
+      shell: "echo up; exec sleep 299",
+      stdin: { kind: "none" },
+      maxOutputBytes: 1024,
+    });
     const end = endOf(events);
     await eventually(() => processesWith("sleep", "299").length > 0 && read(`${scratchOf(local.dataDir, id)}/${execId}.pid`) !== "");
     const clients = processesWith("exec", id);
@@ -43,7 +47,9 @@ describe.each(runtimes)("with $runtime", ({ runtime }) => {
     for (const pid of clients) process.kill(pid, "SIGKILL");
     expect(await end).toMatchObject({ outcome: "unknown", exitCode: null, stdout: "up\n" });
     await eventually(() => sandboxProcesses(local.dataDir, id).length === idle);
-    const finished = (await local.engine.events.list(OWNER, { sandboxId: id, limit: 100 })).data.filter(({ type }) => type === "exec.finished");
+    const finished = (await local.engine.events.list(OWNER, { sandboxId: id, limit: 100 })).data.filter(
+      ({ type }) => type === "exec.finished",
+    );
     expect(finished.map(({ data }) => data["outcome"])).toEqual(["exited", "unknown"]);
     expect(await local.sh(id, "echo alive")).toMatchObject({ exitCode: 0, stdout: "alive\n" });
   });
@@ -77,7 +83,9 @@ describe.each(runtimes)("with $runtime", ({ runtime }) => {
     const second = await openLocal("twenty", { runtime, dataDir: local.dataDir });
     const engines = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? local : second).engine);
     const answers = await Promise.all(engines.map((engine) => engine.destroy(OWNER, id)));
-    expect(answers.map(({ state, termination }) => [state, termination?.reason])).toEqual(Array.from({ length: 20 }, () => ["terminated", "user"]));
+    expect(answers.map(({ state, termination }) => [state, termination?.reason])).toEqual(
+      Array.from({ length: 20 }, () => ["terminated", "user"]),
+    );
     await second.opened.close();
     await nothingLeft(local);
   });

@@ -7,9 +7,25 @@ import { exactly, hostObjects, read, sandboxProcesses } from "../support/host-ob
 import { holdInside } from "../support/held.ts";
 import { openLocal, OWNER } from "../support/local-engine.ts";
 
-console.warn("case 12 is not run: an image with symlinks for /proc or /dev needs OCI images, which this version refuses as capability_unsupported");
+console.warn(
+  "case 12 is not run: an image with symlinks for /proc or /dev needs OCI images, which this version refuses as capability_unsupported",
+);
 
-const NOBODY_MAY_BE = ["4294967296", "4294967296:0", "1000:4294967296", "2147483648", "0", "0:0", "1000:0", "root", "-1", "65534", "1e3", "1000 ", "١٠٠٠"];
+const NOBODY_MAY_BE = [
+  "4294967296",
+  "4294967296:0",
+  "1000:4294967296",
+  "2147483648",
+  "0",
+  "0:0",
+  "1000:0",
+  "root",
+  "-1",
+  "65534",
+  "1e3",
+  "1000 ",
+  "١٠٠٠",
+];
 
 describe("case 13: a user that would wrap to root", () => {
   it.each(NOBODY_MAY_BE)("%j is refused in a profile or by the provider, and never becomes ids", (user) => {
@@ -22,7 +38,9 @@ describe("case 13: a user that would wrap to root", () => {
     await using local = await openLocal("users");
     const { engine } = local;
     for (const [index, user] of NOBODY_MAY_BE.entries()) {
-      const applied = await engine.profiles.apply(OWNER, { kind: "profile", name: `u${index}`, version: 1, user }).catch((thrown: unknown) => thrown);
+      const applied = await engine.profiles
+        .apply(OWNER, { kind: "profile", name: `u${index}`, version: 1, user })
+        .catch((thrown: unknown) => thrown);
       if (applied instanceof Error) expect(applied).toMatchObject({ code: "invalid_request" });
       else await expect(local.create({ profile: `u${index}` }), user).rejects.toMatchObject({ code: "invalid_request" });
     }
@@ -30,10 +48,13 @@ describe("case 13: a user that would wrap to root", () => {
     expect(empty.running).toEqual([]);
     await engine.profiles.apply(OWNER, { kind: "profile", name: "plain", version: 1, user: "1234:1235" });
     const { id } = await local.create({ profile: "plain" });
-    for (const user of NOBODY_MAY_BE) await expect(local.exec(id, { argv: ["id"], user }), user).rejects.toMatchObject({ code: "invalid_request" });
+    for (const user of NOBODY_MAY_BE)
+      await expect(local.exec(id, { argv: ["id"], user }), user).rejects.toMatchObject({ code: "invalid_request" });
     const held = await holdInside(engine, id, ["/bin/sh", "-c", "id -u; cat >/dev/null"]);
     expect(held.said).toBe("1234");
-    const users = sandboxProcesses(local.dataDir, id).map((pid) => Number(/^Uid:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 2 ** 30));
+    const users = sandboxProcesses(local.dataDir, id).map((pid) =>
+      Number(/^Uid:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 2 ** 30),
+    );
     expect(users.every((uid) => uid >= 2 ** 30)).toBe(true);
     expect(users.map((uid) => uid % 65_536)).toContain(1234);
     await held.finish();
@@ -59,8 +80,17 @@ describe("case 15: fields of a container that are smuggled into a request", () =
       if (["user", "image", "setup"].includes(name)) continue;
       expect((await post("/v1/profiles", { kind: "profile", name: "smuggled", version: 1, [name]: value })).status, name).toBe(400);
     }
-    for (const workspace of [{ access: "rw", path: "/" }, { access: "ro", path: "/etc" }, { access: "rw", path: "/var/run/docker.sock" }]) {
-      await local.engine.profiles.apply(LOCAL_OPERATOR, { kind: "profile", name: `w${workspace.access}${workspace.path.length}`, version: 1, workspace });
+    for (const workspace of [
+      { access: "rw", path: "/" },
+      { access: "ro", path: "/etc" },
+      { access: "rw", path: "/var/run/docker.sock" },
+    ]) {
+      await local.engine.profiles.apply(LOCAL_OPERATOR, {
+        kind: "profile",
+        name: `w${workspace.access}${workspace.path.length}`,
+        version: 1,
+        workspace,
+      });
       const answer = await post("/v1/sandboxes", { profile: `w${workspace.access}${workspace.path.length}` });
       expect([400, 404, 422]).toContain(answer.status);
     }
@@ -73,9 +103,16 @@ describe("case 15: fields of a container that are smuggled into a request", () =
     expect(made.status).toBe(201);
     const { id } = (await made.json()) as { id: string };
     const plain = await local.create();
-    const configOf = (sandbox: string) => JSON.parse(readFileSync(join(local.dataDir, "backends/local/sandboxes", sandbox, "config.json"), "utf8")) as { linux: { namespaces: object }; mounts: { destination: string }[]; process: object };
+    const configOf = (sandbox: string) =>
+      JSON.parse(readFileSync(join(local.dataDir, "backends/local/sandboxes", sandbox, "config.json"), "utf8")) as {
+        linux: { namespaces: object };
+        mounts: { destination: string }[];
+        process: object;
+      };
     expect(configOf(id).linux.namespaces).toEqual(configOf(plain.id).linux.namespaces);
-    expect(configOf(id).mounts.map(({ destination }) => destination)).toEqual(configOf(plain.id).mounts.map(({ destination }) => destination));
+    expect(configOf(id).mounts.map(({ destination }) => destination)).toEqual(
+      configOf(plain.id).mounts.map(({ destination }) => destination),
+    );
     expect(configOf(id).process).toEqual(configOf(plain.id).process);
     await local.engine.sweep();
     const seen = hostObjects(local.dataDir);

@@ -4,14 +4,18 @@ import { exactly, hostObjects } from "../support/host-objects.ts";
 import { liveIds, type Local, openLocal } from "../support/local-engine.ts";
 
 interface Door {
-  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
+  post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<Response>;
   url: string;
 }
 
 async function door(local: Local, tenant = "acme"): Promise<Door> {
   const { url, key } = await local.listen();
   const headers = { authorization: `Bearer ${await key(tenant)}`, "content-type": "application/json" };
-  return { url, post: (path, body, more = {}) => fetch(url + path, { method: "POST", headers: { ...headers, ...more }, body: typeof body === "string" ? body : JSON.stringify(body) }) };
+  return {
+    url,
+    post: (path, body, more = {}) =>
+      fetch(url + path, { method: "POST", headers: { ...headers, ...more }, body: typeof body === "string" ? body : JSON.stringify(body) }),
+  };
 }
 
 /** What a bare connection answers to a text. */
@@ -38,7 +42,11 @@ describe("on the real server over the local provider", () => {
       expect((await post(`/v1/sandboxes?${name}=other`, {})).status, `query ${name}`).toBe(400);
     }
     expect(hostObjects(local.dataDir).running).toEqual([]);
-    const answer = await post("/v1/sandboxes", { metadata: { tenant: "other", owner: "root" } }, { "x-tenant": "other", "x-forwarded-user": "root", "x-original-user": "other" });
+    const answer = await post(
+      "/v1/sandboxes",
+      { metadata: { tenant: "other", owner: "root" } },
+      { "x-tenant": "other", "x-forwarded-user": "root", "x-original-user": "other" },
+    );
     const made = (await answer.json()) as { id: string; tenant: string };
     expect([answer.status, made.tenant]).toEqual([201, "acme"]);
     const other = await door(local, "other");
@@ -53,7 +61,9 @@ describe("on the real server over the local provider", () => {
   it("case 66: fifty creates at once with one idempotency key make one sandbox on this host", async () => {
     await using local = await openLocal("fifty");
     const { post } = await door(local);
-    const answers = await Promise.all(Array.from({ length: 50 }, () => post("/v1/sandboxes", { name: "one" }, { "idempotency-key": "fifty" })));
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => post("/v1/sandboxes", { name: "one" }, { "idempotency-key": "fifty" })),
+    );
     const ids = new Set((await Promise.all(answers.map((answer) => answer.json() as Promise<{ id: string }>))).map(({ id }) => id));
     expect(ids.size).toBe(1);
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
@@ -84,7 +94,16 @@ describe("on the real server over the local provider", () => {
     await using local = await openLocal("shapes");
     const { url, post } = await door(local);
     const deep = `{"metadata":${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}}`;
-    for (const body of [deep, '{"__proto__":{"tenant":"other"}}', '{"env":{"__proto__":{"x":"1"}}}', '{"constructor":{"prototype":{}}}', "[]", "null", '"x"', "{"]) {
+    for (const body of [
+      deep,
+      '{"__proto__":{"tenant":"other"}}',
+      '{"env":{"__proto__":{"x":"1"}}}',
+      '{"constructor":{"prototype":{}}}',
+      "[]",
+      "null",
+      '"x"',
+      "{",
+    ]) {
       expect((await post("/v1/sandboxes", body)).status, body.slice(0, 40)).toBe(400);
     }
     expect((await post("/v1/sandboxes", {}, { "x-huge": "h".repeat(60_000) })).status).toBe(431);
@@ -94,7 +113,8 @@ describe("on the real server over the local provider", () => {
       `POST /v1/sandboxes HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}`,
       `POST /v1/sandboxes HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}`,
       "\0\0\0\r\n\r\n",
-    ]) expect(await raw(url, text)).toMatch(/^(HTTP\/1\.1 4\d\d |$)/);
+    ])
+      expect(await raw(url, text)).toMatch(/^(HTTP\/1\.1 4\d\d |$)/);
     expect(({} as { tenant?: string }).tenant).toBeUndefined();
     expect(hostObjects(local.dataDir).running).toEqual([]);
     expect((await post("/v1/sandboxes", {})).status).toBe(201);

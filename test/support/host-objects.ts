@@ -17,7 +17,13 @@ export interface HostObjects {
   /** Ids that hold a slot. */
   readonly slots: readonly string[];
   /** Slots that are mounted, have a loop device, have a disk file, or a reserved number: each list must equal `expected`. */
-  readonly disks: { readonly mounted: string[]; readonly looped: string[]; readonly files: string[]; readonly numbers: string[]; readonly expected: string[] };
+  readonly disks: {
+    readonly mounted: string[];
+    readonly looped: string[];
+    readonly files: string[];
+    readonly numbers: string[];
+    readonly expected: string[];
+  };
   /** Released slots that were not thrown away yet. */
   readonly bin: readonly string[];
   /** Ids that files of running commands are kept for. */
@@ -66,7 +72,8 @@ export function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENODEV" || error.code === "ESRCH")) return "";
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENODEV" || error.code === "ESRCH"))
+      return "";
     throw error;
   }
 }
@@ -120,7 +127,9 @@ export function hostObjects(dataDir: string, backend = "local"): HostObjects {
     running: groups.filter((id) => (inside.get(id) ?? []).length > 0),
     groups,
     states: [...new Set(states)].sort(),
-    directories: [...new Set([...names(join(base, "sandboxes")), ...names(scratchOf(dataDir, ".", backend)).filter((name) => name !== "fifos")])].sort(),
+    directories: [
+      ...new Set([...names(join(base, "sandboxes")), ...names(scratchOf(dataDir, ".", backend)).filter((name) => name !== "fifos")]),
+    ].sort(),
     slots: slots.map(([, id = ""]) => id).sort(),
     disks: {
       mounted: mountsBelow(disks).map(number).sort(),

@@ -38,11 +38,11 @@ export interface Local extends AsyncDisposable {
   readonly engine: Engine;
   readonly opened: Opened;
   readonly dataDir: string;
-  create(request?: CreateRequest, who?: Principal): Promise<Sandbox>;
-  exec(id: string, input: Partial<ExecInput>, who?: Principal): Promise<Ran>;
-  sh(id: string, shell: string, who?: Principal): Promise<Ran>;
+  readonly create: (request?: CreateRequest, who?: Principal) => Promise<Sandbox>;
+  readonly exec: (id: string, input: Partial<ExecInput>, who?: Principal) => Promise<Ran>;
+  readonly sh: (id: string, shell: string, who?: Principal) => Promise<Ran>;
   /** Starts a listening server over it. */
-  listen(): Promise<{ url: string; key(tenant?: string, scopes?: Scope[]): Promise<string> }>;
+  readonly listen: () => Promise<{ url: string; key: (tenant?: string, scopes?: Scope[]) => Promise<string> }>;
 }
 
 export async function openLocal(name: string, options: LocalOptions = {}): Promise<Local> {
@@ -104,7 +104,7 @@ export async function endOf(events: AsyncIterable<ExecEvent>): Promise<Ran> {
 export async function liveIds(engine: Engine): Promise<string[]> {
   const ids: string[] = [];
   const states = SANDBOX_STATES.filter((state) => state !== "terminated" && state !== "failed");
-  for (let cursor: string | undefined; ; ) {
+  for (let cursor: string | undefined; ;) {
     const page = await engine.list(LOCAL_OPERATOR, { states, limit: 100, allTenants: true, ...(cursor === undefined ? {} : { cursor }) });
     ids.push(...page.data.map(({ id }) => id));
     if (page.next_cursor === null) return ids.sort();

@@ -30,13 +30,15 @@ export async function healthUnder(local: Local, what: string, attack: () => Prom
   const peace: number[] = [];
   for (let round = 0; round < 5; round++) peace.push(await once(round));
   const attacked: number[] = [];
-  let over = false;
-  const attacking = attack().finally(() => (over = true));
-  while (!over) attacked.push(await once(attacked.length));
+  const state = { over: false };
+  const attacking = attack().finally(() => (state.over = true));
+  while (!state.over) attacked.push(await once(attacked.length));
   await attacking;
   // The API still makes new ones, too.
   const made = await fetch(`${url}/v1/sandboxes`, { method: "POST", headers, body: "{}" });
   if (made.status !== 201) failures.push(`create: ${made.status}`);
-  console.log(`${what}: exec + 2 calls at a sibling, median ${median(peace).toFixed(1)} ms in peace, ${median(attacked).toFixed(1)} ms under attack (${attacked.length} rounds)`);
+  console.log(
+    `${what}: exec + 2 calls at a sibling, median ${median(peace).toFixed(1)} ms in peace, ${median(attacked).toFixed(1)} ms under attack (${attacked.length} rounds)`,
+  );
   return { rounds: attacked.length, failures };
 }
