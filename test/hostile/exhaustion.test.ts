@@ -85,7 +85,10 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ 
           .catch((thrown: unknown) => expect(thrown).toMatchObject({ name: "SandboxerError" }));
         await local.engine.sweep();
       }
-      const end = await local.engine.get(OWNER, tight.id);
+      const end = await eventually(async () => {
+        const now = await local.engine.get(OWNER, tight.id);
+        return now.state === "stopping" ? undefined : now;
+      });
       console.log(`${place}: ${end.state} ${JSON.stringify(end.termination)}`);
       if (end.state === "terminated") expect(end.termination?.reason).toBe("oom");
       else expect((await local.engine.usage(OWNER, tight.id)).oom_kills).toBeGreaterThan(0);
