@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Created, IsolationLevel, Op, SandboxSpec } from "../../contract/index.ts";
 import { meetsIsolation, SandboxerError } from "../../contract/index.ts";
@@ -8,6 +7,7 @@ import { destroySandbox } from "./destroy.ts";
 import { cgroupOf, directoryOf, type Host, hostUser } from "./host.ts";
 import { initProcess, userIds } from "./oci-process.ts";
 import { identify } from "./process-tree.ts";
+import { NOT_EXECUTED, startProgram } from "./program.ts";
 import { refOf, type SandboxRecord } from "./record.ts";
 import { lastWords, RUNTIMES, runtimeArgv } from "./runtime.ts";
 import { compiledFilter, keepCompiledFilter } from "./seccomp-cache.ts";
@@ -69,6 +69,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     writeFileSync(directory.file("config.json"), JSON.stringify(config), { mode: 0o600 });
     const log = directory.file("runtime.log");
     const started = runDetached(
+      host,
       runtimeArgv(choice.runtime, log, "run", "--detach", "--bundle", directory.path, "--pid-file", directory.file("pid"), spec.id),
       log,
       op.signal,
@@ -145,27 +146,15 @@ function cpuList(host: Host, slotNumber: number, share: number): { list: string;
 }
 
 /** Runs the runtime with nothing inherited: the sandbox's first process keeps the descriptors it is started with. */
-function runDetached(argv: readonly string[], log: string, signal: AbortSignal): Promise<void> {
-  const [program = "", ...args] = argv;
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      stdio: "ignore",
-      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
-      signal,
-      killSignal: "SIGKILL",
-    });
-    child.on("error", (cause) => {
-      reject(cause.name === "AbortError" ? cause : new SandboxerError("backend_unavailable", `cannot start ${program}`, { cause }));
-    });
-    child.on("exit", (code, killedBy) => {
-      if (code === 0) resolve();
-      else
-        reject(
-          new SandboxerError(
-            "backend_unavailable",
-            `${program} could not make the sandbox (${killedBy ?? `exit ${code}`}): ${lastWords(log)}`,
-          ),
-        );
-    });
-  });
+async function runDetached(host: Host, argv: readonly string[], log: string, signal: AbortSignal): Promise<void> {
+  const program = await startProgram(host.launcher, argv);
+  signal.addEventListener("abort", program.kill, { once: true });
+  if (signal.aborted) program.kill();
+  const { code, signal: killedBy } = await program.ended;
+  signal.removeEventListener("abort", program.kill);
+  throwIfAborted(signal);
+  if (code !== 0) {
+    const how = code === NOT_EXECUTED ? "cannot be started" : `could not make the sandbox (${killedBy ?? `exit ${code}`})`;
+    throw new SandboxerError("backend_unavailable", `${argv[0]} ${how}: ${lastWords(log)}`);
+  }
 }

@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
@@ -7,10 +6,11 @@ import type { Command, ExecEvent, ExecOptions, Op, Ref, Stdin } from "../../cont
 import { SandboxerError } from "../../contract/index.ts";
 import { throwIfAborted } from "./abort.ts";
 import { ByteQueue, type Chunk } from "./byte-queue.ts";
-import { endOf, SIGNAL_BASE } from "./end.ts";
+import { endOf } from "./end.ts";
 import { cgroupOf, checkedName, directoryOf, type Host, hostUser, scratchOf } from "./host.ts";
 import { commandProcess } from "./oci-process.ts";
 import { identify, isAlive, signalTree } from "./process-tree.ts";
+import { type Program, startProgram } from "./program.ts";
 import type { SandboxRecord } from "./record.ts";
 import { admitReaders } from "./reopen.ts";
 import { lastWords, execArgv, RUNTIMES } from "./runtime.ts";
@@ -32,8 +32,8 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
   const files = execFiles(host, ref.id, command.id);
   const cgroup = cgroupOf(host, ref.id);
   const oomKillsBefore = cgroup.oomKills();
-  const { child, input, releaseInput, queue } = await startExec(host, record, command, options.stdin, files);
-  const exit = exited(child);
+  const { program, input, releaseInput, queue } = await startExec(host, record, command, options.stdin, files);
+  const exit = program.ended;
 
   let ended: { code: number | null; signal: NodeJS.Signals | null } | undefined;
   let timedOut = false;
@@ -42,7 +42,7 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
     queue.interrupt();
   });
   const kill = (): void => {
-    killExec(host, ref.id, command.id, child).catch((error: unknown) =>
+    killExec(host, ref.id, command.id, program).catch((error: unknown) =>
       op.log.error({ sandbox: ref.id, exec: command.id, error: String(error) }, "a command could not be ended"),
     );
   };
@@ -82,7 +82,7 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
   } finally {
     clearTimeout(timer);
     op.signal.removeEventListener("abort", kill);
-    if (!finished) await killExec(host, ref.id, command.id, child);
+    if (!finished) await killExec(host, ref.id, command.id, program);
     releaseInput();
     queue.close();
     removeFiles(files);
@@ -102,7 +102,7 @@ function execFiles(host: Host, sandboxId: string, execId: string): ExecFiles {
 }
 
 interface Started {
-  readonly child: ChildProcess;
+  readonly program: Program;
   /** Where the command's input goes; undefined where it has none. */
   readonly input: Writable | undefined;
   /** Lets go of the input when the command has ended. */
@@ -123,18 +123,24 @@ async function startExec(host: Host, record: SandboxRecord, command: Command, st
   const output = await host.fifos.open(owner);
   const errors = await host.fifos.open(owner);
   const argv = execArgv(runtime, files.log, record.spec.id, files);
-  const [program = "", ...args] = argv;
   const inputPipe = stdin.kind === "pipe" ? await host.fifos.openInput(owner) : undefined;
   const theirInput = stdin.kind === "bytes" ? openInput(files.input, stdin.bytes, owner) : inputPipe?.theirs;
-  const child = spawn(program, args, {
-    stdio: [theirInput ?? "ignore", output.theirs, errors.theirs],
-    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
-  });
-  for (const descriptor of [theirInput, output.theirs, errors.theirs]) if (descriptor !== undefined) closeSync(descriptor);
+  const theirs = [theirInput, output.theirs, errors.theirs];
+  let program: Program;
+  try {
+    program = await startProgram(host.launcher, argv, theirs);
+  } catch (error) {
+    // It may run all the same.
+    closeAll([output.ours, errors.ours, inputPipe?.ours, inputPipe?.name]);
+    await killTree(host, record.spec.id, command.id);
+    throw error;
+  } finally {
+    closeAll(theirs);
+  }
   const queue = new ByteQueue();
   queue.add("stdout", new Socket({ fd: output.ours, readable: true, writable: false }));
   queue.add("stderr", new Socket({ fd: errors.ours, readable: true, writable: false }));
-  if (inputPipe === undefined) return { child, queue, input: undefined, releaseInput: () => undefined };
+  if (inputPipe === undefined) return { program, queue, input: undefined, releaseInput: () => undefined };
   const input = new Socket({ fd: inputPipe.ours, readable: false, writable: true });
   let stop: (() => void) | undefined;
   let released = false;
@@ -147,7 +153,11 @@ async function startExec(host: Host, record: SandboxRecord, command: Command, st
     input.destroy();
     closeSync(inputPipe.name);
   };
-  return { child, queue, input, releaseInput };
+  return { program, queue, input, releaseInput };
+}
+
+function closeAll(descriptors: readonly (number | undefined)[]): void {
+  for (const descriptor of descriptors) if (descriptor !== undefined) closeSync(descriptor);
 }
 
 /** Input that is known whole is a file, which a program can open again, and read from its start. */
@@ -157,14 +167,6 @@ function openInput(file: string, bytes: Uint8Array, owner: number): number {
   const descriptor = openSync(file, "r");
   unlinkSync(file);
   return descriptor;
-}
-
-function exited(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
-  return new Promise((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
-    // It never started: as one that ended without a word; `notStarted` says why.
-    child.once("error", () => resolve({ code: SIGNAL_BASE - 1, signal: null }));
-  });
 }
 
 /** Passes a stream on as the command's input. A command that does not read it, or ends before, is no error. */
@@ -202,11 +204,11 @@ const STARTED_WITHIN_MS = 5_000;
  * Ends a command's tree; the runtime's own process sees the end and ends as well. One that is just being started is waited for:
  * killing the runtime instead could leave the command running.
  */
-async function killExec(host: Host, sandboxId: string, execId: string, child: ChildProcess): Promise<void> {
+async function killExec(host: Host, sandboxId: string, execId: string, program: Program): Promise<void> {
   const deadline = Date.now() + STARTED_WITHIN_MS;
-  while (child.exitCode === null && child.signalCode === null && !(await killTree(host, sandboxId, execId))) {
+  while (!program.isOver() && !(await killTree(host, sandboxId, execId))) {
     if (Date.now() > deadline) {
-      child.kill("SIGKILL");
+      program.kill();
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, 2));

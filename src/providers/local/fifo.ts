@@ -1,7 +1,9 @@
 import { chownSync, closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { O_PATH } from "./reopen.ts";
-import { runOk } from "./run.ts";
+import { SandboxerError } from "../../contract/index.ts";
+import type { Launcher } from "./launcher.ts";
+import { startProgram } from "./program.ts";
 
 /**
  * Pipes for a command's input and output. Node's own are sockets, which a program inside cannot open as /dev/stderr; and a pipe that
@@ -25,6 +27,7 @@ export interface Pipe {
 
 export class FifoPool {
   readonly #directory: string;
+  readonly #launcher: Launcher;
   readonly #ready: string[] = [];
   /** With the time a pid names one process for all time. */
   readonly #prefix = `${process.pid}-${Date.now().toString(36)}`;
@@ -32,9 +35,10 @@ export class FifoPool {
   #making: Promise<void> | undefined;
 
   /** Its names are this process's own; those that a dead process left are removed. */
-  constructor(directory: string) {
+  constructor(directory: string, launcher: Launcher) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#directory = directory;
+    this.#launcher = launcher;
   }
 
   /** Makes the first pipes beside other work: a command will come soon. */
@@ -86,7 +90,8 @@ export class FifoPool {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     const length = this.#made === 0 ? FIRST_BATCH : BATCH;
     const paths = Array.from({ length }, () => join(this.#directory, `${this.#prefix}-${this.#made++}`));
-    await runOk(["mkfifo", "-m", "600", "--", ...paths]);
+    const { code } = await (await startProgram(this.#launcher, ["mkfifo", "-m", "600", "--", ...paths])).ended;
+    if (code !== 0) throw new SandboxerError("storage_unavailable", `mkfifo cannot make pipes in ${this.#directory}`);
     this.#ready.push(...paths);
   }
 

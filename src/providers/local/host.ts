@@ -5,6 +5,7 @@ import { Cgroup, type CgroupMounts } from "./cgroup.ts";
 import type { SlotPool } from "./disk/pool.ts";
 import { idBase } from "./disk/slot.ts";
 import type { FifoPool } from "./fifo.ts";
+import type { Launcher } from "./launcher.ts";
 import { SandboxDirectory } from "./record.ts";
 import type { Runtime, RuntimeName } from "./runtime.ts";
 import type { Skeleton } from "./skeleton.ts";
@@ -20,6 +21,7 @@ export interface Host {
   readonly skeleton: Skeleton;
   readonly pool: SlotPool;
   readonly fifos: FifoPool;
+  readonly launcher: Launcher;
   /** Directory of what lives as long as one command: see scratch.ts. */
   readonly scratch: string;
   readonly cgroups: CgroupMounts;

@@ -71,6 +71,7 @@ function localProvider(host: Host): Provider {
     async dispose() {
       processes.dispose();
       host.fifos.dispose();
+      host.launcher.dispose();
       await removeEmptyGroups(host);
     },
   };

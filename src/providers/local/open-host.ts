@@ -9,6 +9,7 @@ import { discardDisk, makeTemplate, mountDisk } from "./disk/image.ts";
 import { SlotPool } from "./disk/pool.ts";
 import { FifoPool } from "./fifo.ts";
 import type { Host } from "./host.ts";
+import { Launcher } from "./launcher.ts";
 import type { LocalOptions } from "./options.ts";
 import { bestPerLevel, type Probed, probeRuntime } from "./probe.ts";
 import { ProbeCache } from "./probe-cache.ts";
@@ -39,6 +40,7 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
   const sandboxes = join(directory, "sandboxes");
   for (const path of [sandboxes, runtimeRoot]) mkdirSync(path, { recursive: true, mode: 0o711 });
   const scratch = scratchDirectory(directory, `${context.instance}.${context.backend}`);
+  const launcher = new Launcher();
   const rootless = currentUser();
   const found = await findRuntimes(runtimeRoot, rootless !== undefined);
   const cache = new ProbeCache(join(directory, "probe.json"), found);
@@ -61,7 +63,8 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
     sandboxes,
     skeleton,
     pool,
-    fifos: new FifoPool(join(scratch, "fifos")),
+    fifos: new FifoPool(join(scratch, "fifos"), launcher),
+    launcher,
     scratch,
     cgroups: rootless === undefined ? findCgroups() : NO_CGROUPS,
     rootless,

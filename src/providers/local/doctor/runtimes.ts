@@ -30,6 +30,7 @@ export async function examineRuntimes(directory: string, options: LocalOptions, 
   } finally {
     await opened?.host.pool.emptyBin();
     opened?.host.fifos.dispose();
+    opened?.host.launcher.dispose();
     if (opened !== undefined) await removeEmptyGroups(opened.host);
     rmSync(trial, { recursive: true, force: true });
   }

@@ -1,0 +1,87 @@
+#!/usr/bin/perl
+# Starts programs for a server: to fork this process costs a tenth of what it costs to fork one of Node's, whose page tables are
+# copied while it stands still. Needs perl-base only, which every Debian and Ubuntu has.
+#
+#   launcher.pl ARM64          1 on that architecture, else 0
+#
+# Standard input is requests, each a big-endian u32 length and so many bytes: a number, the files to open as standard input, output and
+# error (empty for /dev/null), the program and its arguments, all separated by NUL bytes; or the number alone, to kill what was started
+# under it, which does nothing once that has ended. On standard output it answers with lines:
+# `ready`, then for each request `started NUMBER` when the files are open and may be unlinked, or `failed NUMBER ERRNO`, and
+# `ended NUMBER STATUS` with the status as wait(2) has it; a program that cannot be executed ends with 127. At the end of its input it
+# ends; what it started goes on.
+use strict;
+use warnings;
+use Fcntl qw(O_RDONLY O_WRONLY O_NOCTTY);
+
+use constant { SIG_BLOCK => 0, SIG_UNBLOCK => 1, WNOHANG => 1, SFD_FLAGS => 0x80800, F_SETPIPE_SZ => 1031, PIPE_BYTES => 1 << 18 };
+my ($SIGPROCMASK, $SIGNALFD, $EXIT_GROUP) = $ARGV[0] ? (135, 74, 94) : (14, 289, 231);
+my $CHILD_ENDED = pack 'Q', 1 << 16;
+
+# Asked for by a descriptor, so that no end of a child falls between a look and a wait.
+syscall($SIGPROCMASK, SIG_BLOCK, $CHILD_ENDED, 0, 8) == 0 or die "cannot block SIGCHLD: $!\n";
+my $signals = syscall $SIGNALFD, -1, $CHILD_ENDED, 8, SFD_FLAGS;
+die "no signal descriptor: $!\n" if $signals < 0;
+$SIG{PIPE} = $SIG{INT} = $SIG{TERM} = $SIG{HUP} = 'IGNORE';
+open my $signal_handle, '<&=', $signals or die "no signal descriptor: $!\n";
+my (%number_of, %pid_of);
+
+sub answer {
+  my $text = join(' ', @_) . "\n";
+  # The server reads all its answers; one that has gone ends us.
+  while (length $text) {
+    my $written = syswrite STDOUT, $text;
+    exit 0 unless defined $written;
+    substr $text, 0, $written, '';
+  }
+}
+
+sub start {
+  my ($number, $input, $output, $errors, @argv) = split /\0/, shift, -1;
+  if (!@argv) { kill 'KILL', $pid_of{$number} if $pid_of{$number}; return }
+  my @ends;
+  for ([$input, O_RDONLY], [$output, O_WRONLY], [$errors, O_WRONLY]) {
+    my ($path, $way) = @$_;
+    if (!sysopen my $end, $path eq '' ? '/dev/null' : $path, $way | O_NOCTTY) { return answer('failed', $number, $! + 0) }
+    else { push @ends, $end }
+  }
+  # Room for the command to run ahead; a refusal leaves the usual size.
+  fcntl $_, F_SETPIPE_SZ, PIPE_BYTES for @ends[1, 2];
+  my $pid = fork;
+  return answer('failed', $number, $! + 0) unless defined $pid;
+  if (!$pid) {
+    open STDIN, '<&', $ends[0] and open STDOUT, '>&', $ends[1] and open STDERR, '>&', $ends[2] or syscall $EXIT_GROUP, 127;
+    $SIG{$_} = 'DEFAULT' for qw(PIPE INT TERM HUP);
+    syscall $SIGPROCMASK, SIG_UNBLOCK, $CHILD_ENDED, 0, 8;
+    { no warnings 'exec'; exec { $argv[0] } @argv }
+    syscall $EXIT_GROUP, 127;
+  }
+  ($number_of{$pid}, $pid_of{$number}) = ($number, $pid);
+  answer('started', $number);
+}
+
+sub reap {
+  sysread $signal_handle, my $ignored, 128 * 16;
+  while ((my $pid = waitpid -1, WNOHANG) > 0) {
+    my ($status, $number) = ($?, delete $number_of{$pid});
+    delete $pid_of{$number};
+    answer('ended', $number, $status);
+  }
+}
+
+answer('ready');
+my $waiting = '';
+for (;;) {
+  my $readable = '';
+  vec($readable, 0, 1) = vec($readable, $signals, 1) = 1;
+  next if select($readable, undef, undef, undef) < 0;
+  if (vec $readable, 0, 1) {
+    exit 0 unless sysread STDIN, $waiting, 1 << 16, length $waiting;
+    while (length $waiting >= 4 && length $waiting >= 4 + unpack 'N', $waiting) {
+      my $length = unpack 'N', $waiting;
+      start(substr $waiting, 4, $length);
+      substr $waiting, 0, 4 + $length, '';
+    }
+  }
+  reap() if vec $readable, $signals, 1;
+}
