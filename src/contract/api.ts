@@ -60,7 +60,9 @@ export const LedgerEvent = z
   .meta({ id: "LedgerEvent" });
 export type LedgerEvent = z.infer<typeof LedgerEvent>;
 
-export const EventPage = z.object({ object: z.literal("list"), data: z.array(LedgerEvent), next_cursor: z.string().nullable() }).meta({ id: "EventPage" });
+export const EventPage = z
+  .object({ object: z.literal("list"), data: z.array(LedgerEvent), next_cursor: z.string().nullable() })
+  .meta({ id: "EventPage" });
 export type EventPage = z.infer<typeof EventPage>;
 
 /** A configured provider, as it was probed. */
@@ -83,9 +85,13 @@ export const SCOPES = ["read", "write", "admin"] as const;
 export const Scope = z.enum(SCOPES).meta({ id: "Scope" });
 export type Scope = z.infer<typeof Scope>;
 
-export const TenantName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and dashes, at most 63");
+export const TenantName = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and dashes, at most 63");
 
-export const KeyRequest = z.strictObject({ name: z.string().min(1).max(128), tenant: TenantName.optional(), scopes: z.array(Scope).min(1).optional() }).meta({ id: "KeyRequest" });
+export const KeyRequest = z
+  .strictObject({ name: z.string().min(1).max(128), tenant: TenantName.optional(), scopes: z.array(Scope).min(1).optional() })
+  .meta({ id: "KeyRequest" });
 export type KeyRequest = z.infer<typeof KeyRequest>;
 
 export const KeyInfo = z

@@ -6,9 +6,7 @@ export const OUTCOMES = ["exited", "signaled", "timed_out", "killed", "unknown"]
 export const Outcome = z.enum(OUTCOMES).meta({ id: "Outcome" });
 export type Outcome = z.infer<typeof Outcome>;
 
-export const PtySize = z
-  .strictObject({ cols: z.int().min(1).max(4096), rows: z.int().min(1).max(4096) })
-  .meta({ id: "PtySize" });
+export const PtySize = z.strictObject({ cols: z.int().min(1).max(4096), rows: z.int().min(1).max(4096) }).meta({ id: "PtySize" });
 export type PtySize = z.infer<typeof PtySize>;
 
 const name = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be a letter or _, then letters, digits and _");
@@ -41,7 +39,10 @@ export const ExecRequest = z
       .int()
       .min(0)
       .optional()
-      .meta({ description: "Cap over stdout and stderr of one exec; beyond it output is dropped, `truncated` is set, and the command goes on. 8 MiB in a JSON answer, 1 GiB when streamed." }),
+      .meta({
+        description:
+          "Cap over stdout and stderr of one exec; beyond it output is dropped, `truncated` is set, and the command goes on. 8 MiB in a JSON answer, 1 GiB when streamed.",
+      }),
   })
   .refine(oneOf, oneOfMessage)
   .meta({ id: "ExecRequest" });
@@ -52,7 +53,10 @@ export const ProcessRequest = z
   .strictObject({
     ...commandFields,
     pty: PtySize.optional().meta({ description: "Give it a terminal of this size; stdout and stderr are then one." }),
-    stdin: z.enum(["none", "pipe"]).optional().meta({ description: '"pipe" keeps standard input open for writes; "none" (default) is /dev/null. A pty always has one.' }),
+    stdin: z
+      .enum(["none", "pipe"])
+      .optional()
+      .meta({ description: '"pipe" keeps standard input open for writes; "none" (default) is /dev/null. A pty always has one.' }),
     max_output_bytes: z.int().min(0).optional().meta({ description: "Cap of the journal; 64 MiB unless given." }),
   })
   .refine(oneOf, oneOfMessage)
@@ -64,7 +68,8 @@ const endFields = {
   outcome: Outcome,
   exit_code: z.int().nullable().meta({ description: "null where there is none: timed out, killed or unknown." }),
   signal: z.string().nullable().meta({
-    description: "Name of the signal that ended it. OCI runtimes report a death by signal n as 128+n; a program that itself exits with such a number reads the same.",
+    description:
+      "Name of the signal that ended it. OCI runtimes report a death by signal n as 128+n; a program that itself exits with such a number reads the same.",
   }),
   oom_killed: z.boolean().meta({ description: "The kernel killed something in the sandbox for want of memory while it ran." }),
   truncated: z.boolean(),

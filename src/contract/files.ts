@@ -30,9 +30,15 @@ export type FileEvent = z.infer<typeof FileEvent>;
 
 const mode = z.string().regex(/^0?[0-7]{3,4}$/, 'must be octal, as in "0644"');
 
-export const MkdirRequest = z.strictObject({ path: SandboxPath, parents: z.boolean().optional(), mode: mode.optional() }).meta({ id: "MkdirRequest" });
+export const MkdirRequest = z
+  .strictObject({ path: SandboxPath, parents: z.boolean().optional(), mode: mode.optional() })
+  .meta({ id: "MkdirRequest" });
 export const RenameRequest = z
-  .strictObject({ from: SandboxPath, to: SandboxPath, replace: z.boolean().optional().meta({ description: "Replace what stands at the new path; refused as file_conflict otherwise." }) })
+  .strictObject({
+    from: SandboxPath,
+    to: SandboxPath,
+    replace: z.boolean().optional().meta({ description: "Replace what stands at the new path; refused as file_conflict otherwise." }),
+  })
   .meta({ id: "RenameRequest" });
 export const ChmodRequest = z.strictObject({ path: SandboxPath, mode }).meta({ id: "ChmodRequest" });
 export type MkdirRequest = z.infer<typeof MkdirRequest>;

@@ -14,9 +14,10 @@ export function pathFromBytes(bytes: Uint8Array): string {
   } catch {
     // Not UTF-8 as a whole: take the longest valid sequence at each place and escape the bytes that start none.
     let text = "";
-    for (let i = 0; i < bytes.length; ) {
+    for (let i = 0; i < bytes.length;) {
       const lead = bytes[i] ?? 0;
-      const length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+      const length =
+        lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
       const piece = length > 0 && i + length <= bytes.length ? decodeOne(bytes.subarray(i, i + length)) : undefined;
       text += piece ?? String.fromCharCode(0xdc00 + lead);
       i += piece === undefined ? 1 : length;

@@ -16,14 +16,19 @@ export const ProfileReference = z
 
 const ResourcesInput = z.strictObject({
   cpu: z.number().min(0.05).max(1024).optional().meta({ description: "CPUs; a fraction is a share of one." }),
-  memory: Size.refine((bytes) => bytes >= 16 * 1024 ** 2, "must be at least 16MiB").refine((bytes) => bytes <= 4 * 1024 ** 4, "must be at most 4TiB").optional(),
-  disk: Size.refine((bytes) => bytes >= 1024 ** 2, "must be at least 1MiB").refine((bytes) => bytes <= 64 * 1024 ** 4, "must be at most 64TiB").optional(),
+  memory: Size.refine((bytes) => bytes >= 16 * 1024 ** 2, "must be at least 16MiB")
+    .refine((bytes) => bytes <= 4 * 1024 ** 4, "must be at most 4TiB")
+    .optional(),
+  disk: Size.refine((bytes) => bytes >= 1024 ** 2, "must be at least 1MiB")
+    .refine((bytes) => bytes <= 64 * 1024 ** 4, "must be at most 64TiB")
+    .optional(),
   inodes: z.int().min(64).max(1e9).optional(),
   pids: z.int().min(8).max(1e6).optional(),
   gpu: z.string().optional(),
 });
 
-const positive = (schema: typeof Duration) => schema.refine((seconds) => seconds > 0, "must be more than 0").refine((seconds) => seconds <= 366 * 86_400, "must be at most 366d");
+const positive = (schema: typeof Duration) =>
+  schema.refine((seconds) => seconds > 0, "must be more than 0").refine((seconds) => seconds <= 366 * 86_400, "must be at most 366d");
 
 /** The four clocks that a profile sets; `exec_timeout` is each command's own. */
 const LifetimeInput = z.strictObject({
@@ -48,7 +53,9 @@ const AllowRule = z.strictObject({
 const Network = z.strictObject({
   default: z.literal("deny").optional(),
   allow: z.array(AllowRule).optional(),
-  ports: z.array(z.strictObject({ port: z.int().min(1).max(65_535), visibility: z.enum(["private", "token", "public"]).optional() })).optional(),
+  ports: z
+    .array(z.strictObject({ port: z.int().min(1).max(65_535), visibility: z.enum(["private", "token", "public"]).optional() }))
+    .optional(),
 });
 
 const Secret = z.strictObject({
@@ -106,7 +113,11 @@ export const Profile = z
     persistence: z.enum(["ephemeral", "persistent", "checkpoint"]).optional(),
     scope: z.enum(["agent", "session", "shared"]).optional(),
     workspace: z
-      .strictObject({ access: z.enum(["isolated", "ro", "rw"]).optional(), sync: z.enum(["mirror", "remote"]).optional(), path: z.string().optional() })
+      .strictObject({
+        access: z.enum(["isolated", "ro", "rw"]).optional(),
+        sync: z.enum(["mirror", "remote"]).optional(),
+        path: z.string().optional(),
+      })
       .optional(),
     image: z
       .string()
@@ -116,7 +127,11 @@ export const Profile = z
     resources: ResourcesInput.optional(),
     lifetime: LifetimeInput.optional(),
     env: Env.optional(),
-    setup: z.array(z.string().min(1)).max(64).optional().meta({ description: "Shell commands run as the sandbox's user before it is ready." }),
+    setup: z
+      .array(z.string().min(1))
+      .max(64)
+      .optional()
+      .meta({ description: "Shell commands run as the sandbox's user before it is ready." }),
     allow_ptrace: z.boolean().optional().meta({ description: "Lets debuggers and strace work inside; widens the system calls allowed." }),
     network: Network.optional(),
     secrets: z.array(Secret).optional(),

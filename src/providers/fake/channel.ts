@@ -109,4 +109,4 @@ export function inputOf(...chunks: Uint8Array[]): Input {
 }
 
 /** /dev/null for writing, and for output that nobody asked for. */
-export const DISCARD: Output = { write: () => Promise.resolve() };
+const DISCARD: Output = { write: () => Promise.resolve() };
