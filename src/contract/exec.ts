@@ -35,14 +35,10 @@ export const ExecRequest = z
       .or(z.strictObject({ base64: z.base64() }))
       .optional()
       .meta({ description: "Bytes for standard input, then end of file. /dev/null unless given." }),
-    max_output_bytes: z
-      .int()
-      .min(0)
-      .optional()
-      .meta({
-        description:
-          "Cap over stdout and stderr of one exec; beyond it output is dropped, `truncated` is set, and the command goes on. 8 MiB in a JSON answer, 1 GiB when streamed.",
-      }),
+    max_output_bytes: z.int().min(0).optional().meta({
+      description:
+        "Cap over stdout and stderr of one exec; beyond it output is dropped, `truncated` is set, and the command goes on. 8 MiB in a JSON answer, 1 GiB when streamed.",
+    }),
   })
   .refine(oneOf, oneOfMessage)
   .meta({ id: "ExecRequest" });
