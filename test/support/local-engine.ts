@@ -9,7 +9,6 @@ import { openSandboxer, type Opened, serverOver } from "../../src/main.ts";
 import { mountsBelow } from "./host-objects.ts";
 
 export const OWNER: Principal = { tenant: "acme", key_id: null, scopes: ["read", "write"] };
-const STRANGER: Principal = { tenant: "other", key_id: null, scopes: ["read", "write"] };
 
 /** A directory for an engine's data, which the ids of sandboxes may pass through. */
 export function dataDirectory(name: string): string {

@@ -107,6 +107,3 @@ export function inputOf(...chunks: Uint8Array[]): Input {
   channel.end();
   return channel;
 }
-
-/** /dev/null for writing, and for output that nobody asked for. */
-const DISCARD: Output = { write: () => Promise.resolve() };
