@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Server } from "./server.ts";
 
@@ -57,11 +57,6 @@ export interface BundleConfig {
   linux: { cgroupsPath: string; uidMappings: { hostID: number }[]; gidMappings: { hostID: number }[] };
 }
 
-/** Directory of a sandbox's bundle. */
-export function bundleDirectory(server: Server, id: string): string {
-  return join(server.backend, "sandboxes", id);
-}
-
 /**
  * Makes sandboxes, takes the second one's bundle and the process of a running exec as they are, and ends them. The
  * second one's, since the first of a runtime compiles the system call filter that later ones are given compiled.
@@ -69,29 +64,30 @@ export function bundleDirectory(server: Server, id: string): string {
 export async function takeBundle(ours: Ours): Promise<Bundle> {
   await ours.destroy(await ours.create());
   const id = await ours.create();
-  const directory = bundleDirectory(ours.server, id);
-  const read = (name: string): unknown => JSON.parse(readFileSync(join(directory, name), "utf8"));
   const running = ours.exec(id, ["sleep", "1"]);
-  let file: string | undefined;
-  for (let look = 0; look < 200 && file === undefined; look++) {
+  let seen: ReturnType<typeof callOf>;
+  for (let look = 0; look < 200 && seen === undefined; look++) {
     await pause(5);
-    file = processFileOf(id);
+    seen = callOf(id);
   }
-  if (file === undefined) throw new Error("no exec's process.json was seen");
-  const process = JSON.parse(readFileSync(file, "utf8")) as Bundle["process"];
-  const bundle = { config: read("config.json") as BundleConfig, process, runtime: (read("sandbox.json") as { runtime: string }).runtime };
+  if (seen === undefined) throw new Error("no exec's process.json was seen");
+  const { runtime, processFile } = seen;
+  const process = JSON.parse(readFileSync(processFile, "utf8")) as Bundle["process"];
+  const config = JSON.parse(readFileSync(join(dirname(processFile), "config.json"), "utf8")) as BundleConfig;
   await running;
   await ours.destroy(id);
-  return { ...bundle, process: withCommand(process, ["true"]) };
+  return { config, runtime, process: withCommand(process, ["true"]) };
 }
 
-/** What a runtime that runs an exec in the sandbox was given as `--process`. */
-function processFileOf(id: string): string | undefined {
+/** The runtime that runs an exec in the sandbox, and what it was given as `--process`. */
+function callOf(id: string): { runtime: string; processFile: string } | undefined {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     // Processes come and go during the look.
     if (!existsSync(`/proc/${pid}/cmdline`)) continue;
     const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-    if (words.includes("exec") && words.includes(id)) return words[words.indexOf("--process") + 1];
+    if (!words.includes("exec") || !words.includes(id)) continue;
+    const [runtime, processFile] = [words[words.indexOf("--root") - 1], words[words.indexOf("--process") + 1]];
+    if (runtime !== undefined && processFile !== undefined) return { runtime: basename(runtime), processFile };
   }
   return undefined;
 }

@@ -6,7 +6,7 @@ const LABELS = 330;
 const VALUES = 250;
 const BAR = 18;
 const STEP = 30;
-const TOP = 74;
+const TOP = 92;
 /** The scale ends at twice the target; longer bars are cut off, their figure stands beside them. */
 const SCALE_END = 2;
 

@@ -7,8 +7,12 @@ import { HttpClient } from "./http.ts";
 
 export const PROGRAM = join(import.meta.dirname, "..", "bin", "sand-boxer");
 
+/** Longer than any measurement: a sweep in the middle of one would slow both sides. */
+const SWEEP_INTERVAL = "10m";
+
 const START_MS = 60_000;
 const STOP_MS = 30_000;
+const QUIET_MS = 90_000;
 
 export interface ServerOptions {
   /** Prepared disks that it keeps. */
@@ -38,7 +42,7 @@ export class Server {
     // The sandboxes' mounts lead through here, under ids that are not ours.
     chmodSync(this.data, 0o711);
     const backends = [{ name: "local", provider: "local", options: options.pool === undefined ? {} : { pool: options.pool } }];
-    writeFileSync(join(this.data, "sand-boxer.yaml"), JSON.stringify({ backends }));
+    writeFileSync(join(this.data, "sand-boxer.yaml"), JSON.stringify({ backends, sweep_interval: SWEEP_INTERVAL }));
   }
 
   /** Starts it and resolves when it has taken stock of what lives: the milliseconds from its spawn until its health said so. */
@@ -112,10 +116,17 @@ export class Server {
     return Math.min(...readdirSync(ready).map((quota) => readdirSync(join(ready, quota)).length));
   }
 
-  /** Waits until so many disks are prepared; the server's sweep prepares them. Gives up quietly after the time: creates are then slower. */
-  async prepared(disks: number, seconds: number): Promise<void> {
-    const until = performance.now() + seconds * 1000;
-    while (this.readyDisks < disks && performance.now() < until) await pause(100);
+  /**
+   * Waits until so many disks are prepared and those of ended sandboxes are thrown away, so that neither side is measured
+   * beside that work. Throws where it takes too long.
+   */
+  async quiet(disks: number): Promise<void> {
+    const until = performance.now() + QUIET_MS;
+    const bin = join(this.backend, "slots", "bin");
+    while (this.readyDisks < disks || readdirSync(bin).length > 0) {
+      if (performance.now() > until) throw new Error(`${this.readyDisks} of ${disks} disks were prepared in ${QUIET_MS} ms`);
+      await pause(5);
+    }
   }
 
   /** Resident memory in MiB. */

@@ -22,7 +22,7 @@ export interface Scale {
 }
 
 export const FULL: Scale = {
-  creates: 100, execs: 200, burst: 100, workers: 8, live: 500, restarts: 3, fileSizes: [256, 1024], fileRounds: 3, commands: 20, idleRounds: 20, seconds: 40,
+  creates: 60, execs: 200, burst: 100, workers: 8, live: 500, restarts: 3, fileSizes: [256, 1024], fileRounds: 3, commands: 20, idleRounds: 20, seconds: 40,
 }; // prettier-ignore
 
 export const QUICK: Scale = {
@@ -45,7 +45,7 @@ export async function withBoth<T>(options: ServerOptions & { disks?: number }, w
     const ours = new Ours(server);
     const raw = new Raw(await takeBundle(ours));
     try {
-      if (options.disks !== undefined) await server.prepared(options.disks, 60);
+      await server.quiet(options.disks ?? 0);
       return await work(ours, raw);
     } finally {
       await raw.dispose();

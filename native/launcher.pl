@@ -45,8 +45,8 @@ sub start {
     if (!sysopen my $end, $path eq '' ? '/dev/null' : $path, $way | O_NOCTTY) { return answer('failed', $number, $! + 0) }
     else { push @ends, $end }
   }
-  # Room for the command to run ahead; a refusal leaves the usual size.
-  fcntl $_, F_SETPIPE_SZ, PIPE_BYTES for @ends[1, 2];
+  # Room for either side to run ahead; what is no pipe, or may not grow, stays as it is.
+  fcntl $_, F_SETPIPE_SZ, PIPE_BYTES for @ends;
   my $pid = fork;
   return answer('failed', $number, $! + 0) unless defined $pid;
   if (!$pid) {

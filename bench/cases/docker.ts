@@ -20,7 +20,7 @@ export async function docker({ scale, signal, say }: Stage): Promise<Row[]> {
   }
   try {
     execFileSync("sh", ["-c", `tar -c -C / bin/busybox 2>/dev/null | docker import - ${IMAGE}`], { stdio: "ignore" });
-    return await withBoth({ pool: 32, disks: 32 }, async (ours) => {
+    return await withBoth({ pool: 64, disks: 31 }, async (ours) => {
       const samples = { ours: [] as number[], docker: [] as number[] };
       let number = 0;
       const oursOnce = async (): Promise<void> => {

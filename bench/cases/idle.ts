@@ -7,7 +7,7 @@ const PAUSE_MS = 300;
 
 /** The same after a pause each: the kernel makes the first move into a control group after idle wait for it. */
 export async function idle({ scale, signal }: Stage): Promise<Row[]> {
-  return withBoth({ pool: 32, disks: 32 }, async (ours, raw) => {
+  return withBoth({ pool: scale.idleRounds * 2 + 2, disks: scale.idleRounds }, async (ours, raw) => {
     const samples = { ours: { create: [] as number[], exec: [] as number[] }, raw: { create: [] as number[], exec: [] as number[] } };
     const oursOnce = async (): Promise<void> => {
       await pause(PAUSE_MS);
@@ -16,6 +16,7 @@ export async function idle({ scale, signal }: Stage): Promise<Row[]> {
       await pause(PAUSE_MS);
       samples.ours.exec.push((await timed(() => ours.exec(value))).ms);
       await ours.destroy(value);
+      await ours.server.quiet(0);
     };
     const rawOnce = async (): Promise<void> => {
       const sandbox = raw.prepare();

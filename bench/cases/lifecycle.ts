@@ -4,7 +4,9 @@ import { type Stage, withBoth } from "../stage.ts";
 
 /** One sandbox at a time: create and first exec, and its end. */
 export async function lifecycle({ scale, signal }: Stage): Promise<Row[]> {
-  return withBoth({ pool: 64, disks: 64 }, async (ours, raw) => {
+  // Twice what is taken: the server prepares more once half is gone, which is not to fall into the measurement.
+  const disks = scale.creates * 2 + 2;
+  return withBoth({ pool: disks, disks: scale.creates }, async (ours, raw) => {
     const samples = { ours: { create: [] as number[], first: [] as number[], end: [] as number[] }, raw: { create: [] as number[], first: [] as number[], end: [] as number[] } }; // prettier-ignore
     const oursOnce = async (): Promise<void> => {
       const create = await timed(() => ours.create());
@@ -13,6 +15,7 @@ export async function lifecycle({ scale, signal }: Stage): Promise<Row[]> {
       samples.ours.create.push(create.ms);
       samples.ours.first.push(create.ms + exec.ms);
       samples.ours.end.push(end.ms);
+      await ours.server.quiet(0);
     };
     const rawOnce = async (): Promise<void> => {
       const sandbox = raw.prepare();

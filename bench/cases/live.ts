@@ -5,6 +5,8 @@ import type { Row } from "../row.ts";
 import { type Scale, type Stage, withBoth } from "../stage.ts";
 
 const FEW = 10;
+/** Prepared disks, and how many of them stand ready before a measurement that takes fewer. */
+const [POOL, READY] = [64, 31];
 const MEMORY_MIB = 150;
 const RESTART_S = 2;
 const GROWTH = 1.3;
@@ -13,12 +15,12 @@ const FILL_WORKERS = 4;
 /** Many live at once: what a create costs then, what the server weighs, and how soon a new one has taken all of them over. */
 export async function live(stage: Stage): Promise<Row[]> {
   const { scale, signal, say } = stage;
-  return withBoth({ pool: 32, disks: 32 }, async (ours, raw) => {
+  return withBoth({ pool: POOL, disks: READY }, async (ours, raw) => {
     const ids: string[] = [];
-    const oursFew = await fillAndMeasure(stage, FEW, ids, () => ours.create(), (id) => ours.destroy(id), () => ours.server.prepared(32, 30)); // prettier-ignore
+    const oursFew = await fillAndMeasure(stage, FEW, ids, () => ours.create(), (id) => ours.destroy(id), () => ours.server.quiet(READY)); // prettier-ignore
     const filling = await timed(() => withWorkers(scale.live - FEW, FILL_WORKERS, signal, async () => void ids.push(await ours.create())));
     say(`${ids.length} live after ${(filling.ms / 1000).toFixed(1)} s`);
-    const oursMany = await fillAndMeasure(stage, scale.live, ids, () => ours.create(), (id) => ours.destroy(id), () => ours.server.prepared(32, 30)); // prettier-ignore
+    const oursMany = await fillAndMeasure(stage, scale.live, ids, () => ours.create(), (id) => ours.destroy(id), () => ours.server.quiet(READY)); // prettier-ignore
     const memory = ours.server.residentMiB;
     const restarts = await restart(ours, ids, scale);
     await withWorkers(ids.length, FILL_WORKERS, signal, (index) => ours.destroy(ids[index] ?? ""));
@@ -63,6 +65,7 @@ async function fillAndMeasure<T>(
     const { ms, value } = await timed(create);
     samples.push(ms);
     await destroy(value);
+    await ready();
   });
   return figure(samples);
 }

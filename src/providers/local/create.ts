@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Created, IsolationLevel, Op, SandboxSpec } from "../../contract/index.ts";
 import { meetsIsolation, SandboxerError } from "../../contract/index.ts";
 import { throwIfAborted, whyAborted } from "./abort.ts";
 import { ociConfig } from "./bundle.ts";
 import { destroySandbox } from "./destroy.ts";
-import { cgroupOf, directoryOf, type Host, hostUser } from "./host.ts";
+import { cgroupOf, directoryOf, type Host, hostUser, scratchOf } from "./host.ts";
 import { initProcess, userIds } from "./oci-process.ts";
 import { identify } from "./process-tree.ts";
 import { NOT_EXECUTED, startProgram } from "./program.ts";
@@ -66,18 +67,20 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
       },
       owner.uid,
     );
-    writeFileSync(directory.file("config.json"), JSON.stringify(config), { mode: 0o600 });
-    const log = directory.file("runtime.log");
+    const bundle = scratchOf(host, spec.id);
+    const [log, pidFile] = [join(bundle, "runtime.log"), join(bundle, "pid")];
+    mkdirSync(bundle, { recursive: true, mode: 0o700 });
+    writeFileSync(join(bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
     const started = runDetached(
       host,
-      runtimeArgv(choice.runtime, log, "run", "--detach", "--bundle", directory.path, "--pid-file", directory.file("pid"), spec.id),
+      runtimeArgv(choice.runtime, log, "run", "--detach", "--bundle", bundle, "--pid-file", pidFile, spec.id),
       log,
       op.signal,
     );
     host.fifos.prepare();
     await started;
     host.failpoint("local.create.after_run");
-    const pid = Number(readFileSync(directory.file("pid"), "utf8"));
+    const pid = Number(readFileSync(pidFile, "utf8"));
     const init = identify(pid);
     if (init === undefined) throw new SandboxerError("backend_unavailable", `the sandbox ended at once: ${lastWords(log)}`);
     const missing = await missingPromises(host, choice, spec, pid, slot.number);

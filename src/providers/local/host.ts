@@ -54,7 +54,7 @@ export function cgroupOf(host: Host, id: string): Cgroup {
   return new Cgroup(host.cgroups, `${cgroupParent(host.instance)}/${id}`);
 }
 
-/** Directory of the files of a sandbox's running commands; made when one is started. */
+/** Directory of a sandbox's bundle, and of the files of its running commands. */
 export function scratchOf(host: Host, id: string): string {
   return join(host.scratch, id);
 }

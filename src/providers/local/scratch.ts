@@ -9,8 +9,8 @@ const IN_MEMORY = ["/run", "/dev/shm"];
 const TMPFS = 0x01021994;
 
 /**
- * Makes the directory of the small files that live as long as one command, in memory where this host has a place for them: on an
- * ext4 a new file costs up to 1 ms, since inodes that were deleted in the last seconds are passed over one by one, and a
+ * Makes the directory of the small files that live no longer than one command, or one start of the host, in memory where there is a place
+ * for them: on an ext4 a new file costs up to 1 ms, since inodes that were deleted in the last seconds are passed over one by one, and a
  * command needs five. `name` must be the data directory's own; what stands there survives this process, not the host.
  */
 export function scratchDirectory(directory: string, name: string): string {

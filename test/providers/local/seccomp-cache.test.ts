@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Provider, Ref } from "../../../src/contract/index.ts";
+import { scratchDirectory } from "../../../src/providers/local/scratch.ts";
 import { sandbox, say } from "./inside.ts";
 import { op, Scratch, unusable } from "./scratch.ts";
 
@@ -34,7 +36,9 @@ describe.skipIf(reason !== undefined)(
       return `${end.exitCode} ${stdout}`;
     };
     const usesCompiled = (id: string): boolean =>
-      readFileSync(scratch.path("sandboxes", id, "config.json"), "utf8").includes("run.oci.seccomp_bpf_data");
+      readFileSync(join(scratchDirectory(scratch.directory, `${scratch.instance}.local`), id, "config.json"), "utf8").includes(
+        "run.oci.seccomp_bpf_data",
+      );
     const forget = (): void => {
       for (const name of readdirSync(scratch.path("seccomp"))) rmSync(scratch.path("seccomp", name));
     };
