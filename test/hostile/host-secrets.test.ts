@@ -16,7 +16,7 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { holdings, holdInside } from "../support/held.ts";
+import { holdings, holdingsOf, holdInside } from "../support/held.ts";
 import { read, sandboxProcesses } from "../support/host-objects.ts";
 import { openLocal, OWNER } from "../support/local-engine.ts";
 import { ALL_RUNTIMES, workingRuntimes } from "../support/runtimes.ts";
@@ -99,10 +99,9 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("a command in a sandbox of
     const { local, sandbox } = await open("descriptors");
     await using _ = local;
     const held = await holdInside(local.engine, sandbox.id, ["/bin/sh", "-c", "ls -l /proc/self/fd | wc -l; cat"]);
-    const processes = sandboxProcesses(local.dataDir, sandbox.id);
+    const processes = holdingsOf(sandboxProcesses(local.dataDir, sandbox.id));
     expect(processes.length).toBeGreaterThan(1);
-    for (const pid of processes) {
-      const { descriptors } = holdings(pid);
+    for (const { descriptors } of processes) {
       expect(Object.values(descriptors)).not.toContain(sentinel);
       if (level === "container")
         expect(
@@ -168,7 +167,8 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("a command in a sandbox of
       const held = await attempt;
       expect(held.said, place).toMatch(/^(4321 4321|refused)$/);
       if (level === "container") {
-        const uids = sandboxProcesses(local.dataDir, id).map((pid) => (holdings(pid).status.get("Uid") ?? "").split(/\s+/).map((uid) => Number(uid) % 65_536)); // prettier-ignore
+        const uids = holdingsOf(sandboxProcesses(local.dataDir, id)).map(({ status }) => (status.get("Uid") ?? "").split(/\s+/).map((uid) => Number(uid) % 65_536)); // prettier-ignore
+        expect(uids.length).toBeGreaterThan(1);
         for (const [real, ...others] of uids) expect(new Set(others)).toEqual(new Set([real]));
       }
       await held.finish();

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type Holdings, holdings, holdInside, holdOutside, treeOf } from "../support/held.ts";
+import { type Holdings, holdings, holdingsOf, holdInside, holdOutside, treeOf } from "../support/held.ts";
 import { read, sandboxProcesses } from "../support/host-objects.ts";
 import { openLocal } from "../support/local-engine.ts";
 import { CONTAINER_RUNTIMES, workingRuntimes } from "../support/runtimes.ts";
@@ -58,11 +58,11 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("a command in a sand
     expect(attackers.length).toBeGreaterThan(0);
     const first = holdings(init);
     expect(differing(first, holdings(process.pid))).toEqual(["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]);
-    for (const pid of [init, ...sandboxProcesses(local.dataDir, id)]) {
-      const seen = holdings(pid);
-      expect(objects(seen), `objects of ${pid}; it said ${held.said}`).toEqual([]);
-      expect(differing(seen, first), `namespaces of ${pid}`).toEqual([]);
-      expect(seen.mounts, `mounts of ${pid}`).toBe(first.mounts);
+    for (const seen of holdingsOf([init, ...sandboxProcesses(local.dataDir, id)])) {
+      const name = seen.status.get("Name") ?? "";
+      expect(objects(seen), `objects of ${name}; it said ${held.said}`).toEqual([]);
+      expect(differing(seen, first), `namespaces of ${name}`).toEqual([]);
+      expect(seen.mounts, `mounts of ${name}`).toBe(first.mounts);
       for (const name of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]) expect(seen.status.get(name), name).toMatch(/^0+$/);
       expect([seen.status.get("NoNewPrivs"), seen.status.get("Seccomp")]).toEqual(["1", "2"]);
       for (const uid of (seen.status.get("Uid") ?? "0").split(/\s+/)) expect(Number(uid)).toBeGreaterThanOrEqual(2 ** 30);

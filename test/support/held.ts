@@ -37,6 +37,18 @@ export function holdings(pid: number): Holdings {
   };
 }
 
+/** What each of those processes has; one that ended between the two looks has nothing any more, and is left out. */
+export function holdingsOf(pids: readonly number[]): Holdings[] {
+  return pids.flatMap((pid) => {
+    try {
+      return [holdings(pid)];
+    } catch (error) {
+      if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")) return [];
+      throw error;
+    }
+  });
+}
+
 /** A process and all that come from it. */
 export function treeOf(root: number): number[] {
   const children = readdirSync(`/proc/${root}/task`).flatMap((task) => read(`/proc/${root}/task/${task}/children`).trim().split(" "));
