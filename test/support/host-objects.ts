@@ -91,7 +91,8 @@ export function scratchOf(dataDir: string, id: string, backend = "local"): strin
 
 function loopedFiles(directory: string): string[] {
   const backing = names("/sys/block").filter((name) => name.startsWith("loop")).map((name) => read(`/sys/block/${name}/loop/backing_file`).trim()); // prettier-ignore
-  return backing.filter((path) => path.startsWith(`${directory}/`)).map((path) => path.replace(/ \(deleted\)$/, ""));
+  // One of a deleted file goes with its last mount, a moment later; a mount that stays is seen among the mounts.
+  return backing.filter((path) => path.startsWith(`${directory}/`) && !path.endsWith(" (deleted)"));
 }
 
 /** Processes whose command line names the data directory, but this one and its children that hold it as an argument. */

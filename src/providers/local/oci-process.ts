@@ -38,6 +38,9 @@ const THREAD_VARIABLES = [
 /** The variable that marks a command's tree where its processes are not the host's. */
 export const MARK = "SANDBOXER_EXEC";
 
+/** Not every runtime gives a terminal its size before the command looks at it: so it is set from inside, and then the command begins. */
+const AT_ITS_SIZE = `${HELPERS}/busybox stty cols "$1" rows "$2"; shift 2; exec "$@"`;
+
 const NO_CAPABILITIES = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
 
 function rlimits(spec: Pick<SandboxSpec, "resources">): OciProcess["rlimits"] {
@@ -102,7 +105,9 @@ export function commandProcess(spec: SandboxSpec, command: Command, { runtime, p
     ...command.env,
     ...(RUNTIMES[runtime].hostProcesses ? {} : { [MARK]: command.id }),
   };
-  const args = "argv" in command.run ? command.run.argv : ["/bin/bash", "-c", command.run.shell];
+  const words = "argv" in command.run ? command.run.argv : ["/bin/bash", "-c", command.run.shell];
+  const args =
+    pty === undefined ? words : [`${HELPERS}/busybox`, "sh", "-c", AT_ITS_SIZE, "pty", String(pty.cols), String(pty.rows), ...words];
   return {
     terminal: pty !== undefined,
     ...(pty === undefined ? {} : { consoleSize: { height: pty.rows, width: pty.cols } }),
