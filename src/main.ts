@@ -81,11 +81,15 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
 }
 
 /** The HTTP door over an opened engine; it listens when told to. */
-export async function serverOver({ engine, config, log }: Opened): Promise<SandboxerServer> {
+export async function serverOver({ engine, config, dataDir, log }: Opened): Promise<SandboxerServer> {
   const { createServer } = await import("./server/server.ts");
+  const { tokenSecret } = await import("./server/e2b/secret.ts");
   const { max_body_bytes: maxBodyBytes, max_upload_bytes: maxUploadBytes } = config.limits ?? {};
   const limits = { ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }), ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }) };
-  return createServer({ engine, log, version: version(), limits });
+  let secret: Uint8Array | undefined;
+  const domain = config.e2b?.domain;
+  const e2b = { secret: () => (secret ??= tokenSecret(dataDir)), ...(domain === undefined ? {} : { domain }) };
+  return createServer({ engine, log, version: version(), limits, ...(config.e2b?.enabled === false ? {} : { e2b }) });
 }
 
 /** The API in this process as the local operator, in the form of `fetch`: for the SDK, without a connection. */

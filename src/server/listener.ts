@@ -4,13 +4,26 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import type { Hono } from "hono";
 import { newId, SandboxerError } from "../contract/index.ts";
 import type { Bindings, Door, Service } from "./call.ts";
+import type { E2bDoor } from "./e2b/index.ts";
 import { toPublic } from "./reply.ts";
 import { isSocketRequest, type SocketDoor } from "./socket-door.ts";
 
+/** What a listener passes its requests on to. */
+export interface Behind {
+  readonly app: Hono<{ Bindings: Bindings }>;
+  readonly sockets: SocketDoor;
+  /** Takes what is of E2B's wire before our own API sees it. */
+  readonly e2b: E2bDoor | undefined;
+}
+
 /** A Node server over the app, not listening yet. */
-export function createListener(service: Service, app: Hono<{ Bindings: Bindings }>, sockets: SocketDoor, door: Door): Server {
+export function createListener(service: Service, { app, sockets, e2b }: Behind, door: Door): Server {
   const { limits, log } = service;
-  const handle = getRequestListener((request, env) => app.fetch(request, { ...env, door }), {
+  const fetch = (request: Request, env: Omit<Bindings, "door">): Promise<Response> | Response =>
+    e2b !== undefined && env.incoming !== undefined && e2b.takes(env.incoming)
+      ? e2b.fetch(request, { ...env, door })
+      : app.fetch(request, { ...env, door });
+  const handle = getRequestListener((request, env) => fetch(request, env as Omit<Bindings, "door">), {
     overrideGlobalObjects: false,
     // Callers of a Unix socket have no host to name.
     ...(door.principal === undefined ? {} : { hostname: "localhost" }),

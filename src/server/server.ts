@@ -4,6 +4,7 @@ import { LOCAL_OPERATOR, type Logger, type Principal } from "../contract/index.t
 import type { Engine } from "../engine/engine.ts";
 import { createApp } from "./app.ts";
 import type { Door, Service } from "./call.ts";
+import type { E2bDoor, E2bOptions } from "./e2b/index.ts";
 import { DEFAULT_LIMITS, type ServerLimits } from "./limits.ts";
 import { createListener } from "./listener.ts";
 import { HttpCounter } from "./metrics.ts";
@@ -17,6 +18,8 @@ export interface ServerOptions {
   readonly log: Logger;
   readonly version: string;
   readonly limits?: Partial<ServerLimits>;
+  /** Serves E2B's wire beside our own API on every listener; not served unless given. */
+  readonly e2b?: E2bOptions;
 }
 
 /** The HTTP door over an engine. */
@@ -37,7 +40,7 @@ export interface SandboxerServer {
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 
 /** Makes the door; it listens when told to. */
-export function createServer({ engine, log, version, limits }: ServerOptions): SandboxerServer {
+export function createServer({ engine, log, version, limits, e2b }: ServerOptions): SandboxerServer {
   const service: Service = {
     engine,
     log,
@@ -49,7 +52,15 @@ export function createServer({ engine, log, version, limits }: ServerOptions): S
   const app = createApp(service);
   const sockets = new SocketDoor(service);
   const servers: Server[] = [];
-  const listenerFor = (door: Door): Server => createListener(service, app, sockets, door);
+  let port = 0;
+  let e2bDoor: Promise<E2bDoor> | undefined;
+  // Loaded by the first listener: a command that has its engine in its own process does without.
+  const openE2b = async (options: E2bOptions): Promise<E2bDoor> => {
+    const { createE2bDoor } = await import("./e2b/index.ts");
+    return createE2bDoor(service, options, () => port);
+  };
+  const listenerFor = async (door: Door): Promise<Server> =>
+    createListener(service, { app, sockets, e2b: e2b === undefined ? undefined : await (e2bDoor ??= openE2b(e2b)) }, door);
 
   const close = async (): Promise<void> => {
     const closed = servers.map((server) => new Promise<void>((resolve) => void server.close(() => resolve())));
@@ -65,15 +76,16 @@ export function createServer({ engine, log, version, limits }: ServerOptions): S
     async fetch(request, as) {
       return app.fetch(request, { door: { principal: as?.principal, loopback: false } });
     },
-    async listen({ host = "127.0.0.1", port = 8420 } = {}) {
-      const server = listenerFor({ principal: undefined, loopback: LOOPBACK_HOSTS.has(host) });
-      await listen(server, { host, port }, `${host}:${port}`);
+    async listen({ host = "127.0.0.1", port: asked = 8420 } = {}) {
+      const server = await listenerFor({ principal: undefined, loopback: LOOPBACK_HOSTS.has(host) });
+      await listen(server, { host, port: asked }, `${host}:${asked}`);
       servers.push(server);
       const { address, port: actual, family } = server.address() as AddressInfo;
+      if (port === 0) port = actual;
       return { host: address, port: actual, url: `http://${family === "IPv6" ? `[${address}]` : address}:${actual}` };
     },
     async listenUnix(path) {
-      const server = listenerFor({ principal: LOCAL_OPERATOR, loopback: false });
+      const server = await listenerFor({ principal: LOCAL_OPERATOR, loopback: false });
       await listenOnSocket(server, path);
       servers.push(server);
     },

@@ -1,0 +1,31 @@
+import { isId, isTerminal, SandboxerError, type Sandbox } from "../../contract/index.ts";
+import type { ControlCall } from "./call.ts";
+import { sandboxNotFound } from "./errors.ts";
+
+/**
+ * The sandbox a path names, running or paused. What never was, what has ended, what is another tenant's and what is no
+ * id at all answer in the same words.
+ *
+ * @throws SandboxerError `sandbox_not_found`; `wrong_state` while it is being made; `backend_unavailable` where its
+ * backend does not answer for it, so that nobody takes it for gone.
+ */
+export async function liveSandbox({ ctx, who, call }: ControlCall): Promise<Sandbox> {
+  const id = call.id;
+  if (!isId("sandbox", id)) throw sandboxNotFound(id);
+  const sandbox = await ctx.engine.get(who, id).catch((thrown: unknown) => {
+    throw thrown instanceof SandboxerError && thrown.code === "sandbox_not_found" ? sandboxNotFound(id) : thrown;
+  });
+  if (isTerminal(sandbox.state) || sandbox.state === "stopping") throw sandboxNotFound(id);
+  if (sandbox.state === "lost")
+    throw new SandboxerError("backend_unavailable", `the backend of sandbox "${id}" does not answer for it`, { retry_after: 5 });
+  if (sandbox.state === "provisioning") throw new SandboxerError("wrong_state", `sandbox "${id}" is still being made`);
+  return sandbox;
+}
+
+/** What was thrown while using a sandbox that was alive a moment ago: its end is told as E2B tells it. */
+export function orNotFound(id: string): (thrown: unknown) => never {
+  return (thrown) => {
+    if (thrown instanceof SandboxerError && (thrown.code === "sandbox_not_found" || thrown.code === "wrong_state")) throw sandboxNotFound(id);
+    throw thrown;
+  };
+}
