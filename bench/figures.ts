@@ -43,7 +43,12 @@ export async function interleaved(bounds: Bounds, ...contestants: readonly (() =
 }
 
 /** Does a number of jobs with so many workers. Rejects with the first failure, when all workers have stopped. */
-export async function withWorkers(jobs: number, workers: number, signal: AbortSignal, job: (index: number) => Promise<void>): Promise<void> {
+export async function withWorkers(
+  jobs: number,
+  workers: number,
+  signal: AbortSignal,
+  job: (index: number) => Promise<void>,
+): Promise<void> {
   let next = 0;
   const failures: unknown[] = [];
   const worker = async (): Promise<void> => {

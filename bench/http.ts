@@ -16,7 +16,9 @@ export class HttpClient {
   /** A JSON call. Throws for anything but a 2xx, with the server's own words. */
   async json<T>(method: string, path: string, body?: unknown): Promise<T> {
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const answer = await this.#send(method, path, text === undefined ? {} : { "content-type": "application/json" }, (sink) => sink.end(text));
+    const answer = await this.#send(method, path, text === undefined ? {} : { "content-type": "application/json" }, (sink) =>
+      sink.end(text),
+    );
     const chunks: Buffer[] = [];
     for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
     const words = Buffer.concat(chunks).toString();
@@ -26,9 +28,14 @@ export class HttpClient {
 
   /** Sends a body of so many bytes, as fast as it is taken. */
   async upload(path: string, bytes: number): Promise<void> {
-    const answer = await this.#send("PUT", path, { "content-type": "application/octet-stream", "content-length": String(bytes) }, (sink) => {
-      void feed(sink, bytes);
-    });
+    const answer = await this.#send(
+      "PUT",
+      path,
+      { "content-type": "application/octet-stream", "content-length": String(bytes) },
+      (sink) => {
+        void feed(sink, bytes);
+      },
+    );
     await drained(answer, `PUT ${path}`);
   }
 
@@ -42,9 +49,17 @@ export class HttpClient {
     this.#agent.destroy();
   }
 
-  #send(method: string, path: string, headers: Record<string, string>, fill: (sink: ReturnType<typeof request>) => void): Promise<IncomingMessage> {
+  #send(
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    fill: (sink: ReturnType<typeof request>) => void,
+  ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const sink = request({ ...this.#to, agent: this.#agent, method, path, headers: { ...(this.#to.headers as object), ...headers } }, resolve);
+      const sink = request(
+        { ...this.#to, agent: this.#agent, method, path, headers: { ...(this.#to.headers as object), ...headers } },
+        resolve,
+      );
       sink.on("error", reject);
       fill(sink);
     });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Server } from "./server.ts";
@@ -70,19 +70,30 @@ export async function takeBundle(ours: Ours): Promise<Bundle> {
   await ours.destroy(await ours.create());
   const id = await ours.create();
   const directory = bundleDirectory(ours.server, id);
-  const read = <T>(...path: string[]): T => JSON.parse(readFileSync(join(directory, ...path), "utf8")) as T;
+  const read = (name: string): unknown => JSON.parse(readFileSync(join(directory, name), "utf8"));
   const running = ours.exec(id, ["sleep", "1"]);
-  let name: string | undefined;
-  for (let look = 0; look < 200 && name === undefined; look++) {
+  let file: string | undefined;
+  for (let look = 0; look < 200 && file === undefined; look++) {
     await pause(5);
-    name = readdirSync(join(directory, "exec")).find((file) => file.endsWith(".json"));
+    file = processFileOf(id);
   }
-  if (name === undefined) throw new Error("no exec's process.json was seen");
-  const process = read<Bundle["process"]>("exec", name);
-  const bundle = { config: read<BundleConfig>("config.json"), process, runtime: read<{ runtime: string }>("sandbox.json").runtime };
+  if (file === undefined) throw new Error("no exec's process.json was seen");
+  const process = JSON.parse(readFileSync(file, "utf8")) as Bundle["process"];
+  const bundle = { config: read("config.json") as BundleConfig, process, runtime: (read("sandbox.json") as { runtime: string }).runtime };
   await running;
   await ours.destroy(id);
   return { ...bundle, process: withCommand(process, ["true"]) };
+}
+
+/** What a runtime that runs an exec in the sandbox was given as `--process`. */
+function processFileOf(id: string): string | undefined {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    // Processes come and go during the look.
+    if (!existsSync(`/proc/${pid}/cmdline`)) continue;
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    if (words.includes("exec") && words.includes(id)) return words[words.indexOf("--process") + 1];
+  }
+  return undefined;
 }
 
 /** The same process with another command behind its init. */

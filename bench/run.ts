@@ -51,7 +51,8 @@ function write(out: string, results: Results): void {
 }
 
 const interrupted = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => interrupted.abort(new Error(`${name}: stopped, and cleaned up`)));
+for (const name of ["SIGINT", "SIGTERM"] as const)
+  process.once(name, () => interrupted.abort(new Error(`${name}: stopped, and cleaned up`)));
 const options = readOptions(process.argv.slice(2), join(import.meta.dirname, "results"));
 const results = await measure(options, interrupted.signal);
 write(options.out, results);

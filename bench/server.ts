@@ -39,7 +39,7 @@ export class Server {
     // The sandboxes' mounts lead through here, under ids that are not ours.
     chmodSync(this.data, 0o711);
     const backends = [{ name: "local", provider: "local", options: options.pool === undefined ? {} : { pool: options.pool } }];
-    writeFileSync(join(this.data, "sand-boxer.yaml"), JSON.stringify({ backends, log_level: "info" }));
+    writeFileSync(join(this.data, "sand-boxer.yaml"), JSON.stringify({ backends }));
   }
 
   /** Starts it and resolves when it has taken stock of what lives: the milliseconds from its spawn until its health said so. */
@@ -97,11 +97,11 @@ export class Server {
     return join(this.data, "backends", "local");
   }
 
-  /** Prepared disks that are ready now. */
+  /** Prepared disks that are ready now, of the quota that has the fewest. */
   get readyDisks(): number {
     const ready = join(this.backend, "slots", "ready");
     if (!existsSync(ready)) return 0;
-    return readdirSync(ready).reduce((sum, quota) => sum + readdirSync(join(ready, quota)).length, 0);
+    return Math.min(...readdirSync(ready).map((quota) => readdirSync(join(ready, quota)).length));
   }
 
   /** Waits until so many disks are prepared; the server's sweep prepares them. Gives up quietly after the time: creates are then slower. */
@@ -143,7 +143,10 @@ export class Server {
     try {
       if (this.#child?.exitCode === null) {
         for (;;) {
-          const { data } = await this.client.json<{ data: { id: string }[] }>("GET", "/v1/sandboxes?limit=100&state=provisioning,ready,stopping");
+          const { data } = await this.client.json<{ data: { id: string }[] }>(
+            "GET",
+            "/v1/sandboxes?limit=100&state=provisioning,ready,stopping",
+          );
           if (data.length === 0) break;
           await Promise.all(data.map(({ id }) => this.client.json("DELETE", `/v1/sandboxes/${id}`)));
         }

@@ -12,8 +12,8 @@
 # OPTIONS  name=value,...: cap (bytes of output kept), rows, cols, uid, gid (who may reopen the pipes), timeout (ms),
 #          arm64 (1 on that architecture), and as files: freezer, frozen, procs, oom (of the sandbox's control group), version (1 or 2)
 #
-# In DIRECTORY it writes `pid` (its own), `journal` (records: a byte 1 for stdout or 2 for stderr, a big-endian u32 length, the
-# bytes), `truncated` (when output went beyond the cap), and last, whole or not at all, `exit` (JSON). It listens on the Unix socket
+# In DIRECTORY it writes `pid` (its own), `journal` (the bytes of both streams), `index` (for each piece of them a byte 1 for stdout
+# or 2 for stderr and the offset of its end, 48 bits, big-endian), `truncated` (when output went beyond the cap), and last, whole or not at all, `exit` (JSON). It listens on the Unix socket
 # `control` for frames of a letter, a u32 length and a body: I input, E end of input, R u16 rows u16 columns. To whoever is
 # connected it sends hints: `o` there is more output, `x` the process has ended. Hints may be lost; the files are the truth.
 use strict;
@@ -96,6 +96,7 @@ bind $server, sockaddr_un('control') or die "cannot listen: $!\n";
 listen $server, 8;
 nonblocking($server);
 sysopen my $journal, 'journal', O_WRONLY | O_CREAT | O_APPEND or die "no journal: $!\n";
+sysopen my $index, 'index', O_WRONLY | O_CREAT | O_APPEND or die "no index: $!\n";
 
 my $child = fork;
 die "cannot fork: $!\n" unless defined $child;
@@ -126,11 +127,11 @@ sub record {
   my $room = $option{cap} - $kept;
   my $keep = length $bytes < $room ? length $bytes : $room;
   if ($keep > 0) {
-    # One write a record: a reader never meets half of one for longer than the write takes. A full disk counts as the cap.
-    my $text = pack('CN', $stream, $keep) . substr $bytes, 0, $keep;
-    my $written = syswrite $journal, $text;
-    if (defined $written && $written == length $text) { $kept += $keep; hint('o') }
-    else { truncate $journal, -s($journal) - ($written // 0); $keep = 0 }
+    # A reader takes what the index names, and that is written last. A full disk counts as the cap.
+    my $entry = pack 'CnN', $stream, ($kept + $keep) >> 32, ($kept + $keep) & 0xffffffff;
+    my $indexed = -s $index;
+    if ((syswrite($journal, $bytes, $keep) // 0) == $keep && (syswrite($index, $entry) // 0) == length $entry) { $kept += $keep; hint('o') }
+    else { truncate $journal, $kept; truncate $index, $indexed; $keep = 0 }
   }
   if ($keep < length $bytes && !$truncated++) { $option{cap} = $kept; publish('truncated', "1\n") }
 }
@@ -150,7 +151,7 @@ sub pump {
 sub reap {
   return if $done || waitpid($child, 1) != $child;
   my $status = $?;
-  pump($_, 1) for values %source;
+  pump($_, 1) for sort { $a->{stream} <=> $b->{stream} } values %source;
   $done = 1;
   publish('exit', sprintf qq({"code":%d,"signal":%d,"timed_out":%s,"truncated":%s,"oom_killed":%s,"at":%d}\n),
     $status >> 8, $status & 127, map({ $_ ? 'true' : 'false' } $timed_out, $truncated, oom_kills() > $oom_before), time * 1000);
@@ -190,8 +191,21 @@ sub take_frames {
   return 1;
 }
 
+# Where a sandbox keeps its processes to itself, `killer` is the command (its words NUL-separated) that ends them from inside; and then
+# the runtime's process is not waited for.
+sub kill_inside {
+  my @killer = split /\0/, slurp('killer');
+  my $pid = fork;
+  return if !defined $pid || $pid;
+  $SIG{CHLD} = 'DEFAULT';
+  system { $killer[0] } @killer;
+  kill 'KILL', $child;
+  syscall $EXIT_GROUP, 0;
+}
+
 # Ends the command's whole tree: the sandbox stands still meanwhile, so that nothing forks away.
 sub kill_tree {
+  return kill_inside() if -e 'killer';
   my $root = slurp('root') =~ /^(\d+)/ ? $1 : return kill 'KILL', $child;
   my $freeze = sub { if ($option{freezer} && open my $file, '>', $option{freezer}) { print {$file} $option{version} == 1 ? ($_[0] ? 'FROZEN' : 'THAWED') : $_[0]; close $file } };
   my $frozen = sub { slurp($option{frozen}) =~ ($option{version} == 1 ? qr/^FROZEN/ : qr/^frozen 1$/m) };

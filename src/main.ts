@@ -7,6 +7,7 @@ import type * as Yaml from "yaml";
 import { dataDirectory, ensureDataDirectory } from "./cli/data-directory.ts";
 import { version } from "./cli/version.ts";
 import { Config, LOCAL_OPERATOR, parse, SandboxerError, type Finding, type Logger, type ProviderModule } from "./contract/index.ts";
+import type { PlainInit } from "./contract/plain-web.ts";
 import { openBackends } from "./engine/backends.ts";
 import { createEngine } from "./engine/create-engine.ts";
 import { dataDirectoryId } from "./engine/data-directory.ts";
@@ -93,9 +94,9 @@ export async function serverOver({ engine, config, dataDir, log }: Opened): Prom
 }
 
 /** The API in this process as the local operator, in the form of `fetch`: for the SDK, without a connection. */
-export async function localFetch(opened: Opened): Promise<(url: string, init: RequestInit) => Promise<Response>> {
+export async function localFetch(opened: Opened): Promise<(url: string, init: PlainInit) => Promise<Response>> {
   const server = await serverOver(opened);
-  return (url, init) => server.fetch(new Request(url, init), { principal: LOCAL_OPERATOR });
+  return (url, init) => server.call(url, init, { principal: LOCAL_OPERATOR });
 }
 
 /** Examines this host for the local provider. Changes nothing. */

@@ -41,6 +41,12 @@ export async function burst({ scale, signal, say }: Stage): Promise<Row[]> {
     }
     const note = `${workers} workers on both sides; all succeeded; ${disks} disks prepared`;
     const peer = { name: "raw", figure: figure(samples.raw) };
-    return [beside({ case: "burst", what: `burst of ${jobs} creates + first execs`, unit: "ms", ours: figure(samples.ours), peer, note }, "at_most", 1.3)];
+    return [
+      beside(
+        { case: "burst", what: `burst of ${jobs} creates + first execs`, unit: "ms", ours: figure(samples.ours), peer, note },
+        "at_most",
+        1.3,
+      ),
+    ];
   });
 }

@@ -46,7 +46,16 @@ export async function docker({ scale, signal, say }: Stage): Promise<Row[]> {
       };
       await interleaved({ rounds: Math.min(20, scale.creates), seconds: scale.seconds, signal }, oursOnce, dockerOnce);
       const peer = { name: "docker", figure: figure(samples.docker) };
-      return [{ case: "docker", what: "create + first exec beside docker run + exec", unit: "ms", ours: figure(samples.ours), peer, note: "docker with --network none and no more hardening than its own" }];
+      return [
+        {
+          case: "docker",
+          what: "create + first exec beside docker run + exec",
+          unit: "ms",
+          ours: figure(samples.ours),
+          peer,
+          note: "docker with --network none and no more hardening than its own",
+        },
+      ];
     });
   } finally {
     spawn("docker", ["rmi", "-f", IMAGE], { stdio: "ignore" }).unref();

@@ -21,7 +21,14 @@ export async function exec({ scale, signal }: Stage): Promise<Row[]> {
     const peer = { name: "raw", figure: figure(samples.raw) };
     return [
       beside({ case: "exec", what: "exec true", unit: "ms", ours: figure(samples.ours), peer }, "at_most", 1.25),
-      { case: "exec", what: "exec true, streamed, by the SDK", unit: "ms", ours: figure(samples.sdk), peer, note: "fetch and server-sent events on top" },
+      {
+        case: "exec",
+        what: "exec true, streamed, by the SDK",
+        unit: "ms",
+        ours: figure(samples.sdk),
+        peer,
+        note: "fetch and server-sent events on top",
+      },
     ];
   });
 }

@@ -49,7 +49,17 @@ export async function files({ scale, signal, say }: Stage): Promise<Row[]> {
       await interleaved({ rounds: scale.fileRounds, seconds: scale.seconds, signal }, oursOnce, rawOnce);
       say(`files of ${size} MiB`);
       const row = (what: string, mine: number[], theirs: number[]): Row =>
-        beside({ case: "files", what: `${what} a file of ${size} MiB`, unit: "MiB/s", ours: figure(mine), peer: { name: "raw", figure: figure(theirs) } }, "at_least", 0.5);
+        beside(
+          {
+            case: "files",
+            what: `${what} a file of ${size} MiB`,
+            unit: "MiB/s",
+            ours: figure(mine),
+            peer: { name: "raw", figure: figure(theirs) },
+          },
+          "at_least",
+          0.5,
+        );
       rows.push(row("write", rates.oursWrite, rates.rawWrite), row("read", rates.oursRead, rates.rawRead));
     }
     return rows;

@@ -27,9 +27,20 @@ export async function lifecycle({ scale, signal }: Stage): Promise<Row[]> {
     await interleaved({ rounds: scale.creates, seconds: scale.seconds, signal }, oursOnce, rawOnce);
     const peer = (samples: readonly number[]) => ({ name: "raw", figure: figure(samples) });
     return [
-      beside({ case: "lifecycle", what: "create + first exec", unit: "ms", ours: figure(samples.ours.first), peer: peer(samples.raw.first) }, "at_most", 1.3),
+      beside(
+        { case: "lifecycle", what: "create + first exec", unit: "ms", ours: figure(samples.ours.first), peer: peer(samples.raw.first) },
+        "at_most",
+        1.3,
+      ),
       { case: "lifecycle", what: "create", unit: "ms", ours: figure(samples.ours.create), peer: peer(samples.raw.create) },
-      { case: "lifecycle", what: "teardown", unit: "ms", ours: figure(samples.ours.end), peer: peer(samples.raw.end), note: "raw: SIGKILL, wait, delete" },
+      {
+        case: "lifecycle",
+        what: "teardown",
+        unit: "ms",
+        ours: figure(samples.ours.end),
+        peer: peer(samples.raw.end),
+        note: "raw: SIGKILL, wait, delete",
+      },
     ];
   });
 }

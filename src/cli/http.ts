@@ -1,8 +1,8 @@
 import { Agent, request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { SandboxerError } from "../contract/errors.ts";
+import { plainResponse } from "../contract/plain-web.ts";
 import type { FetchFunction, WebSocketConstructor } from "../sdk/index.ts";
 
 /** Whether something listens on the Unix socket. A socket that is there but closed to us is an error: working beside its server would be wrong. */
@@ -39,33 +39,30 @@ export function listens(socketPath: string): Promise<boolean> {
  */
 export function nodeFetch(socketPath?: string): FetchFunction {
   const agent = socketPath === undefined ? {} : { agent: new Agent({ keepAlive: true }), socketPath };
-  return (address, { method, headers, body, signal }) =>
-    new Promise((resolve, reject) => {
-      const url = new URL(address);
-      const request = url.protocol === "https:" ? requestHttps : requestHttp;
-      const outgoing = request(url, { ...agent, method, headers, signal });
-      outgoing.once("error", reject);
-      outgoing.once("response", (incoming) => {
-        const status = incoming.statusCode ?? 500;
-        const answer = new Headers();
-        for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2)
-          answer.append(incoming.rawHeaders[i] ?? "", incoming.rawHeaders[i + 1] ?? "");
-        const empty = method === "HEAD" || status === 204 || status === 304;
-        if (empty) incoming.resume();
-        // Half-way errors reach the reader of the body; here they have no other listener.
-        incoming.once("error", () => outgoing.destroy());
-        resolve(
-          new Response(empty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array<ArrayBuffer>>), { status, headers: answer }),
-        );
-      });
-      if (body === undefined || typeof body === "string" || body instanceof Uint8Array) outgoing.end(body);
-      else {
-        outgoing.flushHeaders();
-        Readable.fromWeb(body as never)
-          .once("error", (error: Error) => outgoing.destroy(error))
-          .pipe(outgoing);
-      }
+  return async (address, { method, headers, body, signal }) => {
+    const url = new URL(address);
+    const request = url.protocol === "https:" ? (await import("node:https")).request : requestHttp;
+    const outgoing = request(url, { ...agent, method, headers, signal });
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    outgoing.once("error", reject);
+    outgoing.once("response", (incoming) => {
+      const status = incoming.statusCode ?? 500;
+      const answer = Object.fromEntries(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]));
+      const empty = method === "HEAD" || status === 204 || status === 304;
+      if (empty) incoming.resume();
+      // Half-way errors reach the reader of the body; here they have no other listener.
+      incoming.once("error", () => outgoing.destroy());
+      resolve(plainResponse(empty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>), status, answer));
     });
+    if (body === undefined || typeof body === "string" || body instanceof Uint8Array) outgoing.end(body);
+    else {
+      outgoing.flushHeaders();
+      Readable.fromWeb(body as never)
+        .once("error", (error: Error) => outgoing.destroy(error))
+        .pipe(outgoing);
+    }
+    return promise;
+  };
 }
 
 /** A WebSocket over a Unix socket, for the SDK. Loaded when something attaches. */

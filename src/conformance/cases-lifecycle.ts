@@ -63,7 +63,11 @@ export const LIFECYCLE_CASES: readonly CaseDefinition[] = [
       const refs = [await stage.sandbox(), await stage.sandbox(), await stage.sandbox()];
       const ids = refs.map((ref) => ref.id).sort();
       assert.deepEqual(await stage.listed(ids), ids);
-      for await (const ref of stage.provider.list(stage.op())) if (ref.id === refs[1]?.id) assert.deepEqual(ref, refs[1]);
+      for await (const { running, ...ref } of stage.provider.list(stage.op())) {
+        if (ref.id !== refs[1]?.id) continue;
+        assert.deepEqual(ref, refs[1]);
+        assert.notEqual(running, false, "a live one is not listed as ended");
+      }
       if (refs[0] !== undefined) await stage.provider.destroy(refs[0], stage.op());
       assert.deepEqual(
         await stage.listed(ids),

@@ -1,5 +1,4 @@
 import { isUtf8 } from "node:buffer";
-import { parse as parseYaml, YAMLError } from "yaml";
 import { SandboxerError } from "../contract/index.ts";
 import { wholeBody } from "./body.ts";
 import type { HttpContext } from "./call.ts";
@@ -15,7 +14,7 @@ export async function readDocument(context: HttpContext, limits: ServerLimits, a
   const maxBytes = type === "application/yaml" ? Math.min(limits.maxBodyBytes, MAX_YAML_BYTES) : limits.maxBodyBytes;
   const body = await wholeBody(context, { maxBytes, timeoutMs: limits.bodyTimeoutMs });
   if (!isUtf8(body)) throw new SandboxerError("invalid_request", "the body is not UTF-8");
-  return type === "application/json" ? parseJson(body.toString(), "the body") : guarded(parseYamlText(body.toString()), "the body");
+  return type === "application/json" ? parseJson(body.toString(), "the body") : guarded(await parseYamlText(body.toString()), "the body");
 }
 
 /** JSON text as a plain value: not too deep, and without a key that would reach a prototype. */
@@ -29,9 +28,11 @@ export function parseJson(text: string, what: string): unknown {
   return guarded(value, what);
 }
 
-function parseYamlText(text: string): unknown {
+async function parseYamlText(text: string): Promise<unknown> {
+  // Nearly every body is JSON.
+  const { parse, YAMLError } = await import("yaml");
   try {
-    return parseYaml(text, { maxAliasCount: 100 });
+    return parse(text, { maxAliasCount: 100 });
   } catch (error) {
     // The parser is recursive: a RangeError here is the depth of the document, a ReferenceError its aliases.
     if (error instanceof YAMLError || error instanceof RangeError || error instanceof ReferenceError) {

@@ -1,8 +1,13 @@
 import { SandboxerError } from "../contract/index.ts";
+import { plainResponse } from "../contract/plain-web.ts";
 import type { HttpContext } from "./call.ts";
 
+let sent: Response | undefined;
+
 /** Stands for an answer that was written to Node's own response: hono then leaves it alone. */
-export const ALREADY_SENT = new Response(null, { headers: { "x-hono-already-sent": "true" } });
+export function alreadySent(): Response {
+  return (sent ??= new Response(null, { headers: { "x-hono-already-sent": "true" } }));
+}
 
 export type HeaderRecord = Record<string, string>;
 
@@ -21,15 +26,15 @@ export function baseHeaders(requestId: string): HeaderRecord {
 export function send(to: Addressee, status: number, body: string | null, headers: HeaderRecord): Response {
   const { outgoing } = to.context.env;
   const all = { ...baseHeaders(to.requestId), ...headers };
-  if (outgoing === undefined) return new Response(body, { status, headers: all });
-  if (outgoing.headersSent || outgoing.destroyed) return ALREADY_SENT;
+  if (outgoing === undefined) return plainResponse(body, status, all);
+  if (outgoing.headersSent || outgoing.destroyed) return alreadySent();
   if (body === null) {
     outgoing.writeHead(status, all).end();
   } else {
     all["content-length"] = String(Buffer.byteLength(body));
     outgoing.writeHead(status, all).end(body);
   }
-  return ALREADY_SENT;
+  return alreadySent();
 }
 
 export function json(to: Addressee, status: number, value: unknown, headers?: HeaderRecord): Response {

@@ -1,15 +1,15 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { LOCAL_OPERATOR, type Logger, type Principal } from "../contract/index.ts";
+import { type PlainInit, plainRequest } from "../contract/plain-web.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createApp } from "./app.ts";
 import type { Door, Service } from "./call.ts";
 import type { E2bDoor, E2bOptions } from "./e2b/index.ts";
 import { DEFAULT_LIMITS, type ServerLimits } from "./limits.ts";
-import { createListener } from "./listener.ts";
 import { HttpCounter } from "./metrics.ts";
 import { OpenCalls } from "./open-calls.ts";
-import { SocketDoor } from "./socket-door.ts";
+import type { SocketDoor } from "./socket-door.ts";
 import { listen, listenOnSocket } from "./unix-socket.ts";
 
 export interface ServerOptions {
@@ -29,6 +29,8 @@ export interface SandboxerServer {
    * WebSockets are not to be had in this way.
    */
   fetch(request: Request, as?: { principal: Principal }): Promise<Response>;
+  /** The same, in the form of a client's `fetch`, with requests and answers that do without Node's own: see {@link plainRequest}. */
+  call(url: string, init: PlainInit, as?: { principal: Principal }): Promise<Response>;
   /** Listens on TCP; 127.0.0.1:8420 unless told otherwise, port 0 for a free one. Every call needs a key. Throws `conflict` where the address is taken. */
   listen(at?: { host?: string; port?: number }): Promise<{ host: string; port: number; url: string }>;
   /** Listens on a Unix socket with mode 0600, whose callers are the local operator. Throws `conflict` where a server answers there already. */
@@ -50,22 +52,28 @@ export function createServer({ engine, log, version, limits, e2b }: ServerOption
     counter: new HttpCounter(),
   };
   const app = createApp(service);
-  const sockets = new SocketDoor(service);
+  let sockets: SocketDoor | undefined;
   const servers: Server[] = [];
   let port = 0;
-  let e2bDoor: Promise<E2bDoor> | undefined;
-  // Loaded by the first listener: a command that has its engine in its own process does without.
-  const openE2b = async (options: E2bOptions): Promise<E2bDoor> => {
-    const { createE2bDoor } = await import("./e2b/index.ts");
-    return createE2bDoor(service, options, () => port);
+  let e2bDoor: E2bDoor | undefined;
+  // A process that only calls itself needs none of what listening takes.
+  const listenerFor = async (door: Door): Promise<Server> => {
+    const [{ createListener }, { SocketDoor }, e2bRoom] = await Promise.all([
+      import("./listener.ts"),
+      import("./socket-door.ts"),
+      e2b === undefined ? undefined : import("./e2b/index.ts"),
+    ]);
+    sockets ??= new SocketDoor(service);
+    if (e2b !== undefined) e2bDoor ??= e2bRoom?.createE2bDoor(service, e2b, () => port);
+    return createListener(service, { app, sockets, e2b: e2bDoor }, door);
   };
-  const listenerFor = async (door: Door): Promise<Server> =>
-    createListener(service, { app, sockets, e2b: e2b === undefined ? undefined : await (e2bDoor ??= openE2b(e2b)) }, door);
+  const answer = async (request: Request, as: { principal: Principal } | undefined): Promise<Response> =>
+    app.fetch(request, { door: { principal: as?.principal, loopback: false } });
 
   const close = async (): Promise<void> => {
     const closed = servers.map((server) => new Promise<void>((resolve) => void server.close(() => resolve())));
     const { graceMs } = service.limits;
-    await Promise.all([service.open.close(graceMs), sockets.close(graceMs)]);
+    await Promise.all([service.open.close(graceMs), sockets?.close(graceMs)]);
     for (const server of servers) server.closeAllConnections();
     await Promise.all(closed);
     service.counter.stop();
@@ -74,7 +82,11 @@ export function createServer({ engine, log, version, limits, e2b }: ServerOption
 
   return {
     async fetch(request, as) {
-      return app.fetch(request, { door: { principal: as?.principal, loopback: false } });
+      const { body, status, headers } = await answer(request, as);
+      return new Response(body, { status, headers: [...headers] });
+    },
+    call(url, init, as) {
+      return answer(plainRequest(url, init), as);
     },
     async listen({ host = "127.0.0.1", port: asked = 8420 } = {}) {
       const server = await listenerFor({ principal: undefined, loopback: LOOPBACK_HOSTS.has(host) });

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
+import { plainResponse } from "../contract/plain-web.ts";
 import type { Call } from "./call.ts";
-import { ALREADY_SENT, baseHeaders, type HeaderRecord } from "./reply.ts";
+import { alreadySent, baseHeaders, type HeaderRecord } from "./reply.ts";
 
 /** Where a streamed answer is written to, at the pace of its reader. */
 export interface Sink {
@@ -26,7 +27,7 @@ function nodeSink(outgoing: ServerResponse, status: number, headers: HeaderRecor
   outgoing.writeHead(status, headers);
   outgoing.flushHeaders();
   return {
-    response: ALREADY_SENT,
+    response: alreadySent(),
     write(chunk) {
       if (outgoing.destroyed) return false;
       return outgoing.write(chunk) ? true : drained(outgoing);
@@ -78,7 +79,7 @@ function webSink(call: Call, status: number, headers: HeaderRecord): Sink {
   const lags = (): boolean => (controller?.desiredSize ?? 0) <= 0;
   const enqueue = (chunk: Uint8Array | string): void => controller?.enqueue(typeof chunk === "string" ? encoder.encode(chunk) : chunk);
   return {
-    response: new Response(body, { status, headers }),
+    response: plainResponse(body, status, headers),
     async write(chunk) {
       if (canceled) return false;
       enqueue(chunk);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -12,7 +12,7 @@ export interface HostObjects {
   readonly groups: readonly string[];
   /** Ids that an OCI runtime has state of. */
   readonly states: readonly string[];
-  /** Ids that have a directory. */
+  /** Ids that have a directory, on disk or in memory. */
   readonly directories: readonly string[];
   /** Ids that hold a slot. */
   readonly slots: readonly string[];
@@ -73,6 +73,13 @@ function instanceOf(dataDir: string): string {
   return read(join(dataDir, "instance")).trim();
 }
 
+/** Where the files of a sandbox's running commands stand. */
+export function scratchOf(dataDir: string, id: string, backend = "local"): string {
+  const own = `sand-boxer/${instanceOf(dataDir)}.${backend}`;
+  const inMemory = ["/run", "/dev/shm"].map((base) => join(base, own)).find((path) => existsSync(path));
+  return join(inMemory ?? join(realpathSync(dataDir), "backends", backend, "scratch"), id);
+}
+
 function loopedFiles(directory: string): string[] {
   const backing = names("/sys/block").filter((name) => name.startsWith("loop")).map((name) => read(`/sys/block/${name}/loop/backing_file`).trim()); // prettier-ignore
   return backing.filter((path) => path.startsWith(`${directory}/`)).map((path) => path.replace(/ \(deleted\)$/, ""));
@@ -105,7 +112,7 @@ export function hostObjects(dataDir: string, backend = "local"): HostObjects {
     running: groups.filter((id) => (inside.get(id) ?? []).length > 0),
     groups,
     states: [...new Set(states)].sort(),
-    directories: names(join(base, "sandboxes")),
+    directories: [...new Set([...names(join(base, "sandboxes")), ...names(scratchOf(dataDir, ".", backend)).filter((name) => name !== "fifos")])].sort(),
     slots: slots.map(([, id = ""]) => id).sort(),
     disks: {
       mounted: mountsBelow(disks).map(number).sort(),

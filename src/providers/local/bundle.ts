@@ -98,18 +98,36 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless }: BundleInput, 
   const writable =
     slot.directory === undefined
       ? Object.entries(WRITABLE).map(([name, path]) =>
-          tmpfs(path, spec.resources.diskBytes / 3, Math.floor(spec.resources.inodes / 3), name === "vartmp" || gvisor ? "1777" : "755", ...owned),
+          tmpfs(
+            path,
+            spec.resources.diskBytes / 3,
+            Math.floor(spec.resources.inodes / 3),
+            name === "vartmp" || gvisor ? "1777" : "755",
+            ...owned,
+          ),
         )
       : Object.entries(WRITABLE).map(([name, path]) => bind(join(slot.directory ?? "", name), path));
   return [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
-    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "strictatime", "mode=755", "size=64k", "nr_inodes=64"] },
-    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...(rootless === undefined ? ["gid=5"] : []), "max=64"] },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "noexec", "strictatime", "mode=755", "size=64k", "nr_inodes=64"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...(rootless === undefined ? ["gid=5"] : []), "max=64"],
+    },
     tmpfs("/dev/shm", 64 * MiB, 4096, "1777", "noexec"),
     tmpfs("/tmp", 256 * MiB, 16_384, "1777"),
     tmpfs("/run", 16 * MiB, 4096, gvisor ? "1777" : "755", ...owned),
     bind("/usr", "/usr", "ro"),
-    ...HOST_ETC.filter((name) => existsSync(join("/etc", name))).map((name) => bind(join("/etc", name), join("/etc", name), "ro", "noexec")),
+    ...HOST_ETC.filter((name) => existsSync(join("/etc", name))).map((name) =>
+      bind(join("/etc", name), join("/etc", name), "ro", "noexec"),
+    ),
     ...(gvisor ? [] : [bind(join(skeleton.cpus, String(cpus.count)), "/sys/devices/system/cpu", "ro", "noexec")]),
     bind(skeleton.helpers, HELPERS, "ro"),
     ...writable,
@@ -135,8 +153,16 @@ function resources({ spec, cpus, runtime }: BundleInput): object {
 /** The document for one sandbox; `owner` is the uid inside of its writable places. */
 export function ociConfig(input: BundleInput, owner: number): OciConfig {
   const { rootless } = input;
-  const uidMappings = [rootless === undefined ? { containerID: 0, hostID: idBase(input.slot.number), size: IDS_PER_SANDBOX } : { containerID: owner, hostID: rootless.uid, size: 1 }];
-  const gidMappings = [rootless === undefined ? { containerID: 0, hostID: idBase(input.slot.number), size: IDS_PER_SANDBOX } : { containerID: owner, hostID: rootless.gid, size: 1 }];
+  const uidMappings = [
+    rootless === undefined
+      ? { containerID: 0, hostID: idBase(input.slot.number), size: IDS_PER_SANDBOX }
+      : { containerID: owner, hostID: rootless.uid, size: 1 },
+  ];
+  const gidMappings = [
+    rootless === undefined
+      ? { containerID: 0, hostID: idBase(input.slot.number), size: IDS_PER_SANDBOX }
+      : { containerID: owner, hostID: rootless.gid, size: 1 },
+  ];
   return {
     ociVersion: "1.0.2",
     root: { path: input.skeleton.root, readonly: true },

@@ -73,7 +73,7 @@ export class ByteQueue {
    * Resolves after two looks at the pipes that brought nothing.
    */
   async settle(): Promise<void> {
-    for (let quiet = 0; quiet < 2 && this.#open > 0 && this.#waiting.length === 0; ) {
+    for (let quiet = 0; quiet < 2 && this.#open > 0 && this.#waiting.length === 0;) {
       const before = this.#arrivals;
       await new Promise((resolve) => setImmediate(resolve));
       quiet = this.#arrivals === before ? quiet + 1 : 0;

@@ -67,7 +67,9 @@ export class Cgroup {
     const root = this.#mounts.version1.cpuset;
     if (root === undefined) return;
     let at = root;
-    for (const part of dirname(this.path).split("/").filter((name) => name !== "")) {
+    for (const part of dirname(this.path)
+      .split("/")
+      .filter((name) => name !== "")) {
       const above = at;
       at = join(at, part);
       mkdirSync(at, { recursive: true });
@@ -107,7 +109,9 @@ export class Cgroup {
 
   /** A field of a `name value` file, such as memory.events. */
   #field(controller: Controller, version1: string, version2: string, field: string): number | undefined {
-    const line = this.#read(controller, version1, version2)?.split("\n").find((candidate) => candidate.startsWith(`${field} `));
+    const line = this.#read(controller, version1, version2)
+      ?.split("\n")
+      .find((candidate) => candidate.startsWith(`${field} `));
     return line === undefined ? undefined : Number(line.slice(field.length + 1));
   }
 
@@ -116,7 +120,8 @@ export class Cgroup {
     const missing: string[] = [];
     const pageSize = 4096;
     const memory = this.#number("memory", "memory.limit_in_bytes", "memory.max");
-    if (memory === undefined || memory > resources.memoryBytes || memory < resources.memoryBytes - pageSize) missing.push(`memory (${memory ?? "no limit"})`);
+    if (memory === undefined || memory > resources.memoryBytes || memory < resources.memoryBytes - pageSize)
+      missing.push(`memory (${memory ?? "no limit"})`);
     const swap = this.#read("memory", "memory.memsw.limit_in_bytes", "memory.swap.max");
     const swapBound = this.#mounts.version1.memory === undefined ? 0 : resources.memoryBytes;
     // Without swap accounting in the kernel the file is not there, and neither is swap for the group.

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Created, IsolationLevel, Op, SandboxSpec } from "../../contract/index.ts";
 import { meetsIsolation, SandboxerError } from "../../contract/index.ts";
+import { throwIfAborted, whyAborted } from "./abort.ts";
 import { ociConfig } from "./bundle.ts";
 import { destroySandbox } from "./destroy.ts";
 import { cgroupOf, directoryOf, type Host, hostUser } from "./host.ts";
@@ -25,14 +26,23 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
   const choice = chooseLevel(host, spec.isolationMin);
   const owner = userIds(spec.user);
   if (host.rootless !== undefined && owner.uid !== SANDBOX_UID) {
-    throw new SandboxerError("capability_unsupported", "without root there is one user inside, sandbox", { issues: [{ path: "user", message: "cannot be given without root", nearest: "sandbox" }] });
+    throw new SandboxerError("capability_unsupported", "without root there is one user inside, sandbox", {
+      issues: [{ path: "user", message: "cannot be given without root", nearest: "sandbox" }],
+    });
   }
   const directory = directoryOf(host, spec.id);
   const cgroup = cgroupOf(host, spec.id);
-  op.signal.throwIfAborted();
+  throwIfAborted(op.signal);
   try {
     directory.create();
-    const planned: SandboxRecord = { spec, runtime: choice.runtime.name, level: choice.level, slot: -1, cgroupsPath: cgroup.path, notes: choice.notes };
+    const planned: SandboxRecord = {
+      spec,
+      runtime: choice.runtime.name,
+      level: choice.level,
+      slot: -1,
+      cgroupsPath: cgroup.path,
+      notes: choice.notes,
+    };
     directory.write(planned);
     host.failpoint("local.create.after_record");
     const slot = await host.pool.claim(spec.id, { bytes: spec.resources.diskBytes, inodes: spec.resources.inodes });
@@ -58,7 +68,11 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     );
     writeFileSync(directory.file("config.json"), JSON.stringify(config), { mode: 0o600 });
     const log = directory.file("runtime.log");
-    await runDetached(runtimeArgv(choice.runtime, log, "run", "--detach", "--bundle", directory.path, "--pid-file", directory.file("pid"), spec.id), log, op.signal);
+    await runDetached(
+      runtimeArgv(choice.runtime, log, "run", "--detach", "--bundle", directory.path, "--pid-file", directory.file("pid"), spec.id),
+      log,
+      op.signal,
+    );
     host.failpoint("local.create.after_run");
     const pid = Number(readFileSync(directory.file("pid"), "utf8"));
     const init = identify(pid);
@@ -70,11 +84,14 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     if (filter === undefined) keepCompiledFilter(host.seccompCache, runtime, spec.allowPtrace, spec.id);
     const record: SandboxRecord = { ...planned, slot: slot.number, init, lifeSeconds: seconds };
     directory.write(record);
-    return { ref: refOf(record), isolation: { level: choice.level, runtime: `${choice.runtime.name} ${choice.runtime.version}`, notes: choice.notes } };
+    return {
+      ref: refOf(record),
+      isolation: { level: choice.level, runtime: `${choice.runtime.name} ${choice.runtime.version}`, notes: choice.notes },
+    };
   } catch (error) {
     // Whatever went wrong, nothing of it stays; a clean-up that fails itself is the graver news.
     await destroySandbox(host, spec.id);
-    throw SandboxerError.from(error, { phase: "create", backend: host.backend });
+    throw SandboxerError.from(op.signal.aborted ? whyAborted(op.signal) : error, { phase: "create", backend: host.backend });
   }
 }
 
@@ -82,7 +99,13 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
 const LOOKS = 500;
 
 /** What the sandbox lacks of what its level promises. gVisor's own process is confined in ways of its own: of it only limits are read. */
-async function missingPromises(host: Host, { level, runtime }: Host["levels"][number], spec: SandboxSpec, pid: number, slotNumber: number): Promise<string[]> {
+async function missingPromises(
+  host: Host,
+  { level, runtime }: Host["levels"][number],
+  spec: SandboxSpec,
+  pid: number,
+  slotNumber: number,
+): Promise<string[]> {
   const limits = host.rootless === undefined ? cgroupOf(host, spec.id).missingLimits(spec, RUNTIMES[runtime.name].ownThreads) : [];
   if (level === "gvisor") return limits;
   const user = hostUser(host, slotNumber, host.rootless === undefined ? 0 : SANDBOX_UID);
@@ -97,9 +120,17 @@ async function missingPromises(host: Host, { level, runtime }: Host["levels"][nu
 function chooseLevel(host: Host, floor: IsolationLevel): Host["levels"][number] {
   const choice = host.levels.find(({ level }) => meetsIsolation(level, floor));
   if (choice === undefined) {
-    if (host.unavailable !== undefined) throw new SandboxerError("isolation_unavailable", `no sandbox can be made on this host: ${host.unavailable}`, { phase: "create", backend: host.backend });
+    if (host.unavailable !== undefined)
+      throw new SandboxerError("isolation_unavailable", `no sandbox can be made on this host: ${host.unavailable}`, {
+        phase: "create",
+        backend: host.backend,
+      });
     const best = host.levels.at(-1)?.level ?? "none";
-    throw new SandboxerError("isolation_unavailable", `isolation level "${floor}" was asked for; the best this host can verify is "${best}"`, { phase: "create", backend: host.backend });
+    throw new SandboxerError(
+      "isolation_unavailable",
+      `isolation level "${floor}" was asked for; the best this host can verify is "${best}"`,
+      { phase: "create", backend: host.backend },
+    );
   }
   return choice;
 }
@@ -115,13 +146,24 @@ function cpuList(host: Host, slotNumber: number, share: number): { list: string;
 function runDetached(argv: readonly string[], log: string, signal: AbortSignal): Promise<void> {
   const [program = "", ...args] = argv;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: "ignore", env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" }, signal, killSignal: "SIGKILL" });
+    const child = spawn(program, args, {
+      stdio: "ignore",
+      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
+      signal,
+      killSignal: "SIGKILL",
+    });
     child.on("error", (cause) => {
       reject(cause.name === "AbortError" ? cause : new SandboxerError("backend_unavailable", `cannot start ${program}`, { cause }));
     });
     child.on("exit", (code, killedBy) => {
       if (code === 0) resolve();
-      else reject(new SandboxerError("backend_unavailable", `${program} could not make the sandbox (${killedBy ?? `exit ${code}`}): ${lastWords(log)}`));
+      else
+        reject(
+          new SandboxerError(
+            "backend_unavailable",
+            `${program} could not make the sandbox (${killedBy ?? `exit ${code}`}): ${lastWords(log)}`,
+          ),
+        );
     });
   });
 }

@@ -1,11 +1,13 @@
 import { existsSync, readdirSync, rmdirSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SandboxerError } from "../../contract/index.ts";
-import type { Cgroup } from "./cgroup.ts";
-import { cgroupOf, directoryOf, type Host } from "./host.ts";
+import { Cgroup } from "./cgroup.ts";
+import { cgroupOf, cgroupParent, directoryOf, type Host, scratchOf } from "./host.ts";
 import { isAlive, type ProcessIdentity, signalProcess } from "./process-tree.ts";
+import { recordedIds } from "./record.ts";
 import { RUNTIMES, stateNames } from "./runtime.ts";
+import { removeEmptyScratch } from "./scratch.ts";
 
 /** The steps at which a test may kill the control plane. */
 export const DESTROY_FAILPOINTS = ["local.destroy.after_kill", "local.destroy.after_delete", "local.destroy.after_release"] as const;
@@ -25,7 +27,8 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   // Also of a runtime that is not used, or not installed, any more.
   const roots = Object.keys(RUNTIMES).map((name) => join(host.runtimeRoot, name));
   const stateful = roots.filter((root) => stateNames(root, id).length > 0);
-  if (record === undefined && slot === undefined && stateful.length === 0 && !existsSync(directory.path) && !cgroup.exists()) return "absent";
+  if (record === undefined && slot === undefined && stateful.length === 0 && !existsSync(directory.path) && !cgroup.exists())
+    return "absent";
 
   // The kernel's own way: with the first process everything in its pid namespace ends. The runtimes' own delete of a live
   // container waits in steps of 100 ms (runc), up to 2 s (runsc), or leaves the control group behind.
@@ -38,8 +41,23 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   host.failpoint("local.destroy.after_delete");
   if (slot !== undefined) host.pool.release(slot, id);
   host.failpoint("local.destroy.after_release");
+  await rm(scratchOf(host, id), { recursive: true, force: true });
   await directory.remove();
   return "destroyed";
+}
+
+/**
+ * Removes the parents of this data directory's control groups, and its scratch, where it has no sandbox. Who creates one at this very moment has written its
+ * record before: then nothing is done.
+ */
+export async function removeEmptyGroups(host: Host): Promise<void> {
+  if (recordedIds(host.sandboxes).length > 0) return;
+  for (const directory of new Cgroup(host.cgroups, cgroupParent(host.instance)).directories()) await rmdir(directory).catch(ignoreUsed);
+  await removeEmptyScratch(host.scratch);
+}
+
+function ignoreUsed(error: NodeJS.ErrnoException): void {
+  if (!["ENOENT", "ENOTEMPTY", "EBUSY"].includes(error.code ?? "")) throw error;
 }
 
 /** Kills what is in the group until nothing is; bounded. */
@@ -48,7 +66,8 @@ async function killAll(cgroup: Cgroup, init: ProcessIdentity | undefined): Promi
   for (let pause = 0; ; pause = Math.min(50, pause + 1)) {
     const left = cgroup.processes() ?? [];
     if (left.length === 0 && (init === undefined || !isAlive(init))) return;
-    if (Date.now() > deadline) throw new SandboxerError("backend_unavailable", `${left.length} processes of the sandbox do not end`, { phase: "destroy" });
+    if (Date.now() > deadline)
+      throw new SandboxerError("backend_unavailable", `${left.length} processes of the sandbox do not end`, { phase: "destroy" });
     // After the first look: whoever is still there is not in the namespace that died, such as half a create.
     if (pause > 2) for (const pid of left) killQuietly(pid);
     await new Promise((resolve) => (pause === 0 ? setImmediate(resolve) : setTimeout(resolve, pause)));

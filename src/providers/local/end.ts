@@ -18,7 +18,13 @@ export interface Seen {
 
 /** `code` is null where the runtime's own process was killed: how the command ended, nobody saw. */
 export function endOf({ code, timedOut, truncated, oomKilled, sandboxAlive }: Seen): End {
-  const end = (outcome: End["outcome"], exitCode: number | null, signal: string | null): End => ({ outcome, exitCode, signal, oomKilled, truncated });
+  const end = (outcome: End["outcome"], exitCode: number | null, signal: string | null): End => ({
+    outcome,
+    exitCode,
+    signal,
+    oomKilled,
+    truncated,
+  });
   if (timedOut) return end("timed_out", null, "SIGKILL");
   if (code === null) return end("unknown", null, null);
   if (code === SIGNAL_BASE + constants.signals.SIGKILL && !sandboxAlive) return end("killed", null, "SIGKILL");

@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chownSync, closeSync, existsSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
+import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Command, ExecEvent, ExecOptions, Op, Ref, Stdin } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
-import { ByteQueue } from "./byte-queue.ts";
+import { throwIfAborted } from "./abort.ts";
+import { ByteQueue, type Chunk } from "./byte-queue.ts";
 import { endOf, SIGNAL_BASE } from "./end.ts";
-import { cgroupOf, directoryOf, type Host, hostUser } from "./host.ts";
+import { cgroupOf, directoryOf, type Host, hostUser, scratchOf } from "./host.ts";
 import { commandProcess } from "./oci-process.ts";
 import { identify, isAlive, signalTree } from "./process-tree.ts";
 import type { SandboxRecord } from "./record.ts";
@@ -29,7 +30,7 @@ export function liveRecord(host: Host, ref: Ref): SandboxRecord & { init: NonNul
 
 /** Runs a command and streams what it says. A caller that stops early, or aborts, ends the command's whole tree. */
 export async function* execCommand(host: Host, ref: Ref, command: Command, options: ExecOptions, op: Op): AsyncGenerator<ExecEvent> {
-  op.signal.throwIfAborted();
+  throwIfAborted(op.signal);
   const record = liveRecord(host, ref);
   const files = execFiles(host, ref.id, command.id);
   const cgroup = cgroupOf(host, ref.id);
@@ -43,39 +44,43 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
     ended = status;
     queue.interrupt();
   });
-  const kill = (): void => void killExec(host, ref.id, command.id, child);
+  const kill = (): void => {
+    killExec(host, ref.id, command.id, child).catch((error: unknown) =>
+      op.log.error({ sandbox: ref.id, exec: command.id, error: String(error) }, "a command could not be ended"),
+    );
+  };
   const timer = command.timeoutMs === undefined ? undefined : setTimeout(() => ((timedOut = true), kill()), command.timeoutMs);
   op.signal.addEventListener("abort", kill, { once: true });
+  // A command has ended when it has, though something it left behind may hold its pipes.
+  const nextChunk = async (): Promise<Chunk | undefined> => {
+    for (;;) {
+      const chunk = queue.take();
+      if (chunk !== undefined || (ended !== undefined && queue.ended)) return chunk;
+      if (ended === undefined) await (queue.ended ? exit : queue.arrival());
+      else {
+        await queue.settle();
+        return queue.take();
+      }
+    }
+  };
   let finished = false;
   try {
     yield { type: "started" };
     feed(input, options.stdin, op);
     let left = options.maxOutputBytes;
     let truncated = false;
-    for (;;) {
-      const chunk = queue.take();
-      if (chunk !== undefined) {
-        truncated ||= chunk.data.length > left;
-        if (left > 0) yield { type: chunk.stream, data: chunk.data.subarray(0, left) };
-        left = Math.max(0, left - chunk.data.length);
-        continue;
-      }
-      if (queue.ended && ended !== undefined) break;
-      if (ended === undefined) await (queue.ended ? exit : queue.arrival());
-      else {
-        await queue.settle();
-        const more = queue.take();
-        if (more === undefined) break;
-        truncated ||= more.data.length > left;
-        if (left > 0) yield { type: more.stream, data: more.data.subarray(0, left) };
-        left = Math.max(0, left - more.data.length);
-      }
+    for (let chunk = await nextChunk(); chunk !== undefined; chunk = await nextChunk()) {
+      truncated ||= chunk.data.length > left;
+      if (left > 0) yield { type: chunk.stream, data: chunk.data.subarray(0, left) };
+      left = Math.max(0, left - chunk.data.length);
     }
-    op.signal.throwIfAborted();
+    throwIfAborted(op.signal);
     const status = ended ?? (await exit);
     finished = true;
     const oomKilled = (cgroup.oomKills() ?? 0) > (oomKillsBefore ?? 0);
-    if (status.code !== 0 && !timedOut && !existsSync(files.pid)) throw notStarted(host, record, command, files.log);
+    // Whoever watched it was killed: it may run on, and nobody would see its end.
+    if (status.code === null) await killTree(host, ref.id, command.id);
+    else if (status.code !== 0 && !timedOut && !existsSync(files.pid)) throw notStarted(host, record, command, files.log);
     yield { type: "exited", ...endOf({ code: status.code, timedOut, truncated, oomKilled, sandboxAlive: isAlive(record.init) }) };
   } finally {
     clearTimeout(timer);
@@ -83,7 +88,7 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
     if (!finished) await killExec(host, ref.id, command.id, child);
     input?.destroy();
     queue.close();
-    await Promise.all([files.process, files.pid, files.log].map((file) => rm(file, { force: true })));
+    removeFiles(files);
   }
 }
 
@@ -95,8 +100,7 @@ interface ExecFiles {
 }
 
 function execFiles(host: Host, sandboxId: string, execId: string): ExecFiles {
-  const directory = directoryOf(host, sandboxId);
-  const file = (suffix: string): string => directory.file("exec", `${execId}.${suffix}`);
+  const file = (suffix: string): string => join(scratchOf(host, sandboxId), `${execId}.${suffix}`);
   return { process: file("json"), pid: file("pid"), log: file("log"), input: file("input") };
 }
 
@@ -109,8 +113,12 @@ interface Started {
 
 async function startExec(host: Host, record: SandboxRecord, command: Command, stdin: Stdin, files: ExecFiles): Promise<Started> {
   const runtime = host.runtimes.get(record.runtime);
-  if (runtime === undefined) throw new SandboxerError("backend_unavailable", `${record.runtime}, which runs the sandbox, is not on this host any more`, { phase: "exec" });
+  if (runtime === undefined)
+    throw new SandboxerError("backend_unavailable", `${record.runtime}, which runs the sandbox, is not on this host any more`, {
+      phase: "exec",
+    });
   const description = commandProcess(record.spec, command, { runtime: runtime.name });
+  mkdirSync(scratchOf(host, record.spec.id), { recursive: true, mode: 0o700 });
   writeFileSync(files.process, JSON.stringify(description), { mode: 0o600 });
   const owner = hostUser(host, record.slot, description.user.uid);
   const output = await host.fifos.open(owner);
@@ -161,19 +169,46 @@ async function pump(source: AsyncIterable<Uint8Array>, input: Writable): Promise
     if (input.destroyed) return;
     if (!input.write(chunk)) {
       await new Promise<void>((resolve) => {
-        input.once("drain", resolve);
-        input.once("close", resolve);
+        const go = (): void => {
+          input.off("drain", go);
+          input.off("close", go);
+          resolve();
+        };
+        input.once("drain", go);
+        input.once("close", go);
       });
     }
   }
   input.end();
 }
 
-/** Ends a command's tree; the runtime's own process sees the end and ends as well. */
-async function killExec(host: Host, sandboxId: string, execId: string, child?: ChildProcess): Promise<void> {
-  const killed = await killTree(host, sandboxId, execId);
-  // Not started yet, or the runtime hangs: then it is what has to go.
-  if (!killed && child?.exitCode === null) child.kill("SIGKILL");
+/** How long the runtime may take to say which process the command is. */
+const STARTED_WITHIN_MS = 5_000;
+
+/**
+ * Ends a command's tree; the runtime's own process sees the end and ends as well. One that is just being started is waited for:
+ * killing the runtime instead could leave the command running.
+ */
+async function killExec(host: Host, sandboxId: string, execId: string, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + STARTED_WITHIN_MS;
+  while (child.exitCode === null && child.signalCode === null && !(await killTree(host, sandboxId, execId))) {
+    if (Date.now() > deadline) {
+      child.kill("SIGKILL");
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+function removeFiles(files: ExecFiles): void {
+  for (const file of [files.process, files.pid, files.log]) {
+    try {
+      unlinkSync(file);
+    } catch (error) {
+      // The whole directory goes with its sandbox.
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    }
+  }
 }
 
 async function killTree(host: Host, sandboxId: string, execId: string): Promise<boolean> {
@@ -194,17 +229,23 @@ function rootOf(host: Host, sandboxId: string, execId: string): ReturnType<typeo
 
 /** After a restart of the control plane: ends what the exec left, where there is something. */
 export async function abandonExec(host: Host, ref: Ref, execId: string): Promise<void> {
-  await killExec(host, ref.id, execId);
-  const files = execFiles(host, ref.id, execId);
-  await Promise.all([files.process, files.pid, files.log].map((file) => rm(file, { force: true })));
+  await killTree(host, ref.id, execId);
+  removeFiles(execFiles(host, ref.id, execId));
 }
 
 /** The runtime ended without having started the command. */
 function notStarted(host: Host, record: SandboxRecord, command: Command, log: string): SandboxerError {
   const words = lastWords(log);
-  if (record.init === undefined || !isAlive(record.init)) return new SandboxerError("sandbox_not_found", `the sandbox ended before the command started: ${words}`, { phase: "exec" });
+  if (record.init === undefined || !isAlive(record.init))
+    return new SandboxerError("sandbox_not_found", `the sandbox ended before the command started: ${words}`, { phase: "exec" });
   if (command.cwd !== undefined && /chdir|cwd|working directory/i.test(words)) {
-    return new SandboxerError("invalid_request", `the working directory "${command.cwd}" cannot be entered`, { phase: "exec", issues: [{ path: "cwd", message: words }] });
+    return new SandboxerError("invalid_request", `the working directory "${command.cwd}" cannot be entered`, {
+      phase: "exec",
+      issues: [{ path: "cwd", message: words }],
+    });
   }
-  return new SandboxerError("backend_unavailable", `the runtime could not start the command: ${words}`, { phase: "exec", backend: host.backend });
+  return new SandboxerError("backend_unavailable", `the runtime could not start the command: ${words}`, {
+    phase: "exec",
+    backend: host.backend,
+  });
 }

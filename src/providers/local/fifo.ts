@@ -9,6 +9,9 @@ import { runOk } from "./run.ts";
  */
 const BATCH = 64;
 
+/** With fewer left the next batch is made, beside the commands. */
+const FEW = 16;
+
 export interface Pipe {
   /** The end that this process reads; does not block. */
   readonly ours: number;
@@ -32,6 +35,8 @@ export class FifoPool {
   async open(uid: number): Promise<Pipe> {
     while (this.#ready.length === 0) await this.#make();
     const path = this.#ready.pop() ?? "";
+    // Whoever finds none left meets the error.
+    if (this.#ready.length === FEW) this.#make().catch(() => undefined);
     if (uid !== process.getuid?.()) chownSync(path, uid, uid);
     // A reader without a writer may open at once if it does not block; the writer then finds its reader.
     const ours = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -48,6 +53,7 @@ export class FifoPool {
   }
 
   async #makeBatch(): Promise<void> {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     const paths = Array.from({ length: BATCH }, () => join(this.#directory, `${process.pid}-${this.#made++}`));
     await runOk(["rm", "-f", "--", ...paths]);
     await runOk(["mkfifo", "-m", "600", "--", ...paths]);

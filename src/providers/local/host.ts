@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { IsolationLevel, Logger } from "../../contract/index.ts";
 import { Cgroup, type CgroupMounts } from "./cgroup.ts";
 import type { SlotPool } from "./disk/pool.ts";
@@ -18,6 +19,8 @@ export interface Host {
   readonly skeleton: Skeleton;
   readonly pool: SlotPool;
   readonly fifos: FifoPool;
+  /** Directory of what lives as long as one command: see scratch.ts. */
+  readonly scratch: string;
   readonly cgroups: CgroupMounts;
   readonly cpuCount: number;
   /** The best runtime for each level that works here, weakest level first. */
@@ -46,6 +49,11 @@ export function cgroupParent(instance: string): string {
 
 export function cgroupOf(host: Host, id: string): Cgroup {
   return new Cgroup(host.cgroups, `${cgroupParent(host.instance)}/${id}`);
+}
+
+/** Directory of the files of a sandbox's running commands; made when one is started. */
+export function scratchOf(host: Host, id: string): string {
+  return join(host.scratch, id);
 }
 
 export function directoryOf(host: Host, id: string): SandboxDirectory {

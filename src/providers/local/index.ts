@@ -1,8 +1,9 @@
 import type { Created, OpenContext, Op, Provider, SandboxSpec } from "../../contract/index.ts";
 import { defineProvider } from "../../contract/index.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
+import { throwIfAborted } from "./abort.ts";
 import { createSandbox } from "./create.ts";
-import { destroySandbox } from "./destroy.ts";
+import { destroySandbox, removeEmptyGroups } from "./destroy.ts";
 import { abandonExec, execCommand } from "./exec.ts";
 import { directoryOf, type Host } from "./host.ts";
 import { inspectSandbox, listSandboxes } from "./observe.ts";
@@ -12,6 +13,7 @@ import { WORKDIR } from "./oci-process.ts";
 import { isAlive } from "./process-tree.ts";
 import { localProcesses } from "./processes/processes.ts";
 import { refOf } from "./record.ts";
+import { shared } from "./shared-work.ts";
 import { HELPERS } from "./skeleton.ts";
 import { traitsOf } from "./traits.ts";
 
@@ -36,7 +38,10 @@ function localProvider(host: Host): Provider {
     const record = directoryOf(host, spec.id).read();
     if (record?.init !== undefined && isAlive(record.init)) {
       const version = host.runtimes.get(record.runtime)?.version ?? "";
-      return { ref: refOf(record), isolation: { level: record.level, runtime: `${record.runtime} ${version}`.trim(), notes: record.notes } };
+      return {
+        ref: refOf(record),
+        isolation: { level: record.level, runtime: `${record.runtime} ${version}`.trim(), notes: record.notes },
+      };
     }
     // What a create that died has left is not built upon.
     await destroySandbox(host, spec.id);
@@ -48,10 +53,14 @@ function localProvider(host: Host): Provider {
     create: (spec, op) => shared(creating, spec.id, () => createOnce(spec, op)),
     exec,
     destroy: (ref) => shared(destroying, ref.id, () => destroySandbox(host, ref.id)),
-    async *list() {
+    async *list(op) {
+      throwIfAborted(op.signal);
       yield* listSandboxes(host);
     },
-    inspect: async (ref) => inspectSandbox(host, ref),
+    inspect: async (ref, op) => {
+      throwIfAborted(op.signal);
+      return inspectSandbox(host, ref);
+    },
     files: filesOverExec({ exec, busybox: `${HELPERS}/busybox`, workdir: WORKDIR }),
     processes,
     abandonExec: (ref, execId) => abandonExec(host, ref, execId),
@@ -62,15 +71,7 @@ function localProvider(host: Host): Provider {
     async dispose() {
       processes.dispose();
       host.fifos.dispose();
+      await removeEmptyGroups(host);
     },
   };
-}
-
-/** One piece of work for all who ask for the same thing at the same time. */
-function shared<T>(running: Map<string, Promise<T>>, key: string, work: () => Promise<T>): Promise<T> {
-  const current = running.get(key);
-  if (current !== undefined) return current;
-  const started = work().finally(() => running.delete(key));
-  running.set(key, started);
-  return started;
 }

@@ -25,7 +25,15 @@ export const WORKDIR = "/workspace";
 const PATH = "/home/sandbox/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** What libraries ask for the number of threads to start; all of them are answered with the sandbox's CPUs. */
-const THREAD_VARIABLES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "GOMAXPROCS", "RAYON_NUM_THREADS", "PYTHON_CPU_COUNT"];
+const THREAD_VARIABLES = [
+  "OMP_NUM_THREADS",
+  "OPENBLAS_NUM_THREADS",
+  "MKL_NUM_THREADS",
+  "NUMEXPR_NUM_THREADS",
+  "GOMAXPROCS",
+  "RAYON_NUM_THREADS",
+  "PYTHON_CPU_COUNT",
+];
 
 /** The variable that marks a command's tree where its processes are not the host's. */
 export const MARK = "SANDBOXER_EXEC";
@@ -64,11 +72,15 @@ export function userIds(user: string | undefined): { uid: number; gid: number } 
   if (user === undefined || user === "sandbox") return { uid: SANDBOX_UID, gid: SANDBOX_UID };
   const match = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(user);
   if (match === null) {
-    throw new SandboxerError("invalid_request", `there is no user "${user}" in the sandbox`, { issues: [{ path: "user", message: "unknown user", nearest: "sandbox" }] });
+    throw new SandboxerError("invalid_request", `there is no user "${user}" in the sandbox`, {
+      issues: [{ path: "user", message: "unknown user", nearest: "sandbox" }],
+    });
   }
   const [uid, gid] = [Number(match[1]), Number(match[2] ?? match[1])];
   if (uid < 1 || gid < 1 || uid > 65_533 || gid > 65_533) {
-    throw new SandboxerError("invalid_request", `user ids must be from 1 to 65533, not ${uid}:${gid}`, { issues: [{ path: "user", message: "out of range" }] });
+    throw new SandboxerError("invalid_request", `user ids must be from 1 to 65533, not ${uid}:${gid}`, {
+      issues: [{ path: "user", message: "out of range" }],
+    });
   }
   return { uid, gid };
 }

@@ -14,6 +14,7 @@ import { bestPerLevel, type Probed, probeRuntime } from "./probe.ts";
 import { ProbeCache } from "./probe-cache.ts";
 import { identify } from "./process-tree.ts";
 import { findProgram, type Runtime, type RuntimeName, RUNTIMES } from "./runtime.ts";
+import { scratchDirectory } from "./scratch.ts";
 import { ensureSkeleton, SANDBOX_UID } from "./skeleton.ts";
 
 /** A host that is ready for sandboxes, and what was found out about it. */
@@ -21,25 +22,33 @@ export interface OpenedHost {
   readonly host: Host;
   /** Each runtime that may be used, in the order of preference. */
   readonly probed: readonly Probed[];
+  /** Whether sandboxes get disks of their own. */
+  readonly disks: boolean;
 }
 
 /**
  * Prepares the provider's directory and finds out what works on this host: some 0.7 s the first time after a boot, 5 ms from then on.
- * With `fresh` nothing that was found out before is believed. Throws `provider_missing_dependency` where tini or busybox is missing.
+ * Throws `provider_missing_dependency` where tini or busybox is missing.
  */
-export async function openHost(options: LocalOptions, context: OpenContext, { fresh = false } = {}): Promise<OpenedHost> {
+export async function openHost(options: LocalOptions, context: OpenContext): Promise<OpenedHost> {
   const { directory, log } = context;
   const runtimeRoot = join(directory, "runtimes");
   const sandboxes = join(directory, "sandboxes");
   for (const path of [sandboxes, runtimeRoot]) mkdirSync(path, { recursive: true, mode: 0o711 });
+  const scratch = scratchDirectory(directory, `${context.instance}.${context.backend}`);
   const rootless = currentUser();
   const found = await findRuntimes(runtimeRoot, rootless !== undefined);
-  const cacheFile = join(directory, "probe.json");
-  if (fresh) rmSync(cacheFile, { force: true });
-  const cache = new ProbeCache(cacheFile, found);
+  const cache = new ProbeCache(join(directory, "probe.json"), found);
   const skeleton = await ensureSkeleton(join(directory, "skeleton"));
-  const disks = rootless === undefined && options.disk !== "tmpfs" && (cache.disks ?? (await disksWork(directory, options.disk === "image")));
-  const pool = new SlotPool({ directory: join(directory, "slots"), disks, depth: options.pool ?? 16, owner: SANDBOX_UID });
+  const disks =
+    rootless === undefined && options.disk !== "tmpfs" && (cache.disks ?? (await disksWork(directory, options.disk === "image")));
+  const pool = new SlotPool({
+    directory: join(directory, "slots"),
+    disks,
+    depth: options.pool ?? 16,
+    owner: SANDBOX_UID,
+    onError: (error) => log.warn({ error: String(error) }, "prepared disks could not be made or thrown away; the next sweep tries again"),
+  });
   await pool.recover();
   const bare: Omit<Host, "levels"> = {
     backend: context.backend,
@@ -49,7 +58,8 @@ export async function openHost(options: LocalOptions, context: OpenContext, { fr
     sandboxes,
     skeleton,
     pool,
-    fifos: new FifoPool(join(directory, "fifos")),
+    fifos: new FifoPool(join(scratch, "fifos")),
+    scratch,
     cgroups: rootless === undefined ? findCgroups() : NO_CGROUPS,
     rootless,
     cpuCount: availableParallelism(),
@@ -58,7 +68,7 @@ export async function openHost(options: LocalOptions, context: OpenContext, { fr
     seccompCache: join(directory, "seccomp"),
   };
   const blocked = rootless === undefined ? blockedPassage(directory) : undefined;
-  if (blocked !== undefined) return { host: { ...bare, levels: [], unavailable: explainPassage(blocked) }, probed: [] };
+  if (blocked !== undefined) return { host: { ...bare, levels: [], unavailable: explainPassage(blocked) }, probed: [], disks };
 
   const known = [...found.keys()].map((name) => cache.runtime(name)).filter((one) => one !== undefined);
   const probed: Probed[] = [];
@@ -66,11 +76,19 @@ export async function openHost(options: LocalOptions, context: OpenContext, { fr
     probed.push(cache.runtime(name) ?? (await probeRuntime(bare, name, found.get(name))));
   }
   const others = known.filter(({ name }) => !probed.some((one) => one.name === name));
-  if (probed.some(({ name }) => cache.runtime(name) === undefined) || (disks && !cache.disks)) cache.keep({ probed: [...probed, ...others], disks: disks || cache.disks === true }, log);
-  const runtimes = new Map([...bare.runtimes, ...probed.flatMap(({ name, runtime }) => (runtime === undefined ? [] : [[name, runtime] as const]))]);
+  if (probed.some(({ name }) => cache.runtime(name) === undefined) || (disks && !cache.disks))
+    cache.keep({ probed: [...probed, ...others], disks: disks || cache.disks === true }, log);
+  const runtimes = new Map([
+    ...bare.runtimes,
+    ...probed.flatMap(({ name, runtime }) => (runtime === undefined ? [] : [[name, runtime] as const])),
+  ]);
   const levels = bestPerLevel(probed);
   const why = probed.map(({ name, reason }) => `${name}: ${reason ?? "does not work"}`).join("; ");
-  return { host: { ...bare, runtimes, levels, ...(levels.length === 0 ? { unavailable: why || "no OCI runtime works here" } : {}) }, probed };
+  return {
+    host: { ...bare, runtimes, levels, ...(levels.length === 0 ? { unavailable: why || "no OCI runtime works here" } : {}) },
+    probed,
+    disks,
+  };
 }
 
 /** Who all this runs as; undefined for root. */
@@ -100,7 +118,11 @@ async function disksWork(directory: string, required: boolean): Promise<boolean>
     await mountDisk(template, file, trial, 0, SANDBOX_UID);
     return true;
   } catch (error) {
-    if (required) throw SandboxerError.from(error, { phase: "probe", hint: "Set disk: tmpfs in the backend's options, or run as root on a host with loop devices." });
+    if (required)
+      throw SandboxerError.from(error, {
+        phase: "probe",
+        hint: "Set disk: tmpfs in the backend's options, or run as root on a host with loop devices.",
+      });
     return false;
   } finally {
     await discardDisk(file, trial);

@@ -2,15 +2,17 @@ import { z } from "zod";
 
 /** Options of the local provider in the configuration file. */
 export const LocalOptions = z.strictObject({
-  disk: z
-    .enum(["auto", "image", "tmpfs"])
-    .optional()
-    .meta({ description: "`image`: a quota'd disk file a sandbox (needs root and loop devices). `tmpfs`: in memory, counted in the sandbox's memory. `auto` takes the first that works." }),
+  disk: z.enum(["auto", "image", "tmpfs"]).optional().meta({
+    description:
+      "`image`: a quota'd disk file a sandbox (needs root and loop devices). `tmpfs`: in memory, counted in the sandbox's memory. `auto` takes the first that works.",
+  }),
   runtimes: z
     .array(z.enum(["crun", "runc", "runsc"]))
     .min(1)
     .optional()
     .meta({ description: "The runtimes that may be used, those to prefer within a level first; crun, runc, runsc unless given." }),
-  pool: z.int().min(0).max(1024).optional().meta({ description: "Prepared disks kept ready for each disk size in use; 16 unless given. Each takes about 0.3 MiB of kernel memory." }),
+  pool: z.int().min(0).max(1024).optional().meta({
+    description: "Prepared disks kept ready for each disk size in use; 16 unless given. Each takes about 0.3 MiB of kernel memory.",
+  }),
 });
 export type LocalOptions = z.infer<typeof LocalOptions>;

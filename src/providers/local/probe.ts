@@ -26,11 +26,14 @@ const WITHOUT_ROOT = [
   "without root the sandbox's user can stop its own max_life clock; the control plane's still holds",
 ];
 
+/** No tenant's name: none may start with a dot. */
+export const PROBE_TENANT = ".probe";
+
 /** A sandbox that ends by itself soon, should the probe be interrupted. */
 function probeSpec(level: IsolationLevel): SandboxSpec {
   return {
     id: newId("sandbox"),
-    tenant: "probe",
+    tenant: PROBE_TENANT,
     generation: 0,
     image: "host",
     hostname: "probe",
@@ -66,7 +69,8 @@ export async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName
     const { ref } = await createSandbox(host, spec, op);
     const command = { id: newId("exec"), run: { argv: ["true"] }, timeoutMs: 20_000 };
     for await (const event of execCommand(host, ref, command, { stdin: { kind: "none" }, maxOutputBytes: 4096 }, op)) {
-      if (event.type === "exited" && event.exitCode !== 0) throw new SandboxerError("backend_unavailable", `a command in it answered ${event.exitCode ?? event.outcome}`);
+      if (event.type === "exited" && event.exitCode !== 0)
+        throw new SandboxerError("backend_unavailable", `a command in it answered ${event.exitCode ?? event.outcome}`);
     }
     return { name, level, runtime, works: true, notes };
   } catch (error) {

@@ -38,7 +38,7 @@ export class SandboxDirectory {
   /** Makes the directory. Others may pass through it, not list it: the sandbox's own mounts lead there. */
   create(): void {
     mkdirSync(this.path, { recursive: true, mode: 0o711 });
-    for (const name of ["exec", "processes"]) mkdirSync(this.file(name), { recursive: true, mode: 0o700 });
+    mkdirSync(this.file("processes"), { recursive: true, mode: 0o700 });
   }
 
   write(record: SandboxRecord): void {

@@ -17,7 +17,10 @@ const KEEP = 8 * 1024 * 1024;
  * PATH is passed on. Throws `backend_unavailable` where it cannot be started, and `timeout` where it takes too long
  * (it is killed then).
  */
-export function run(argv: readonly string[], options: { timeoutMs?: number; signal?: AbortSignal; input?: string } = {}): Promise<Finished> {
+export function run(
+  argv: readonly string[],
+  options: { timeoutMs?: number; signal?: AbortSignal; input?: string } = {},
+): Promise<Finished> {
   const [program = "", ...args] = argv;
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
@@ -61,7 +64,10 @@ export async function runOk(argv: readonly string[], options: Parameters<typeof 
   const finished = await run(argv, options);
   if (finished.code !== 0) {
     const words = finished.stderr.trim().split("\n").slice(-3).join("; ");
-    throw new SandboxerError("backend_unavailable", `${argv.slice(0, 3).join(" ")} failed (${finished.signal ?? `exit ${finished.code}`}): ${words}`);
+    throw new SandboxerError(
+      "backend_unavailable",
+      `${argv.slice(0, 3).join(" ")} failed (${finished.signal ?? `exit ${finished.code}`}): ${words}`,
+    );
   }
   return finished.stdout;
 }

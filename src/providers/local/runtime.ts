@@ -35,7 +35,15 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
     // crun 1.8 does not pass a change of size on from a terminal of ours.
     terminal: "console",
   },
-  runc: { level: "container", debianPackage: "runc", flags: (log) => ["--log", log, "--log-format", "text"], hostProcesses: true, ownThreads: 0, notes: [], terminal: "pty" },
+  runc: {
+    level: "container",
+    debianPackage: "runc",
+    flags: (log) => ["--log", log, "--log-format", "text"],
+    hostProcesses: true,
+    ownThreads: 0,
+    notes: [],
+    terminal: "pty",
+  },
   runsc: {
     level: "gvisor",
     debianPackage: "runsc",
@@ -92,7 +100,10 @@ export function lastWords(log: string): string {
   } catch {
     return "it left no message";
   }
-  const lines = text.trim().split("\n").filter((line) => line !== "");
+  const lines = text
+    .trim()
+    .split("\n")
+    .filter((line) => line !== "");
   return lines.slice(-2).map((line) => line.replace(/^.*?(?:msg=|: error: |error: )/i, "").replaceAll('"', "")).join("; ") || "it left no message"; // prettier-ignore
 }
 
@@ -104,7 +115,15 @@ export async function runtimeVersion(program: string): Promise<string | undefine
 
 /** Where a program is on the PATH and the usual system directories. */
 export async function findProgram(name: string): Promise<string | undefined> {
-  const directories = new Set([...(process.env["PATH"] ?? "").split(":"), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]);
+  const directories = new Set([
+    ...(process.env["PATH"] ?? "").split(":"),
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+  ]);
   for (const directory of directories) {
     if (!directory.startsWith("/")) continue;
     const path = join(directory, name);
@@ -135,10 +154,14 @@ export function knownFlaws(name: RuntimeName, version: string): string[] {
     return false;
   };
   if (name === "runc" && before(1, 2, 8)) {
-    return [`runc ${version} lacks the fixes for CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881 unless the distribution brought them back; crun or runsc is preferred`];
+    return [
+      `runc ${version} lacks the fixes for CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881 unless the distribution brought them back; crun or runsc is preferred`,
+    ];
   }
   if (name === "runsc" && /^0\.0~20(1|2[0-3])/.test(version)) {
-    return [`runsc ${version} is old: slow system calls, no fixes since, and \`ls\` and \`stat\` of coreutils 9 fail in it (statx); install a current gVisor release`];
+    return [
+      `runsc ${version} is old: slow system calls, no fixes since, and \`ls\` and \`stat\` of coreutils 9 fail in it (statx); install a current gVisor release`,
+    ];
   }
   return [];
 }

@@ -53,8 +53,12 @@ export interface Skeleton {
 }
 
 async function findStatic(names: readonly string[], packageName: string): Promise<string> {
-  for (const name of names) for (const directory of ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]) if (existsSync(join(directory, name))) return join(directory, name);
-  throw new SandboxerError("provider_missing_dependency", `${names[0]} is not on this host`, { phase: "probe", hint: `Run: apt-get install ${packageName}` });
+  for (const name of names)
+    for (const directory of ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]) if (existsSync(join(directory, name))) return join(directory, name);
+  throw new SandboxerError("provider_missing_dependency", `${names[0]} is not on this host`, {
+    phase: "probe",
+    hint: `Run: apt-get install ${packageName}`,
+  });
 }
 
 /**
@@ -76,6 +80,8 @@ export async function ensureSkeleton(directory: string): Promise<Skeleton> {
   } // prettier-ignore
   for (let count = 1; count <= availableParallelism(); count++) await makeCpuTree(join(draft, "cpus", String(count)), count);
   await openToReaders(draft);
+  // runc gives a tmpfs the mode of what it is mounted on, whatever its options say.
+  for (const name of ["tmp", "var/tmp"]) await chmod(join(draft, "root", name), 0o1777);
   try {
     await rename(draft, directory);
   } catch (error) {

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { send } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
-import { DOCS_POLICY, DOCS_PAGE } from "./page.ts";
 
 /** The OpenAPI document. */
-export function openApiRoute(text: () => string): Route {
+export function openApiRoute(text: () => Promise<string>): Route {
   return defineRoute(
     {
       method: "get",
@@ -15,7 +14,7 @@ export function openApiRoute(text: () => string): Route {
       scope: "open",
       answers: { 200: { description: "The document.", content: { "application/json": z.record(z.string(), z.unknown()) } } },
     },
-    (call) => send(call, 200, text(), { "content-type": "application/json" }),
+    async (call) => send(call, 200, await text(), { "content-type": "application/json" }),
   );
 }
 
@@ -30,10 +29,12 @@ export const docsRoute: Route = defineRoute(
     scope: "open",
     answers: { 200: { description: "A page for people.", content: { "text/html": z.string() } } },
   },
-  (call) =>
-    send(call, 200, DOCS_PAGE, {
+  async (call) => {
+    const { DOCS_PAGE, DOCS_POLICY } = await import("./page.ts");
+    return send(call, 200, DOCS_PAGE, {
       "content-type": "text/html; charset=utf-8",
       "content-security-policy": DOCS_POLICY,
       "referrer-policy": "no-referrer",
-    }),
+    });
+  },
 );

@@ -7,7 +7,10 @@ import { SandboxerError } from "../../../contract/index.ts";
 /** A shim takes no larger frame. */
 const LARGEST_BODY = 1024 * 1024;
 
-export type Frame = { readonly kind: "I"; readonly body: Uint8Array } | { readonly kind: "E" } | { readonly kind: "R"; readonly cols: number; readonly rows: number };
+export type Frame =
+  | { readonly kind: "I"; readonly body: Uint8Array }
+  | { readonly kind: "E" }
+  | { readonly kind: "R"; readonly cols: number; readonly rows: number };
 
 function encode(frame: Frame): Buffer[] {
   const framed = (kind: string, body: Uint8Array): Buffer => {

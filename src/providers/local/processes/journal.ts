@@ -1,21 +1,24 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, watch } from "node:fs";
 import { join } from "node:path";
 import { SandboxerError } from "../../../contract/index.ts";
+import { throwIfAborted } from "../abort.ts";
 
 /**
- * A process's output as its shim writes it: records of a byte for the stream, a big-endian u32 length, and the bytes. An offset is a
- * place between two records, in bytes of the file.
+ * A process's output as its shim writes it: the bytes of both streams in `journal`, in the order they came, and in `index` an entry for
+ * each piece: a byte for the stream, and six for the offset at which the piece ends, big-endian. The bytes are written first.
  */
 
-const HEADER = 5;
+const ENTRY = 7;
 
-/** Read at once; a record is at most 64 KiB. */
+/** Read at once. */
 const WINDOW = 1024 * 1024;
+
+const ENTRIES = 8192;
 
 export interface JournalRecord {
   readonly stream: "stdout" | "stderr";
   readonly data: Uint8Array;
-  /** Where the next record stands. */
+  /** The offset to go on from. */
   readonly next: number;
 }
 
@@ -51,77 +54,128 @@ class Changes {
 }
 
 /**
- * The records from `offset` on. With `follow` it waits for more until `ended` says that there will be none. Throws
- * `invalid_request` for an offset that is not between two records.
+ * The output from byte `offset` on. With `follow` it waits for more until `ended` says that there will be none. Throws
+ * `invalid_request` for an offset beyond what there is.
  */
-export async function* readJournal(directory: string, from: { offset: number; follow: boolean }, ended: () => boolean, signal: AbortSignal): AsyncGenerator<JournalRecord> {
-  const descriptor = openJournal(directory);
-  const changes = from.follow ? new Changes(directory, signal) : undefined;
+export async function* readJournal(
+  directory: string,
+  from: { offset: number; follow: boolean },
+  ended: () => boolean,
+  signal: AbortSignal,
+): AsyncGenerator<JournalRecord> {
+  const journal = new Journal(directory);
+  let changes: Changes | undefined;
   try {
-    checkBoundary(descriptor, from.offset);
-    let at = from.offset;
+    journal.seek(from.offset);
+    changes = from.follow ? new Changes(directory, signal) : undefined;
     for (;;) {
-      signal.throwIfAborted();
+      throwIfAborted(signal);
       await changes?.next();
       // Asked before reading: what is written before the end is then always seen.
       const last = changes === undefined || ended();
-      for (let window = readWindow(descriptor, at); window.length > 0; window = readWindow(descriptor, at)) {
-        for (const record of window) yield record;
-        at = window.at(-1)?.next ?? at;
-      }
+      for (let records = journal.take(); records.length > 0; records = journal.take()) yield* records;
       if (last) return;
     }
   } finally {
     changes?.close();
-    closeSync(descriptor);
+    journal.close();
   }
 }
 
-/** Length of the journal; 0 where nothing was written yet. */
+/** Bytes of output so far; 0 where nothing was written yet. */
 export function journalLength(directory: string): number {
-  if (!existsSync(join(directory, "journal"))) return 0;
-  const descriptor = openJournal(directory);
+  if (!existsSync(join(directory, "index"))) return 0;
+  const journal = new Journal(directory);
   try {
-    return fstatSync(descriptor).size;
+    return journal.length;
   } finally {
-    closeSync(descriptor);
+    journal.close();
   }
 }
 
-function openJournal(directory: string): number {
+class Journal {
+  readonly #bytes: number;
+  readonly #index: number;
+  /** The entry that holds {@link #at}, or the next to come. */
+  #entry = 0;
+  #at = 0;
+
+  constructor(directory: string) {
+    this.#bytes = openPart(directory, "journal");
+    try {
+      this.#index = openPart(directory, "index");
+    } catch (error) {
+      closeSync(this.#bytes);
+      throw error;
+    }
+  }
+
+  close(): void {
+    closeSync(this.#bytes);
+    closeSync(this.#index);
+  }
+
+  /** Whole entries only: one that is still being written waits for the next look. */
+  get #entries(): number {
+    return Math.floor(fstatSync(this.#index).size / ENTRY);
+  }
+
+  get length(): number {
+    return this.#endOf(this.#entries - 1);
+  }
+
+  #endOf(entry: number): number {
+    if (entry < 0) return 0;
+    const buffer = Buffer.alloc(ENTRY);
+    readSync(this.#index, buffer, 0, ENTRY, entry * ENTRY);
+    return buffer.readUIntBE(1, 6);
+  }
+
+  seek(offset: number): void {
+    const { length } = this;
+    if (offset > length) {
+      const message = `there are ${length} bytes of output`;
+      throw new SandboxerError("invalid_request", `offset ${offset}: ${message}`, {
+        issues: [{ path: "offset", message, nearest: String(length) }],
+      });
+    }
+    let [low, high] = [0, this.#entries];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#endOf(middle) > offset) high = middle;
+      else low = middle + 1;
+    }
+    [this.#entry, this.#at] = [low, offset];
+  }
+
+  /** The next pieces, neighbours of one stream as one; empty where there is no more now. */
+  take(): JournalRecord[] {
+    const index = Buffer.allocUnsafe(Math.min(ENTRIES, this.#entries - this.#entry) * ENTRY);
+    const read = readSync(this.#index, index, 0, index.length, this.#entry * ENTRY);
+    const [start, pieces] = [this.#at, [] as { stream: JournalRecord["stream"]; end: number }[]];
+    for (let i = 0; i + ENTRY <= read; i += ENTRY) {
+      const [stream, end] = [index[i] === 2 ? "stderr" : "stdout", index.readUIntBE(i + 1, 6)] as const;
+      if (pieces.length > 0 && end - start > WINDOW) break;
+      if (pieces.at(-1)?.stream === stream) pieces.pop();
+      pieces.push({ stream, end });
+      this.#entry++;
+      this.#at = end;
+    }
+    if (pieces.length === 0) return [];
+    const bytes = Buffer.allocUnsafe(this.#at - start);
+    readSync(this.#bytes, bytes, 0, bytes.length, start);
+    return pieces.map(({ stream, end }, i) => ({
+      stream,
+      data: bytes.subarray((pieces[i - 1]?.end ?? start) - start, end - start),
+      next: end,
+    }));
+  }
+}
+
+function openPart(directory: string, name: string): number {
   try {
-    return openSync(join(directory, "journal"), "r");
+    return openSync(join(directory, name), "r");
   } catch (cause) {
     throw new SandboxerError("process_not_found", "there is no such process, or its sandbox has ended", { cause, phase: "processes" });
   }
-}
-
-/** The whole records of one window; a record that is still being written waits for the next look. */
-function readWindow(descriptor: number, at: number): JournalRecord[] {
-  const buffer = Buffer.allocUnsafe(Math.min(WINDOW, Math.max(0, fstatSync(descriptor).size - at)));
-  const length = readSync(descriptor, buffer, 0, buffer.length, at);
-  const records: JournalRecord[] = [];
-  for (let i = 0; i + HEADER <= length; ) {
-    const size = buffer.readUInt32BE(i + 1);
-    if (i + HEADER + size > length) break;
-    const data = buffer.subarray(i + HEADER, i + HEADER + size);
-    i += HEADER + size;
-    records.push({ stream: buffer[i - size - HEADER] === 2 ? "stderr" : "stdout", data, next: at + i });
-  }
-  return records;
-}
-
-function checkBoundary(descriptor: number, offset: number): void {
-  const { size } = fstatSync(descriptor);
-  let at = 0;
-  while (at < offset && at < size) {
-    const window = readWindow(descriptor, at);
-    const boundary = window.findLast(({ next }) => next <= offset)?.next;
-    if (boundary === undefined) break;
-    at = boundary;
-    if (window.some(({ next }) => next > offset)) break;
-  }
-  if (at === offset) return;
-  const message = offset > size ? `the journal has ${size} bytes only` : "not a place between two pieces of output; use an offset that was answered before";
-  throw new SandboxerError("invalid_request", `offset ${offset}: ${message}`, { issues: [{ path: "offset", message, nearest: String(at) }] });
 }

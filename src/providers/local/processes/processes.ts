@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Processes, Ref } from "../../../contract/index.ts";
 import { nearest, SandboxerError } from "../../../contract/index.ts";
 import { cgroupOf, directoryOf, type Host } from "../host.ts";
+import { shared } from "../shared-work.ts";
 import { isAlive, signalTree } from "../process-tree.ts";
 import { signalInside } from "../signal-inside.ts";
 import { ShimConnections } from "./control.ts";
@@ -14,6 +15,7 @@ import { hasExited, processIds, type ProcessRecord, readRecord, statusOf } from 
 /** Background processes of the local provider: each has a directory, and a shim that outlives this process. */
 export function localProcesses(host: Host): Processes & { dispose(): void } {
   const connections = new ShimConnections();
+  const starting = new Map<string, Promise<void>>();
 
   const parentOf = (ref: Ref): string => {
     const directory = directoryOf(host, ref.id);
@@ -33,14 +35,18 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
     const record = readRecord(directory);
     if (hasExited(directory)) throw new SandboxerError("wrong_state", `process ${id} has ended`, { phase: "processes" });
     if (what === "input" && !record.input) {
-      throw new SandboxerError("wrong_state", `process ${id} has no input`, { phase: "processes", hint: 'Start it with stdin: "pipe", or with a pty.' });
+      throw new SandboxerError("wrong_state", `process ${id} has no input`, {
+        phase: "processes",
+        hint: 'Start it with stdin: "pipe", or with a pty.',
+      });
     }
-    if (what === "terminal" && !record.pty) throw new SandboxerError("wrong_state", `process ${id} has no terminal`, { phase: "processes", hint: "Start it with a pty." });
+    if (what === "terminal" && !record.pty)
+      throw new SandboxerError("wrong_state", `process ${id} has no terminal`, { phase: "processes", hint: "Start it with a pty." });
     return { directory, record };
   };
 
   return {
-    start: (ref, command, options, op) => startProcess(host, ref, command, options, op),
+    start: (ref, command, options, op) => shared(starting, `${ref.id}/${command.id}`, () => startProcess(host, ref, command, options, op)),
 
     async list(ref) {
       const alive = sandboxAlive(ref);
@@ -74,13 +80,15 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
       }
       const directory = directoryOfProcess(ref, id);
       const { root } = readRecord(directory);
-      const reached = root === undefined ? await signalInside(host, ref.id, id, signal) : await signalTree(cgroupOf(host, ref.id), root, signal);
+      const reached =
+        root === undefined ? await signalInside(host, ref.id, id, signal) : await signalTree(cgroupOf(host, ref.id), root, signal);
       if (!reached) throw new SandboxerError("wrong_state", `process ${id} has ended`, { phase: "processes" });
     },
 
     async write(ref, id, data) {
       const { directory } = withInput(ref, id, "input");
-      if (existsSync(join(directory, "input-closed"))) throw new SandboxerError("wrong_state", `the input of process ${id} was closed`, { phase: "processes" });
+      if (existsSync(join(directory, "input-closed")))
+        throw new SandboxerError("wrong_state", `the input of process ${id} was closed`, { phase: "processes" });
       await connections.send(directory, { kind: "I", body: data });
     },
 

@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command, Op, PtySize, Ref } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
+import { throwIfAborted, whyAborted } from "../abort.ts";
 import { liveRecord } from "../exec.ts";
 import { cgroupOf, directoryOf, type Host, hostUser } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
-import { identify } from "../process-tree.ts";
+import { identify, signalTree } from "../process-tree.ts";
 import { lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
+import { signaller } from "../signal-inside.ts";
 import { hasExited, writeRecord } from "./state.ts";
 
 const SHIM = fileURLToPath(new URL("../../../../native/process-shim.pl", import.meta.url));
@@ -24,9 +26,11 @@ export interface StartOptions {
 
 /** Starts a background process under a shim of its own, and waits until it runs. Some 15 ms. Does nothing where it was started already. */
 export async function startProcess(host: Host, ref: Ref, command: Command, options: StartOptions, op: Op): Promise<void> {
+  throwIfAborted(op.signal);
   const record = liveRecord(host, ref);
   const runtime = host.runtimes.get(record.runtime);
-  if (runtime === undefined) throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
+  if (runtime === undefined)
+    throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
   const directory = directoryOf(host, ref.id).file("processes", command.id);
   if (existsSync(join(directory, "record.json"))) return;
   // What a start that died has left.
@@ -34,7 +38,10 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
   mkdirSync(directory, { mode: 0o700 });
 
   const { hostProcesses, terminal } = RUNTIMES[runtime.name];
-  const description = commandProcess(record.spec, command, { runtime: runtime.name, ...(options.pty === undefined ? {} : { pty: options.pty }) });
+  const description = commandProcess(record.spec, command, {
+    runtime: runtime.name,
+    ...(options.pty === undefined ? {} : { pty: options.pty }),
+  });
   writeFileSync(join(directory, "process.json"), JSON.stringify(description), { mode: 0o600 });
   const mode = options.pty === undefined ? (options.stdin === "pipe" ? "pipe" : "null") : terminal;
   const owner = hostUser(host, record.slot, description.user.uid);
@@ -54,27 +61,52 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     ...(mode === "pty" && hostProcesses ? ["--tty"] : []),
     "--pid-file", join(directory, "root"), "--process", join(directory, "process.json"), ref.id,
   ); // prettier-ignore
+  if (!hostProcesses && command.timeoutMs !== undefined) {
+    writeFileSync(join(directory, "killer.json"), JSON.stringify(signaller(record, command.id, "SIGKILL")), { mode: 0o600 });
+    const killer = runtimeArgv(runtime, log, "exec", "--process", join(directory, "killer.json"), ref.id);
+    writeFileSync(join(directory, "killer"), killer.join("\0"), { mode: 0o600 });
+  }
   const text = Object.entries(settings).map(([name, value]) => `${name}=${value}`).join(","); // prettier-ignore
+  const startedAt = Date.now();
   const shim = spawn("perl", [SHIM, directory, mode, text, "--", ...argv], {
     detached: true,
     stdio: "ignore",
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
   });
-  const failed = new Promise<never>((_, reject) => shim.once("error", (cause) => reject(new SandboxerError("provider_missing_dependency", "perl is not on this host", { cause, hint: "Run: apt-get install perl-base" }))));
+  const failed = new Promise<never>((_, reject) =>
+    shim.once("error", (cause) =>
+      reject(
+        new SandboxerError("provider_missing_dependency", "perl is not on this host", { cause, hint: "Run: apt-get install perl-base" }),
+      ),
+    ),
+  );
   failed.catch(() => undefined);
   shim.unref();
-  const running = await Promise.race([failed, runs(directory, op.signal, shim)]);
+  const running = await Promise.race([failed, runs(directory, shim)]);
   const shimIdentity = identify(shim.pid ?? -1);
   const root = running === undefined || !hostProcesses ? undefined : identify(running);
   if (running === undefined) {
     const words = lastWords(log);
     rmSync(directory, { recursive: true, force: true });
-    if (command.cwd !== undefined) throw new SandboxerError("invalid_request", `the process could not be started: ${words}`, { phase: "processes", issues: [{ path: "cwd", message: words }] });
-    throw new SandboxerError("backend_unavailable", `the process could not be started: ${words}`, { phase: "processes", backend: host.backend });
+    if (command.cwd !== undefined)
+      throw new SandboxerError("invalid_request", `the process could not be started: ${words}`, {
+        phase: "processes",
+        issues: [{ path: "cwd", message: words }],
+      });
+    throw new SandboxerError("backend_unavailable", `the process could not be started: ${words}`, {
+      phase: "processes",
+      backend: host.backend,
+    });
+  }
+  if (op.signal.aborted) {
+    shim.kill("SIGKILL");
+    if (root !== undefined) await signalTree(cgroupOf(host, ref.id), root, "SIGKILL");
+    rmSync(directory, { recursive: true, force: true });
+    throw whyAborted(op.signal);
   }
   writeRecord(directory, {
     id: command.id,
-    startedAt: Date.now(),
+    startedAt,
     pty: options.pty !== undefined,
     input: mode !== "null",
     // One that has ended already can have no later namesake taken for it.
@@ -84,13 +116,13 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
 }
 
 /** Its id on the host once it runs; undefined where the shim ended without having started it. */
-async function runs(directory: string, signal: AbortSignal, shim: { exitCode: number | null; signalCode: string | null }): Promise<number | undefined> {
+async function runs(directory: string, shim: { exitCode: number | null; signalCode: string | null }): Promise<number | undefined> {
   const deadline = Date.now() + STARTS_WITHIN_MS;
   for (let pause = 1; ; pause = Math.min(10, pause + 1)) {
-    signal.throwIfAborted();
     const pid = existsSync(join(directory, "root")) ? readFileSync(join(directory, "root"), "utf8") : "";
     if (pid !== "") return Number(pid);
-    if (hasExited(directory) || shim.exitCode !== null || shim.signalCode !== null) return existsSync(join(directory, "root")) ? Number(readFileSync(join(directory, "root"), "utf8")) : undefined;
+    if (hasExited(directory) || shim.exitCode !== null || shim.signalCode !== null)
+      return existsSync(join(directory, "root")) ? Number(readFileSync(join(directory, "root"), "utf8")) : undefined;
     if (Date.now() > deadline) throw new SandboxerError("timeout", "the runtime did not start the process in 30 s", { phase: "processes" });
     await new Promise((resolve) => setTimeout(resolve, pause));
   }

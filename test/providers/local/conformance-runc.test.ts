@@ -1,0 +1,3 @@
+import { conformsWith } from "./conformance.ts";
+
+await conformsWith({ runtimes: ["runc"] });
