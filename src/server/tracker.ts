@@ -1,3 +1,4 @@
+import { isComplete } from "./answered.ts";
 import type { HttpContext, Service } from "./call.ts";
 
 /** What is found out about a request while it is answered. */
@@ -28,7 +29,7 @@ export function tracker(service: Service, context: HttpContext, requestId: strin
     service.open.enter();
     outgoing.once("close", () => {
       service.open.leave();
-      done(outgoing.headersSent ? outgoing.statusCode : 499, outgoing.writableFinished);
+      done(outgoing.headersSent ? outgoing.statusCode : 499, isComplete(outgoing));
     });
   }
   return {

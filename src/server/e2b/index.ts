@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { Hono } from "hono";
 import { newId, SandboxerError, type Logger } from "../../contract/index.ts";
+import { breakOff } from "../answered.ts";
 import { checkHost, requireScope } from "../auth.ts";
 import { Call, type Bindings, type HttpContext, type Service } from "../call.ts";
 import { json, send, toPublic } from "../reply.ts";
@@ -19,7 +20,10 @@ import { createTokens } from "./tokens.ts";
 export interface E2bOptions {
   /** What tokens are made with; asked for when the first one is needed. */
   readonly secret: () => Uint8Array;
-  /** What sandboxes' host names end in, with a port. `localhost:<port>` of the first listener unless given. */
+  /**
+   * What sandboxes' host names end in, with a port where it is not the usual one. Without a port: that of our own TLS
+   * listener where there is one. `localhost` and the port of the first plain listener unless given.
+   */
   readonly domain?: string;
 }
 
@@ -31,15 +35,21 @@ export interface E2bDoor {
   fetch(request: Request, env: Bindings): Promise<Response> | Response;
 }
 
-/** Makes the door. `port` tells the first TCP listener's port, 0 while there is none. */
-export function createE2bDoor(service: Service, options: E2bOptions, port: () => number): E2bDoor {
+/** The ports that are listened on as they become known; 0 while there is none. */
+export interface Ports {
+  readonly plain: number;
+  readonly tls: number;
+}
+
+/** Makes the door. */
+export function createE2bDoor(service: Service, options: E2bOptions, ports: Ports): E2bDoor {
   const ctx: E2bContext = {
     engine: service.engine,
     log: service.log,
     limits: service.limits,
     tokens: createTokens(options.secret),
-    domain: () => options.domain ?? `localhost:${port()}`,
-    serverPort: port,
+    domain: () => domainWithPort(options.domain, ports),
+    serverPort: () => ports.plain,
   };
   const find = findRoute(controlRoutes());
   const gate = new DataGate(ctx);
@@ -53,6 +63,11 @@ export function createE2bDoor(service: Service, options: E2bOptions, port: () =>
     takes: (incoming) => whither(ctx, incoming) !== undefined,
     fetch: (request, env) => app.fetch(request, env),
   };
+}
+
+function domainWithPort(domain: string | undefined, { plain, tls }: Ports): string {
+  if (domain === undefined) return `localhost:${plain}`;
+  return domain.includes(":") || tls === 0 || tls === 443 ? domain : `${domain}:${tls}`;
 }
 
 function whither(ctx: E2bContext, { headers, url = "/" }: IncomingMessage): Destination | undefined {
@@ -141,7 +156,9 @@ function dataCall(service: Service, context: HttpContext, requestId: string, san
     },
     ...(incoming === undefined ? {} : { incoming }),
     ...(outgoing === undefined ? {} : { outgoing }),
-    destroy: () => void outgoing?.destroy(),
+    destroy: () => {
+      if (outgoing !== undefined) breakOff(outgoing);
+    },
   };
 }
 
