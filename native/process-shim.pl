@@ -7,8 +7,8 @@
 #
 # MODE     null      standard input is /dev/null
 #          pipe      standard input is a pipe
-#          pty       the runtime gets a terminal of ours and passes it on (runc, runsc)
-#          console   the runtime hands its terminal over at DIRECTORY/tty (crun's --console-socket)
+#          pty       the runtime gets a terminal of ours and passes it on (runsc)
+#          console   the runtime hands its terminal over at DIRECTORY/tty (--console-socket)
 # OPTIONS  name=value,...: cap (bytes of output kept), rows, cols, uid, gid (who may reopen the pipes), timeout (ms),
 #          arm64 (1 on that architecture), and as files: freezer, frozen, procs, oom (of the sandbox's control group), version (1 or 2)
 #

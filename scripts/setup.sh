@@ -88,8 +88,8 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$lock" ]; then
   printf '%s' "$lock" >"$stamp"
 fi
 
-if [ ! -f dist/.built ] || [ -n "$(find src tsconfig.json tsconfig.build.json -newer dist/.built -type f 2>/dev/null | head -n 1)" ]; then
+if [ ! -f dist/.built ] || [ -n "$(find src scripts/bundle.ts tsconfig.json tsconfig.build.json -newer dist/.built -type f 2>/dev/null | head -n 1)" ]; then
   rm -rf dist
-  doing "building (tsc)" -- node_modules/.bin/tsc -p tsconfig.build.json || fail "the build failed" "see the lines above"
+  doing "building (tsc, rolldown)" -- npm run --silent build || fail "the build failed" "see the lines above"
   touch dist/.built
 fi

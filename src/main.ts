@@ -59,7 +59,7 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
   try {
     const instance = dataDirectoryId(dataDir);
     const points = failpoint === undefined ? {} : { failpoint };
-    const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance, log, ...points });
+    const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance, log, stays, ...points });
     const shippedProfiles = loadShippedProfiles(
       join(import.meta.dirname, "../profiles"),
       remembering(parseYaml, join(dataDir, "cache", "yaml")),

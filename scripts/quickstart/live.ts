@@ -1,6 +1,7 @@
 /** Runs a command in a sandbox and prints what it says while it says it. */
 import { plain } from "../../src/cli/style.ts";
 import type { Sandbox } from "../../src/sdk/index.ts";
+import { interrupt } from "./interrupt.ts";
 import { duration, line, note, paint, promise } from "./terminal.ts";
 
 /** Promises that the command exits with 0. */
@@ -8,7 +9,7 @@ export async function runLive(sandbox: Sandbox, command: string[], cwd: string):
   const started = performance.now();
   note(paint("bold", `$ ${command.join(" ")}`));
   const printers = { stdout: new LivePrinter(), stderr: new LivePrinter() };
-  const run = sandbox.exec(command, { cwd, timeout: "60s" });
+  const run = sandbox.exec(command, { cwd, timeout: "60s", signal: interrupt });
   for await (const event of run) {
     if (event.type === "stdout" || event.type === "stderr") printers[event.type].write(event.data);
   }

@@ -1,5 +1,6 @@
 /** What the quickstart prints: plain lines that read as well in a log as on a terminal. */
 import { styleText } from "node:util";
+import { interrupt } from "./interrupt.ts";
 
 type Color = "bold" | "dim" | "green" | "red" | "yellow";
 
@@ -16,8 +17,9 @@ export function line(text = ""): void {
 let steps = 0;
 const broken: string[] = [];
 
-/** Begins a numbered step. */
+/** Begins a numbered step. Throws where Ctrl-C came before it. */
 export function step(title: string): void {
+  interrupt.throwIfAborted();
   line(`\n${paint("bold", `${++steps}  ${title}`)}`);
 }
 

@@ -1,4 +1,3 @@
-import { Agent, request as requestHttp } from "node:http";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { SandboxerError } from "../contract/errors.ts";
@@ -38,10 +37,12 @@ export function listens(socketPath: string): Promise<boolean> {
  * the first bytes of a streamed body, and a command whose standard input stays silent would never start.
  */
 export function nodeFetch(socketPath?: string): FetchFunction {
+  // Not imported: an engine of our own does without, and an import of it loads all of Node's HTTP client besides.
+  const { Agent, request: requestHttp } = process.getBuiltinModule("node:http");
   const agent = socketPath === undefined ? {} : { agent: new Agent({ keepAlive: true }), socketPath };
-  return async (address, { method, headers, body, signal }) => {
+  return (address, { method, headers, body, signal }) => {
     const url = new URL(address);
-    const request = url.protocol === "https:" ? (await import("node:https")).request : requestHttp;
+    const request = url.protocol === "https:" ? process.getBuiltinModule("node:https").request : requestHttp;
     const outgoing = request(url, { ...agent, method, headers, signal });
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     outgoing.once("error", reject);

@@ -42,10 +42,18 @@ export const ERROR_TABLE = {
   backend_unavailable: e(503, true, "The backend does not answer; try again, or allow a fallback."),
   backend_rate_limited: e(429, true, "Wait for the time in Retry-After and try again."),
   backend_rejected: e(502, false, "The backend refused the request as it is; see the message."),
-  ambiguous_create: e(502, false, "It is not known whether the backend made a sandbox; the sweeper will find and end it. Create again with a new key."),
+  ambiguous_create: e(
+    502,
+    false,
+    "It is not known whether the backend made a sandbox; the sweeper will find and end it. Create again with a new key.",
+  ),
   provider_missing_dependency: e(501, false, "Install the package named in the message."),
   setup_failed: e(422, false, "A setup command of the profile failed; see its output in the message."),
-  storage_unavailable: e(503, true, "The ledger or the disk cannot be written; free space or make it writable. Ending sandboxes still works."),
+  storage_unavailable: e(
+    503,
+    true,
+    "The ledger or the disk cannot be written; free space or make it writable. Ending sandboxes still works.",
+  ),
   outcome_unknown: e(502, false, "It is not known how the command ended: look at what it did before you run it again."),
   output_limit: e(422, false, "Stream the output, or write it to a file in the sandbox and read that."),
   shutting_down: e(503, true, "The server is closing; connect again when it is back. Sandboxes live on."),
@@ -95,9 +103,13 @@ export interface WireError {
   request_id?: string;
 }
 
+/** The same symbol for every copy of this module. */
+const BRAND = Symbol.for("sand-boxer.error");
+
 /** The only error type that crosses a room's border. Everything else that is thrown is `internal`. */
 export class SandboxerError extends Error {
   override readonly name = "SandboxerError";
+  readonly [BRAND] = true;
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
 
@@ -105,6 +117,11 @@ export class SandboxerError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.details = details;
+  }
+
+  /** A provider from another package has its own copy of this class, and its errors count as ours. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && BRAND in value;
   }
 
   get status(): number {

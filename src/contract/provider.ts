@@ -30,7 +30,13 @@ export interface SandboxSpec {
   readonly user?: string;
   readonly hostname: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly resources: { readonly cpu: number; readonly memoryBytes: number; readonly diskBytes: number; readonly inodes: number; readonly pids: number };
+  readonly resources: {
+    readonly cpu: number;
+    readonly memoryBytes: number;
+    readonly diskBytes: number;
+    readonly inodes: number;
+    readonly pids: number;
+  };
   readonly isolationMin: IsolationLevel;
   readonly allowPtrace: boolean;
   /** Epoch ms at which the backend itself ends it, with nobody watching (`max_life`). */
@@ -74,7 +80,10 @@ export interface Command {
 }
 
 /** Standard input of an exec: nothing (/dev/null), some bytes and then end of file, or a stream of them. */
-export type Stdin = { readonly kind: "none" } | { readonly kind: "bytes"; readonly bytes: Uint8Array } | { readonly kind: "pipe"; readonly stream: AsyncIterable<Uint8Array> };
+export type Stdin =
+  | { readonly kind: "none" }
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "pipe"; readonly stream: AsyncIterable<Uint8Array> };
 
 /** How a command ended, as far as the backend saw it. */
 export interface End {
@@ -138,7 +147,12 @@ export type OutputChunk =
 
 /** Paths are text in the form of contract/path; relative ones start at the workspace. All happens inside the sandbox's confinement. */
 export interface Files {
-  read(ref: Ref, path: string, range: { offset?: number; length?: number }, op: Op): Promise<{ info: FileInfo; body: AsyncIterable<Uint8Array> }>;
+  read(
+    ref: Ref,
+    path: string,
+    range: { offset?: number; length?: number },
+    op: Op,
+  ): Promise<{ info: FileInfo; body: AsyncIterable<Uint8Array> }>;
   /** Replaces the file whole or not at all; parents are made. */
   write(ref: Ref, path: string, body: AsyncIterable<Uint8Array>, options: { mode?: number }, op: Op): Promise<FileInfo>;
   list(ref: Ref, path: string, options: { depth: number }, op: Op): Promise<FileInfo[]>;
@@ -198,6 +212,8 @@ export interface OpenContext {
   /** Names this data directory among others on the same host: goes into every label. */
   readonly instance: string;
   readonly log: Logger;
+  /** False in a process that ends after one command: little is worth preparing in it for work to come. */
+  readonly stays?: boolean;
   /** Names a step for tests that kill the process there; does nothing otherwise. */
   readonly failpoint: (name: string) => void;
 }

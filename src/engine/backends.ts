@@ -34,6 +34,8 @@ export interface OpenBackendsOptions {
   /** Names this data directory in every label: see {@link dataDirectoryId}. */
   readonly instance: string;
   readonly log: Logger;
+  /** Whether this process stays (true), which providers are told. */
+  readonly stays?: boolean;
   readonly failpoint?: (name: string) => void;
 }
 
@@ -107,7 +109,7 @@ export async function openBackends(config: Config, dataDirectory: string, option
 async function prepare(
   config: BackendConfig,
   dataDirectory: string,
-  { builtIn, instance, log, failpoint = () => {} }: OpenBackendsOptions,
+  { builtIn, instance, log, stays = true, failpoint = () => {} }: OpenBackendsOptions,
 ): Promise<Backend> {
   const module = await load(config, dataDirectory, builtIn);
   const options = parse(module.options, config.options ?? {}, { what: `backends.${config.name}.options` });
@@ -131,7 +133,7 @@ async function prepare(
   async function attempt(): Promise<void> {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o711 });
-      backend.provider = await module.open(options, { backend: config.name, directory, instance, log, failpoint });
+      backend.provider = await module.open(options, { backend: config.name, directory, instance, log, stays, failpoint });
       backend.problem = null;
     } catch (thrown) {
       backend.problem = SandboxerError.from(thrown, { phase: "open", backend: config.name });

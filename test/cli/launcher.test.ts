@@ -12,7 +12,7 @@ function project(): { root: string; path: string; launch: (file?: string) => { c
   copyFileSync(join(import.meta.dirname, "../../bin/sand-boxer"), join(root, "bin/sand-boxer"));
   chmodSync(join(root, "bin/sand-boxer"), 0o755);
   writeFileSync(join(root, "src/cli/index.ts"), "console.log('source', process.argv.slice(2).join('|') as string);");
-  for (const tool of ["dirname", "readlink"]) symlinkSync(`/usr/bin/${tool}`, join(path, tool));
+  for (const tool of ["readlink"]) symlinkSync(`/usr/bin/${tool}`, join(path, tool));
   return {
     root,
     path,
@@ -29,7 +29,7 @@ test("it uses the Node in PATH where that is new enough, and passes arguments as
   expect(launch()).toMatchObject({ code: 0, stdout: "source a b|*\n" });
 });
 
-test("it prefers the project's own Node to an old one in PATH, and what is built to the source", () => {
+test("it prefers the project's own Node to an old one in PATH, what is built to the source, and what is bundled to both", () => {
   const { root, path, launch } = project();
   writeFileSync(join(path, "node"), "#!/bin/sh\necho 18.0.0\n", { mode: 0o755 });
   mkdirSync(join(root, "node_modules/node/bin"), { recursive: true });
@@ -37,6 +37,9 @@ test("it prefers the project's own Node to an old one in PATH, and what is built
   mkdirSync(join(root, "dist/cli"));
   writeFileSync(join(root, "dist/cli/index.js"), "console.log('built')");
   expect(launch()).toMatchObject({ code: 0, stdout: "built\n" });
+  mkdirSync(join(root, "dist/bundle"));
+  writeFileSync(join(root, "dist/bundle/index.js"), "console.log('bundled')");
+  expect(launch()).toMatchObject({ code: 0, stdout: "bundled\n" });
 });
 
 test("it finds its project through symlinks, absolute and relative", () => {

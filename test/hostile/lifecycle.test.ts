@@ -106,9 +106,11 @@ describe("with the runtime of choice", () => {
     for (let round = 0; round < 50; round++) {
       const { id, expires_at: expiresAt } = await local.create({ ttl: 0.1, resources: { disk: "16MiB", inodes: 256 } });
       await pause(Date.parse(expiresAt) - Date.now());
+      const renew = () => local.engine.renew(OWNER, id, { ttl: "5m" });
+      const early = round % 3 === 0 ? renew() : undefined;
       const sweeping = local.engine.sweep();
-      await pause(round % 10);
-      const [renewed] = await Promise.allSettled([local.engine.renew(OWNER, id, { ttl: "5m" }), sweeping]);
+      for (let ticks = 0; ticks < round % 7; ticks++) await new Promise((resolve) => setImmediate(resolve));
+      const [renewed] = await Promise.allSettled([early ?? renew(), sweeping]);
       if (renewed.status === "fulfilled") {
         won.renew++;
         expect(await local.sh(id, "true")).toMatchObject({ exitCode: 0 });

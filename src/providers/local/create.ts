@@ -68,11 +68,13 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     );
     writeFileSync(directory.file("config.json"), JSON.stringify(config), { mode: 0o600 });
     const log = directory.file("runtime.log");
-    await runDetached(
+    const started = runDetached(
       runtimeArgv(choice.runtime, log, "run", "--detach", "--bundle", directory.path, "--pid-file", directory.file("pid"), spec.id),
       log,
       op.signal,
     );
+    host.fifos.prepare();
+    await started;
     host.failpoint("local.create.after_run");
     const pid = Number(readFileSync(directory.file("pid"), "utf8"));
     const init = identify(pid);

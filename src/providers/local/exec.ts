@@ -3,7 +3,6 @@ import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, un
 import { Socket } from "node:net";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import type { Command, ExecEvent, ExecOptions, Op, Ref, Stdin } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
 import { throwIfAborted } from "./abort.ts";
@@ -13,11 +12,9 @@ import { cgroupOf, directoryOf, type Host, hostUser, scratchOf } from "./host.ts
 import { commandProcess } from "./oci-process.ts";
 import { identify, isAlive, signalTree } from "./process-tree.ts";
 import type { SandboxRecord } from "./record.ts";
-import { lastWords, runtimeArgv, RUNTIMES } from "./runtime.ts";
+import { admitReaders } from "./reopen.ts";
+import { lastWords, execArgv, RUNTIMES } from "./runtime.ts";
 import { signalInside } from "./signal-inside.ts";
-
-/** Beside the sources and beside the build alike. */
-const STDIN_PIPE = fileURLToPath(new URL("../../../native/stdin-pipe.pl", import.meta.url));
 
 /** The record of a sandbox that runs under that very handle. Throws `sandbox_not_found` for an ended or replaced one. */
 export function liveRecord(host: Host, ref: Ref): SandboxRecord & { init: NonNullable<SandboxRecord["init"]> } {
@@ -35,7 +32,7 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
   const files = execFiles(host, ref.id, command.id);
   const cgroup = cgroupOf(host, ref.id);
   const oomKillsBefore = cgroup.oomKills();
-  const { child, input, queue } = await startExec(host, record, command, options.stdin, files);
+  const { child, input, releaseInput, queue } = await startExec(host, record, command, options.stdin, files);
   const exit = exited(child);
 
   let ended: { code: number | null; signal: NodeJS.Signals | null } | undefined;
@@ -86,7 +83,7 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
     clearTimeout(timer);
     op.signal.removeEventListener("abort", kill);
     if (!finished) await killExec(host, ref.id, command.id, child);
-    input?.destroy();
+    releaseInput();
     queue.close();
     removeFiles(files);
   }
@@ -108,6 +105,8 @@ interface Started {
   readonly child: ChildProcess;
   /** Where the command's input goes; undefined where it has none. */
   readonly input: Writable | undefined;
+  /** Lets go of the input when the command has ended. */
+  readonly releaseInput: () => void;
   readonly queue: ByteQueue;
 }
 
@@ -123,18 +122,32 @@ async function startExec(host: Host, record: SandboxRecord, command: Command, st
   const owner = hostUser(host, record.slot, description.user.uid);
   const output = await host.fifos.open(owner);
   const errors = await host.fifos.open(owner);
-  const argv = runtimeArgv(runtime, files.log, "exec", "--process", files.process, "--pid-file", files.pid, record.spec.id);
-  const [program = "", ...args] = stdin.kind === "pipe" ? ["perl", STDIN_PIPE, String(owner), String(owner), "--", ...argv] : argv;
-  const inputFile = stdin.kind === "bytes" ? openInput(files.input, stdin.bytes, owner) : undefined;
+  const argv = execArgv(runtime, files.log, record.spec.id, files);
+  const [program = "", ...args] = argv;
+  const inputPipe = stdin.kind === "pipe" ? await host.fifos.openInput(owner) : undefined;
+  const theirInput = stdin.kind === "bytes" ? openInput(files.input, stdin.bytes, owner) : inputPipe?.theirs;
   const child = spawn(program, args, {
-    stdio: [inputFile ?? (stdin.kind === "pipe" ? "pipe" : "ignore"), output.theirs, errors.theirs],
+    stdio: [theirInput ?? "ignore", output.theirs, errors.theirs],
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
   });
-  for (const descriptor of [inputFile, output.theirs, errors.theirs]) if (descriptor !== undefined) closeSync(descriptor);
+  for (const descriptor of [theirInput, output.theirs, errors.theirs]) if (descriptor !== undefined) closeSync(descriptor);
   const queue = new ByteQueue();
   queue.add("stdout", new Socket({ fd: output.ours, readable: true, writable: false }));
   queue.add("stderr", new Socket({ fd: errors.ours, readable: true, writable: false }));
-  return { child, queue, input: child.stdin ?? undefined };
+  if (inputPipe === undefined) return { child, queue, input: undefined, releaseInput: () => undefined };
+  const input = new Socket({ fd: inputPipe.ours, readable: false, writable: true });
+  let stop: (() => void) | undefined;
+  let released = false;
+  input.once("close", () => {
+    if (!released) stop = admitReaders(inputPipe.name);
+  });
+  const releaseInput = (): void => {
+    released = true;
+    stop?.();
+    input.destroy();
+    closeSync(inputPipe.name);
+  };
+  return { child, queue, input, releaseInput };
 }
 
 /** Input that is known whole is a file, which a program can open again, and read from its start. */

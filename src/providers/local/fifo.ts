@@ -1,27 +1,33 @@
-import { chownSync, constants, existsSync, mkdirSync, openSync, readdirSync, unlinkSync } from "node:fs";
+import { chownSync, closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { O_PATH } from "./reopen.ts";
 import { runOk } from "./run.ts";
 
 /**
- * Pipes for a command's output. Node's own are sockets, which a program inside cannot open as /dev/stderr; and a pipe that
+ * Pipes for a command's input and output. Node's own are sockets, which a program inside cannot open as /dev/stderr; and a pipe that
  * belongs to the host's root is refused to it. These are FIFOs made ahead in batches, given to the sandbox's user, and
  * unlinked as soon as both ends are open.
  */
 const BATCH = 64;
 
+/** A process that runs one command and ends needs two. */
+const FIRST_BATCH = 4;
+
 /** With fewer left the next batch is made, beside the commands. */
 const FEW = 16;
 
 export interface Pipe {
-  /** The end that this process reads; does not block. */
+  /** The end of this process; does not block. */
   readonly ours: number;
-  /** The end the command writes to; blocks, as programs expect. */
+  /** The end of the command; blocks, as programs expect. */
   readonly theirs: number;
 }
 
 export class FifoPool {
   readonly #directory: string;
   readonly #ready: string[] = [];
+  /** With the time a pid names one process for all time. */
+  readonly #prefix = `${process.pid}-${Date.now().toString(36)}`;
   #made = 0;
   #making: Promise<void> | undefined;
 
@@ -31,18 +37,42 @@ export class FifoPool {
     this.#directory = directory;
   }
 
+  /** Makes the first pipes beside other work: a command will come soon. */
+  prepare(): void {
+    // Whoever finds none meets the error.
+    if (this.#made === 0) this.#make().catch(() => undefined);
+  }
+
   /** Opens a pipe for output that belongs to that host user. About 0.05 ms; a batch of 64 costs one program. */
   async open(uid: number): Promise<Pipe> {
-    while (this.#ready.length === 0) await this.#make();
-    const path = this.#ready.pop() ?? "";
-    // Whoever finds none left meets the error.
-    if (this.#ready.length === FEW) this.#make().catch(() => undefined);
-    if (uid !== process.getuid?.()) chownSync(path, uid, uid);
+    const path = await this.#take(uid);
     // A reader without a writer may open at once if it does not block; the writer then finds its reader.
     const ours = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const theirs = openSync(path, constants.O_WRONLY);
     unlinkSync(path);
     return { ours, theirs };
+  }
+
+  /** The same for a command's input; `name` is for {@link admitReaders}. */
+  async openInput(uid: number): Promise<Pipe & { readonly name: number }> {
+    const path = await this.#take(uid);
+    // A writer that does not block needs a reader, and the command's end must block: so one reader only opens the door.
+    const door = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const ours = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    const theirs = openSync(path, constants.O_RDONLY);
+    closeSync(door);
+    const name = openSync(path, O_PATH);
+    unlinkSync(path);
+    return { ours, theirs, name };
+  }
+
+  async #take(uid: number): Promise<string> {
+    while (this.#ready.length === 0) await this.#make();
+    const path = this.#ready.pop() ?? "";
+    // Whoever finds none left meets the error.
+    if (this.#ready.length === FEW) this.#make().catch(() => undefined);
+    if (uid !== process.getuid?.()) chownSync(path, uid, uid);
+    return path;
   }
 
   #make(): Promise<void> {
@@ -54,8 +84,8 @@ export class FifoPool {
 
   async #makeBatch(): Promise<void> {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-    const paths = Array.from({ length: BATCH }, () => join(this.#directory, `${process.pid}-${this.#made++}`));
-    await runOk(["rm", "-f", "--", ...paths]);
+    const length = this.#made === 0 ? FIRST_BATCH : BATCH;
+    const paths = Array.from({ length }, () => join(this.#directory, `${this.#prefix}-${this.#made++}`));
     await runOk(["mkfifo", "-m", "600", "--", ...paths]);
     this.#ready.push(...paths);
   }

@@ -17,6 +17,9 @@ import { findProgram, type Runtime, type RuntimeName, RUNTIMES } from "./runtime
 import { scratchDirectory } from "./scratch.ts";
 import { ensureSkeleton, SANDBOX_UID } from "./skeleton.ts";
 
+/** Prepared disks in a process that stays, and in one that ends: there whoever waits for its exit waits for them. */
+const [MANY_DISKS, FEW_DISKS] = [16, 2];
+
 /** A host that is ready for sandboxes, and what was found out about it. */
 export interface OpenedHost {
   readonly host: Host;
@@ -45,7 +48,7 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
   const pool = new SlotPool({
     directory: join(directory, "slots"),
     disks,
-    depth: options.pool ?? 16,
+    depth: options.pool ?? (context.stays === false ? FEW_DISKS : MANY_DISKS),
     owner: SANDBOX_UID,
     onError: (error) => log.warn({ error: String(error) }, "prepared disks could not be made or thrown away; the next sweep tries again"),
   });

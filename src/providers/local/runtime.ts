@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { IsolationLevel } from "../../contract/index.ts";
 import { run } from "./run.ts";
 
@@ -20,6 +21,8 @@ interface Kind {
   readonly ownThreads: number;
   /** What is true of the level with this runtime, whatever its version. */
   readonly notes: readonly string[];
+  /** Its exec goes on for as long as anything holds the command's output: another waits for the command in its place. */
+  readonly lingers: boolean;
   /** How it gives a background process a terminal; see native/process-shim.pl. */
   readonly terminal: "console" | "pty";
 }
@@ -32,6 +35,7 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
     hostProcesses: true,
     ownThreads: 0,
     notes: [],
+    lingers: false,
     // crun 1.8 does not pass a change of size on from a terminal of ours.
     terminal: "console",
   },
@@ -42,7 +46,8 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
     hostProcesses: true,
     ownThreads: 0,
     notes: [],
-    terminal: "pty",
+    lingers: true,
+    terminal: "console",
   },
   runsc: {
     level: "gvisor",
@@ -55,6 +60,7 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
       "memory and pids limits hold for the sandbox as a whole, gVisor's own threads among them: reaching one ends the sandbox, not a command",
       "a command that clears its environment outlives its own timeout, within the sandbox",
     ],
+    lingers: false,
     terminal: "pty",
   },
 };
@@ -83,6 +89,23 @@ export interface Runtime {
   readonly root: string;
   /** Runs without root, and so without control groups. */
   readonly rootless: boolean;
+}
+
+/** Beside the sources and beside the build alike. */
+const STAND_IN = fileURLToPath(new URL("../../../native/stand-in.pl", import.meta.url));
+
+/** The command line that runs a described process in a sandbox, and ends as the process does. */
+export function execArgv(
+  runtime: Runtime,
+  log: string,
+  sandboxId: string,
+  files: { process: string; pid: string },
+  more: readonly string[] = [],
+): string[] {
+  const { lingers } = RUNTIMES[runtime.name];
+  const named = ["--pid-file", files.pid, "--process", files.process, sandboxId];
+  const argv = runtimeArgv(runtime, log, "exec", ...(lingers ? ["--detach"] : []), ...more, ...named);
+  return lingers ? ["perl", STAND_IN, files.pid, process.arch === "arm64" ? "167" : "157", "--", ...argv] : argv;
 }
 
 /** The full command line of one call. */

@@ -80,6 +80,8 @@ export async function ensureSkeleton(directory: string): Promise<Skeleton> {
   } // prettier-ignore
   for (let count = 1; count <= availableParallelism(); count++) await makeCpuTree(join(draft, "cpus", String(count)), count);
   await openToReaders(draft);
+  // runc gives a tmpfs the mode of the directory it is mounted on, whatever the bundle says.
+  await chmod(join(draft, "root", "tmp"), 0o1777);
   // runc gives a tmpfs the mode of what it is mounted on, whatever its options say.
   for (const name of ["tmp", "var/tmp"]) await chmod(join(draft, "root", name), 0o1777);
   try {

@@ -9,7 +9,7 @@ import { liveRecord } from "../exec.ts";
 import { cgroupOf, directoryOf, type Host, hostUser } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
 import { identify, signalTree } from "../process-tree.ts";
-import { lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
+import { execArgv, lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
 import { signaller } from "../signal-inside.ts";
 import { hasExited, writeRecord } from "./state.ts";
 
@@ -55,12 +55,8 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     ...cgroupOf(host, ref.id).shimFiles(),
   };
   const log = join(directory, "runtime.log");
-  const argv = runtimeArgv(
-    runtime, log, "exec",
-    ...(mode === "console" ? ["--tty", "--console-socket", join(directory, "tty")] : []),
-    ...(mode === "pty" && hostProcesses ? ["--tty"] : []),
-    "--pid-file", join(directory, "root"), "--process", join(directory, "process.json"), ref.id,
-  ); // prettier-ignore
+  const files = { process: join(directory, "process.json"), pid: join(directory, "root") };
+  const argv = execArgv(runtime, log, ref.id, files, mode === "console" ? ["--tty", "--console-socket", join(directory, "tty")] : []);
   if (!hostProcesses && command.timeoutMs !== undefined) {
     writeFileSync(join(directory, "killer.json"), JSON.stringify(signaller(record, command.id, "SIGKILL")), { mode: 0o600 });
     const killer = runtimeArgv(runtime, log, "exec", "--process", join(directory, "killer.json"), ref.id);
