@@ -100,6 +100,7 @@ export function fakeFiles(reach: Reach, hasWatch: boolean): Files {
         if (inside) events.push(event);
         bell.ring();
       });
+      options.onArmed?.();
       try {
         while (!op.signal.aborted) {
           const event = events.shift();

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Sandbox } from "e2b";
 import { onTestFinished, expect, test } from "vitest";
-import { openSandboxer, serverOver } from "../../../src/main.ts";
 import { openE2bDoor, type E2bTestDoor } from "./e2b-door.ts";
 
 const health = (door: Pick<E2bTestDoor, "url">, id: string, headers: Record<string, string>): Promise<Response> =>
@@ -27,38 +26,18 @@ test("commands and files are for those who have the sandbox's own token", async 
   expect((await health(door, "nonsense", { "x-access-token": "x" })).status).toBe(502);
 });
 
-test("a token survives a restart, and another data directory's does not hold", async () => {
+test("a token survives a restart, and holds at no other data directory", async () => {
   const dataDir = await mkdtemp(join(tmpdir(), "sbx-e2b-"));
   onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
-  const config = { backends: [{ name: "memory", provider: "fake", options: { isolation: "container" } }], log_level: "silent" } as const;
-  const tokenOf = async (): Promise<string> => {
-    const opened = await openSandboxer({ dataDir, config: { ...config, backends: [...config.backends] } });
-    const server = await serverOver(opened);
-    try {
-      const { url } = await server.listen({ port: 0 });
-      const { secret } = await opened.engine.keys.create({ tenant: "acme", key_id: null, scopes: ["admin"] }, { name: "k", tenant: "acme" });
-      const known = (await opened.engine.list({ tenant: "acme", key_id: null, scopes: ["read"] }, { limit: 1 })).data[0]?.id;
-      const path = known === undefined ? "/v2/sandboxes" : `/v2/sandboxes/${known}/connect`;
-      const answer = await fetch(url + path, { method: "POST", body: "{}", headers: { "x-api-key": secret.replace("sbx_", "e2b_"), "content-type": "application/json" } });
-      // What is only in memory is gone after a restart; its token is a matter of its id alone.
-      if (!answer.ok) return known ?? "";
-      return ((await answer.json()) as Record<string, string>)["envdAccessToken"] ?? "";
-    } finally {
-      await server.close();
-      await opened.close();
-    }
-  };
-  const { createTokens } = await import("../../../src/server/e2b/tokens.ts");
-  const { tokenSecret } = await import("../../../src/server/e2b/secret.ts");
-  const first = await tokenOf();
-  expect(first).toMatch(/^[0-9a-f]{64}$/);
-  const reopened = createTokens(() => tokenSecret(dataDir));
-  const opened = await openSandboxer({ dataDir, config: { ...config, backends: [...config.backends] } });
-  const { data } = await opened.engine.list({ tenant: "acme", key_id: null, scopes: ["read"] }, { limit: 1 });
-  await opened.close();
-  expect(reopened.envd(data[0]?.id ?? "")).toBe(first);
+  const before = await openE2bDoor({}, { dataDir });
+  const { sandboxID = "", envdAccessToken = "" } = await makeOne(before);
+  await before.close();
+  const after = await openE2bDoor({}, { dataDir });
+  // The backend is only in memory, so the sandbox itself is gone: its token is still known, and a wrong one is not.
+  expect((await health(after, sandboxID, { "x-access-token": "0".repeat(64) })).status).toBe(401);
+  expect((await health(after, sandboxID, { "x-access-token": envdAccessToken })).status).not.toBe(401);
   const elsewhere = await openE2bDoor();
-  expect((await health(elsewhere, data[0]?.id ?? "", { "x-access-token": first })).status).toBe(401);
+  expect((await health(elsewhere, sandboxID, { "x-access-token": envdAccessToken })).status).toBe(401);
 });
 
 test("a signed address works without a token and without an id, and only as it was signed", async () => {

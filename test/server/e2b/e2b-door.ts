@@ -28,6 +28,8 @@ export interface E2bTestDoor {
   connection(tenant?: string, scopes?: Scope[]): Promise<Connection>;
   /** A call with a key, as an SDK would make it. */
   call(path: string, init?: RequestInit): Promise<Response>;
+  /** Safe to repeat. */
+  close(): Promise<void>;
 }
 
 const FAKE: Config = { backends: [{ name: "memory", provider: "fake", options: { isolation: "container" } }], log_level: "silent" };
@@ -37,9 +39,12 @@ export async function openE2bDoor(config: Config = {}, at: { dataDir?: string } 
   const dataDir = at.dataDir ?? (await mkdtemp(join(tmpdir(), "sbx-e2b-")));
   const opened = await openSandboxer({ dataDir, config: { ...FAKE, ...config } });
   const server = await serverOver(opened);
-  onTestFinished(async () => {
+  const close = async (): Promise<void> => {
     await server.close();
     await opened.close();
+  };
+  onTestFinished(async () => {
+    await close();
     if (at.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
   });
   const { url } = await server.listen({ port: 0 });
@@ -54,5 +59,5 @@ export async function openE2bDoor(config: Config = {}, at: { dataDir?: string } 
     if (init.body !== undefined) headers.set("content-type", "application/json");
     return fetch(url + path, { ...init, headers });
   };
-  return { url, dataDir, opened, connection, call };
+  return { url, dataDir, opened, connection, call, close };
 }
