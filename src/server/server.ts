@@ -76,7 +76,7 @@ export function createServer({ engine, log, version, limits, e2b }: ServerOption
     const closed = listeners.map(({ server }) => new Promise<void>((resolve) => void server.close(() => resolve())));
     const { graceMs } = service.limits;
     await Promise.all([service.open.close(graceMs), sockets?.close(graceMs)]);
-    for (const { cut } of listeners) cut();
+    for (const listener of listeners) listener.cut();
     await Promise.all(closed);
     service.counter.stop();
   };

@@ -9,17 +9,17 @@ const MIB = 1024 ** 2;
 const CLIENT_ID = "sandboxer";
 
 /** What create and connect answer: everything the SDK needs to talk to the sandbox. */
-export function sandboxAnswer({ tokens, domain }: E2bContext, sandbox: Sandbox): Record<string, unknown> {
+export function sandboxAnswer(ctx: E2bContext, sandbox: Sandbox): Record<string, unknown> {
   const { id, metadata } = sandbox;
   return {
     templateID: templateOf(sandbox),
     sandboxID: id,
     clientID: CLIENT_ID,
     envdVersion: ENVD_VERSION,
-    envdAccessToken: tokens.envd(id),
+    envdAccessToken: ctx.tokens.envd(id),
     // Where it is sent, the SDK's users know that their requests to ports must carry it.
-    ...(trafficIsPublic(metadata) ? {} : { trafficAccessToken: tokens.traffic(id) }),
-    domain: domain(),
+    ...(trafficIsPublic(metadata) ? {} : { trafficAccessToken: ctx.tokens.traffic(id) }),
+    domain: ctx.domain(),
   };
 }
 

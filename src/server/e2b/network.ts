@@ -28,9 +28,14 @@ const NO_NETWORK = "sandboxes have no network in this version of sand-boxer";
 export function checkNetwork(network: z.output<typeof Network>, prefix: string): void {
   if ((network.allowOut ?? []).length > 0) throw unsupported(`${prefix}allowOut`, NO_NETWORK);
   if (Object.keys(network.rules ?? {}).length > 0) throw unsupported(`${prefix}rules`, NO_NETWORK);
-  if (network.egressProxy != null) throw unsupported(`${prefix}egressProxy`, NO_NETWORK);
-  if (network.maskRequestHost != null) throw unsupported(`${prefix}maskRequestHost`, "is not in this version of sand-boxer");
+  if (isSaid(network.egressProxy)) throw unsupported(`${prefix}egressProxy`, NO_NETWORK);
+  if (isSaid(network.maskRequestHost)) throw unsupported(`${prefix}maskRequestHost`, "is not in this version of sand-boxer");
   if ((network.httpsPorts ?? []).length > 0) throw unsupported(`${prefix}httpsPorts`, "is not in this version of sand-boxer");
+}
+
+/** `null` is how some clients write nothing. */
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 /** PUT /sandboxes/{id}/network: replaces the rules; those that only deny change nothing here. */

@@ -9,8 +9,8 @@ import { openSandboxer, serverOver, type Opened } from "../../../src/main.ts";
 
 /** The official SDK in the versions this door is held against: the first with `/v2` paths, and one from before. */
 export const SDKS = [
-  { version: "2.51.0", Sandbox: NewestSandbox },
-  { version: "2.45.0", Sandbox: OlderSandbox as unknown as typeof NewestSandbox },
+  { version: "2.51.0", name: "e2b", Sandbox: NewestSandbox },
+  { version: "2.45.0", name: "e2b-2.45", Sandbox: OlderSandbox as unknown as typeof NewestSandbox },
 ] as const;
 
 /** What an SDK is pointed at a server with. */
