@@ -1,0 +1,77 @@
+import { parse, Profile, SandboxerError, type Principal } from "../../../contract/index.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import type { DataCall, E2bContext } from "../context.ts";
+import { absolute } from "./path.ts";
+
+/** Where a sandbox's home is unless its profile says another. */
+const DEFAULT_HOME = "/home/sandbox";
+/** Homes kept, since a sandbox's never changes; the least lately made are forgotten. */
+const REMEMBERED = 10_000;
+const homes = new Map<string, string>();
+
+/** Thrown inside a stream whose sandbox has ended: there the connection is broken off in place of an answer. */
+export class Gone extends Error {
+  override readonly name = "Gone";
+}
+
+/** One request to a sandbox that runs. */
+export class Session {
+  readonly ctx: E2bContext;
+  readonly call: DataCall;
+  readonly home: string;
+
+  private constructor(ctx: E2bContext, call: DataCall, home: string) {
+    this.ctx = ctx;
+    this.call = call;
+    this.home = home;
+  }
+
+  /** @throws SandboxerError `wrong_state` or `sandbox_not_found` where it does not run. */
+  static async open(ctx: E2bContext, call: DataCall): Promise<Session> {
+    const { state, profile } = await ctx.engine.get(call.who, call.sandboxId);
+    if (state !== "ready") throw new SandboxerError("wrong_state", `sandbox ${call.sandboxId} is ${state}`);
+    let home = homes.get(call.sandboxId);
+    if (home === undefined) {
+      const record = await ctx.engine.profiles.get(call.who, `${profile.name}@${profile.version}`);
+      home = parse(Profile, record.document, { what: `profile ${profile.name}` }).env?.["HOME"] ?? DEFAULT_HOME;
+      homes.set(call.sandboxId, home);
+      const oldest = homes.keys().next();
+      if (homes.size > REMEMBERED && oldest.done === false) homes.delete(oldest.value);
+    }
+    return new Session(ctx, call, home);
+  }
+
+  get engine(): Engine {
+    return this.ctx.engine;
+  }
+
+  get who(): Principal {
+    return this.call.who;
+  }
+
+  get id(): string {
+    return this.call.sandboxId;
+  }
+
+  /** An absolute path for one of the wire: relative ones start at the home. */
+  path(path: string): string {
+    return absolute(path, this.home);
+  }
+
+  /** Whether it still runs. One read of the ledger. */
+  async isAlive(): Promise<boolean> {
+    try {
+      return (await this.engine.get(this.who, this.id)).state === "ready";
+    } catch (thrown) {
+      if (thrown instanceof SandboxerError && thrown.code === "sandbox_not_found") return false;
+      throw thrown;
+    }
+  }
+
+  /** @throws Gone where the sandbox has ended, after its connection was broken off. */
+  async checkAlive(): Promise<void> {
+    if (await this.isAlive()) return;
+    this.call.destroy();
+    throw new Gone(`sandbox ${this.id} has ended`);
+  }
+}
