@@ -110,7 +110,9 @@ export async function listenWithTls(
   const { certificateFrom, developmentCertificate } = await import("./server/e2b/certificate.ts");
   const { certificate, key, host, port } = tls;
   const files =
-    certificate === undefined || key === undefined ? await developmentCertificate(dataDir, domain) : await certificateFrom({ certificate, key });
+    certificate === undefined || key === undefined
+      ? await developmentCertificate(dataDir, domain)
+      : await certificateFrom({ certificate, key });
   const listening = await server.listenTls({
     certificate: files.certificate,
     key: files.key,

@@ -15,7 +15,10 @@ export type BackendConfig = z.infer<typeof BackendConfig>;
 /** A name with dots and an optional port, as host names of sandboxes end in. */
 const Domain = z
   .string()
-  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?$/, 'must be a host name in lower case, with a port if any, as "sbx.test:8443"');
+  .regex(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?$/,
+    'must be a host name in lower case, with a port if any, as "sbx.test:8443"',
+  );
 
 /** The E2B wire beside our own API. */
 export const E2bConfig = z.strictObject({
@@ -25,7 +28,10 @@ export const E2bConfig = z.strictObject({
     .strictObject({
       host: z.string().optional().meta({ description: "127.0.0.1 unless given." }),
       port: z.int().min(0).max(65_535).optional().meta({ description: "8443 unless given." }),
-      certificate: z.string().optional().meta({ description: "PEM file for the domain and everything below it; one for development is made unless given." }),
+      certificate: z
+        .string()
+        .optional()
+        .meta({ description: "PEM file for the domain and everything below it; one for development is made unless given." }),
       key: z.string().optional().meta({ description: "PEM file of its private key." }),
     })
     .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), "certificate and key go together")

@@ -19,7 +19,11 @@ export interface Listening {
  * A server with TLS that speaks HTTP/2 and HTTP/1.1, chosen by ALPN. Node gives HTTP/2 requests as objects that resemble
  * those of HTTP/1, which is all that is asked of them here.
  */
-export function createTlsServer(files: TlsFiles, options: ServerOptions, handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void): Listening {
+export function createTlsServer(
+  files: TlsFiles,
+  options: ServerOptions,
+  handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
+): Listening {
   const secure: SecureServerOptions = { cert: files.certificate, key: files.key, allowHTTP1: true, minVersion: "TLSv1.2" };
   const server = createSecureServer({ ...options, ...secure }) as unknown as Server;
   server.on("request", handle);

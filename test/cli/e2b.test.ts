@@ -3,7 +3,12 @@ import { Sandbox } from "e2b";
 import { cli } from "./cli.ts";
 
 const exported = (text: string): Record<string, string> =>
-  Object.fromEntries(text.trim().split("\n").map((line) => (/^export (\w+)=(.*)$/.exec(line) ?? []).slice(1, 3) as [string, string]));
+  Object.fromEntries(
+    text
+      .trim()
+      .split("\n")
+      .map((line) => (/^export (\w+)=(.*)$/.exec(line) ?? []).slice(1, 3) as [string, string]),
+  );
 
 test("e2b env prints variables with which the official SDK works at once", async () => {
   const box = cli();

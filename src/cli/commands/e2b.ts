@@ -17,7 +17,11 @@ export const command: Command = {
 lines for a shell, with a key that is made for it. The server must listen (sand-boxer serve); the key is printed once.`,
   options: {
     url: { type: "string", value: "URL", about: `Where programs reach the server; default: SANDBOXER_URL, else ${DEFAULT_URL}` },
-    domain: { type: "string", value: "DOMAIN", about: "Use host names and TLS instead, below this domain of the server's (e2b.domain), with its port" },
+    domain: {
+      type: "string",
+      value: "DOMAIN",
+      about: "Use host names and TLS instead, below this domain of the server's (e2b.domain), with its port",
+    },
     authority: { type: "string", value: "FILE", about: "With --domain: what serve named as the authority of its development certificate" },
     name: { type: "string", value: "NAME", about: 'Of the key; default: "e2b"' },
     tenant: { type: "string", value: "TENANT", about: "Whom the key is for; your own unless given" },
@@ -36,13 +40,18 @@ lines for a shell, with a key that is made for it. The server must listen (sand-
     const authority = args.text("authority");
     const { SANDBOXER_URL: own = "" } = process.env;
     const url = (args.text("url") ?? (own === "" ? DEFAULT_URL : own)).replace(/\/+$/, "");
-    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw usageError("e2b", `--url must be an http address; got "${url}"`);
-    if (domain !== undefined && !/^[a-z0-9.-]+(:\d{1,5})?$/.test(domain)) throw usageError("e2b", `--domain must be a host name, with a port if any; got "${domain}"`);
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+      throw usageError("e2b", `--url must be an http address; got "${url}"`);
+    if (domain !== undefined && !/^[a-z0-9.-]+(:\d{1,5})?$/.test(domain))
+      throw usageError("e2b", `--domain must be a host name, with a port if any; got "${domain}"`);
     if (authority !== undefined && domain === undefined) throw usageError("e2b", "--authority goes with --domain");
 
     const tenant = args.text("tenant");
     await using connection = await connect();
-    const { secret } = await connection.client.keys.create({ name: args.text("name") ?? "e2b", ...(tenant === undefined ? {} : { tenant }) });
+    const { secret } = await connection.client.keys.create({
+      name: args.text("name") ?? "e2b",
+      ...(tenant === undefined ? {} : { tenant }),
+    });
     const variables: Record<string, string> = {
       E2B_API_KEY: secret.replace(/^sbx_/, "e2b_"),
       ...(domain === undefined ? { E2B_API_URL: url, E2B_SANDBOX_URL: url } : { E2B_DOMAIN: domain }),
@@ -50,7 +59,8 @@ lines for a shell, with a key that is made for it. The server must listen (sand-
     };
     if (args.json) await json(variables);
     else for (const [name, value] of Object.entries(variables)) await line(`export ${name}=${quoted(value)}`);
-    if (domain === undefined && !(await answers(url))) note(`nothing answers at ${url} now: start it with 'sand-boxer serve', or name its address with --url`);
+    if (domain === undefined && !(await answers(url)))
+      note(`nothing answers at ${url} now: start it with 'sand-boxer serve', or name its address with --url`);
     return 0;
   },
 };

@@ -48,7 +48,9 @@ their clocks end them.`,
       if (args.json) await json({ url, socket, data, ...e2b });
       else await greet(url, socket, data);
       if (tls !== undefined && !args.json)
-        await line(`  E2B_DOMAIN=${tls.domain}${tls.authority === undefined ? "" : ` NODE_EXTRA_CA_CERTS=${tls.authority} SSL_CERT_FILE=${tls.authority}`}`);
+        await line(
+          `  E2B_DOMAIN=${tls.domain}${tls.authority === undefined ? "" : ` NODE_EXTRA_CA_CERTS=${tls.authority} SSL_CERT_FILE=${tls.authority}`}`,
+        );
       // Beside the first calls: what lives is in the ledger already, and a full pool of disks takes its time.
       const stock = opened.engine.sweep({ adopt: true });
       if (!LOOPBACK.has(host))

@@ -12,7 +12,9 @@ export async function authenticateApiKey({ engine }: E2bContext, context: HttpCo
   if (presented !== undefined) return authenticateKey(engine, toOwnForm(presented));
   const { principal } = context.env.door;
   if (principal !== undefined) return principal;
-  throw new SandboxerError("unauthorized", "no key was sent in X-API-KEY", { hint: "'sand-boxer e2b env' makes one and prints the variables" });
+  throw new SandboxerError("unauthorized", "no key was sent in X-API-KEY", {
+    hint: "'sand-boxer e2b env' makes one and prints the variables",
+  });
 }
 
 function toOwnForm(key: string): string {

@@ -38,13 +38,21 @@ export async function certificateFrom(files: { certificate: string; key: string 
 export async function developmentCertificate(dataDir: string, domain: string): Promise<Certificate> {
   const name = domainName(domain);
   if (!name.includes(".")) {
-    throw new SandboxerError("invalid_request", `e2b.domain: "${name}" needs a dot for TLS: clients take no wildcard directly below a top-level name`, {
-      phase: "open",
-      hint: 'Use a name such as "sbx.test".',
-    });
+    throw new SandboxerError(
+      "invalid_request",
+      `e2b.domain: "${name}" needs a dot for TLS: clients take no wildcard directly below a top-level name`,
+      {
+        phase: "open",
+        hint: 'Use a name such as "sbx.test".',
+      },
+    );
   }
   const directory = join(dataDir, "e2b", "tls");
-  const files = { certificate: join(directory, "certificate.pem"), key: join(directory, "key.pem"), authority: join(directory, "authority.pem") };
+  const files = {
+    certificate: join(directory, "certificate.pem"),
+    key: join(directory, "key.pem"),
+    authority: join(directory, "authority.pem"),
+  };
   if (!(await isGood(files.certificate, name))) await make(join(dataDir, "e2b"), directory, name);
   return { certificate: await readFile(files.certificate), key: await readFile(files.key), authority: files.authority };
 }
@@ -85,7 +93,12 @@ async function openssl(args: string[]): Promise<void> {
     await run("openssl", args, { timeout: 60_000 });
   } catch (cause) {
     const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-    if (missing) throw new SandboxerError("provider_missing_dependency", "openssl is not on this host", { phase: "open", hint: "Run: apt-get install openssl, or name a certificate and key in e2b.tls.", cause });
+    if (missing)
+      throw new SandboxerError("provider_missing_dependency", "openssl is not on this host", {
+        phase: "open",
+        hint: "Run: apt-get install openssl, or name a certificate and key in e2b.tls.",
+        cause,
+      });
     throw new SandboxerError("internal", "openssl could not make a certificate", { phase: "open", cause });
   }
 }

@@ -67,7 +67,9 @@ function checkTimeout(timeout: number, { name, lifetime }: Profile, version: num
 
 function tooLong(timeout: number, bound: number, by: string): SandboxerError {
   const message = `timeout cannot be greater than ${bound} seconds: ${by} says so`;
-  return new SandboxerError("invalid_request", `${message}; got ${timeout}`, { issues: [{ path: "timeout", message, nearest: String(bound) }] });
+  return new SandboxerError("invalid_request", `${message}; got ${timeout}`, {
+    issues: [{ path: "timeout", message, nearest: String(bound) }],
+  });
 }
 
 /** Everything the request asks for that no sandbox here would have. Defaults that an SDK sends unasked are no wish. */
@@ -84,5 +86,8 @@ function refuseWhatIsMissing(body: CreateBody, generation: 1 | 2): void {
   if ((body.volumeMounts ?? []).length > 0) throw unsupported("volumeMounts", `needs volumes, and ${version}`);
   const reserved = Object.keys(body.metadata ?? {}).find((key) => key.startsWith(RESERVED_PREFIX));
   if (reserved !== undefined)
-    throw new SandboxerError("invalid_request", `metadata: keys that begin with "${RESERVED_PREFIX}" are this server's own; got "${reserved}"`);
+    throw new SandboxerError(
+      "invalid_request",
+      `metadata: keys that begin with "${RESERVED_PREFIX}" are this server's own; got "${reserved}"`,
+    );
 }

@@ -133,9 +133,7 @@ async function answerData(
   } catch (thrown) {
     const error = publicError(service.log, requestId, thrown);
     const isGone = error.code === "sandbox_not_found" || error.code === "wrong_state";
-    const { status, body, headers } = isGone
-      ? { ...goneAnswer(to.to === "sandbox" ? to.sandboxId : ""), headers: {} }
-      : toE2bError(error);
+    const { status, body, headers } = isGone ? { ...goneAnswer(to.to === "sandbox" ? to.sandboxId : ""), headers: {} } : toE2bError(error);
     track.answered(status, error.code);
     return json({ context, requestId }, status, body, headers);
   }
@@ -145,7 +143,16 @@ function dataCall(service: Service, context: HttpContext, requestId: string, san
   const { incoming, outgoing } = context.env;
   const streams = context.req.header("content-type")?.startsWith("application/connect+") ?? false;
   // Streams have no end of their own: they are let go at once when the server closes.
-  const call = new Call({ service, context, requestId, who, params: { id: sandboxId }, query: {}, body: undefined, kind: streams ? "follower" : "work" });
+  const call = new Call({
+    service,
+    context,
+    requestId,
+    who,
+    params: { id: sandboxId },
+    query: {},
+    body: undefined,
+    kind: streams ? "follower" : "work",
+  });
   return {
     requestId,
     sandboxId,

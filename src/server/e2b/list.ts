@@ -36,11 +36,15 @@ export async function list(call: ControlCall): Promise<Answer> {
 }
 
 /** Those the query asks for, newest first, from behind `cursor`. */
-async function* matching({ ctx, who, query }: ControlCall, states: SandboxState[], cursor: string | undefined): AsyncGenerator<Sandbox, void, void> {
+async function* matching(
+  { ctx, who, query }: ControlCall,
+  states: SandboxState[],
+  cursor: string | undefined,
+): AsyncGenerator<Sandbox, void, void> {
   const metadata = query.pairs("metadata");
   const startedAfter = query.time("startedAfter");
   const template = query.text("template");
-  for (let from = cursor; ; ) {
+  for (let from = cursor; ;) {
     const page = await ctx.engine.list(who, {
       states,
       limit: PAGE,

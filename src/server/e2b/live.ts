@@ -25,7 +25,8 @@ export async function liveSandbox({ ctx, who, call }: ControlCall): Promise<Sand
 /** What was thrown while using a sandbox that was alive a moment ago: its end is told as E2B tells it. */
 export function orNotFound(id: string): (thrown: unknown) => never {
   return (thrown) => {
-    if (thrown instanceof SandboxerError && (thrown.code === "sandbox_not_found" || thrown.code === "wrong_state")) throw sandboxNotFound(id);
+    if (thrown instanceof SandboxerError && (thrown.code === "sandbox_not_found" || thrown.code === "wrong_state"))
+      throw sandboxNotFound(id);
     throw thrown;
   };
 }

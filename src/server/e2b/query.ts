@@ -24,7 +24,10 @@ export class ControlQuery {
 
   /** One of `known`, or a list of them separated by commas or given several times. Throws `invalid_request`. */
   choices<Choice extends string>(name: string, known: readonly Choice[]): Choice[] | undefined {
-    const given = this.#parameters.getAll(name).flatMap((text) => text.split(",")).filter((text) => text !== "");
+    const given = this.#parameters
+      .getAll(name)
+      .flatMap((text) => text.split(","))
+      .filter((text) => text !== "");
     if (given.length === 0) return undefined;
     return given.map((text) => {
       const choice = known.find((one) => one === text);

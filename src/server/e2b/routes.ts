@@ -20,7 +20,12 @@ export interface ControlRoute {
 /** All of them. Each is there with and without a generation (`/v2`, `/v3`) before it. */
 export function controlRoutes(): readonly ControlRoute[] {
   const metrics = new Metrics();
-  const write = (method: ControlRoute["method"], path: string, handle: ControlRoute["handle"]): ControlRoute => ({ method, path, scope: "write", handle });
+  const write = (method: ControlRoute["method"], path: string, handle: ControlRoute["handle"]): ControlRoute => ({
+    method,
+    path,
+    scope: "write",
+    handle,
+  });
   const read = (path: string, handle: ControlRoute["handle"]): ControlRoute => ({ method: "GET", path, scope: "read", handle });
   return [
     write("POST", "/sandboxes", create),
@@ -43,9 +48,7 @@ export function controlRoutes(): readonly ControlRoute[] {
     write("DELETE", "/templates/{id}", deleteTemplate),
     write("*", "/templates/**", noTemplateBuilds),
     write("*", "/templates", noTemplateBuilds),
-    ...["volumes", "volumecontent", "secrets"].flatMap((what) =>
-      [`/${what}`, `/${what}/**`].map((path) => write("*", path, absent(what))),
-    ),
+    ...["volumes", "volumecontent", "secrets"].flatMap((what) => [`/${what}`, `/${what}/**`].map((path) => write("*", path, absent(what)))),
   ];
 }
 
@@ -80,7 +83,10 @@ export function findRoute(routes: readonly ControlRoute[]): FindRoute {
     if (found !== undefined) return { ...found, generation: version === undefined ? 1 : 2 };
     const shown = path.slice(0, 256);
     if (here.length === 0) return new SandboxerError("not_found", `there is no ${method} ${shown} in this version of sand-boxer`);
-    return new SandboxerError("method_not_allowed", `${shown} has no ${method}; it has ${here.map(({ route }) => route.method).join(", ")}`);
+    return new SandboxerError(
+      "method_not_allowed",
+      `${shown} has no ${method}; it has ${here.map(({ route }) => route.method).join(", ")}`,
+    );
   };
 }
 

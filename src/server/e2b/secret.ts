@@ -18,7 +18,10 @@ export function tokenSecret(dataDir: string): Uint8Array {
     return read(path) ?? make(path, join(dataDir, "e2b"));
   } catch (cause) {
     if (cause instanceof SandboxerError || !(cause instanceof Error && "code" in cause)) throw cause;
-    throw new SandboxerError("storage_unavailable", `the token secret ${path} cannot be used (${String(cause.code)})`, { phase: "open", cause });
+    throw new SandboxerError("storage_unavailable", `the token secret ${path} cannot be used (${String(cause.code)})`, {
+      phase: "open",
+      cause,
+    });
   }
 }
 

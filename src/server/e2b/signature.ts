@@ -45,8 +45,13 @@ export function checkSignature({ tokens }: E2bContext, sandboxId: string, file: 
 export async function findBySignature({ engine, tokens }: E2bContext, file: SignedFile): Promise<string> {
   checkExpiration(file);
   if (FORM.test(file.signature)) {
-    for (let cursor: string | undefined; ; ) {
-      const page = await engine.list(LOCAL_OPERATOR, { states: LIVE, limit: PAGE, allTenants: true, ...(cursor === undefined ? {} : { cursor }) });
+    for (let cursor: string | undefined; ;) {
+      const page = await engine.list(LOCAL_OPERATOR, {
+        states: LIVE,
+        limit: PAGE,
+        allTenants: true,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
       const found = page.data.find(({ id }) => isSignedBy(tokens.envd(id), file));
       if (found !== undefined) return found.id;
       if (page.next_cursor === null) break;

@@ -26,5 +26,8 @@ export async function deleteTemplate(call: ControlCall): Promise<Answer> {
 }
 
 export async function noTemplateBuilds(): Promise<Answer> {
-  throw unsupported("templates", "are profiles here; building them over this wire is not in this version. Apply a profile with 'sand-boxer profile apply'");
+  throw unsupported(
+    "templates",
+    "are profiles here; building them over this wire is not in this version. Apply a profile with 'sand-boxer profile apply'",
+  );
 }

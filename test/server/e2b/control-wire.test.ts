@@ -65,7 +65,16 @@ test("a bad request is a 400 that names the field, and makes nothing", async () 
   }
   expect((await door.call("/v2/sandboxes", { method: "POST", body: "{" })).status).toBe(400);
   expect((await door.call("/v2/sandboxes", { method: "POST", body: '{"__proto__":{}}' })).status).toBe(400);
-  for (const query of ["limit=0", "limit=101", "limit=x", "state=gone", "order=up", "nextToken=x", "startedAfter=x", "metadata=a%3D%2525ZZ"]) {
+  for (const query of [
+    "limit=0",
+    "limit=101",
+    "limit=x",
+    "state=gone",
+    "order=up",
+    "nextToken=x",
+    "startedAfter=x",
+    "metadata=a%3D%2525ZZ",
+  ]) {
     expect([query, (await door.call(`/v2/sandboxes?${query}`)).status]).toEqual([query, 400]);
   }
   expect(await (await door.call("/v2/sandboxes")).json()).toEqual([]);
@@ -83,7 +92,8 @@ test("errors have E2B's form; unknown paths and methods too; our own API keeps i
   await expectCode(await door.call("/sandboxes/nonsense"), 404);
   await expectCode(await door.call("/nowhere"), 404);
   await expectCode(await door.call("/sandboxes", { method: "PUT" }), 405);
-  for (const path of ["/volumes", "/secrets", "/v3/templates", "/volumecontent/a/dir"]) await expectCode(await door.call(path, post({})), 400);
+  for (const path of ["/volumes", "/secrets", "/v3/templates", "/volumecontent/a/dir"])
+    await expectCode(await door.call(path, post({})), 400);
   const { sandboxID } = await made(await door.call("/sandboxes", post({})));
   for (const action of ["pause", "snapshots", "fork"]) {
     await expectCode(await door.call(`/sandboxes/${sandboxID}/${action}`, post({})), 400);
@@ -140,7 +150,10 @@ test("with a development certificate, wildcard names and TLS work over HTTP/2 an
     const port = Number(tls?.domain.split(":")[1]);
     const ca = await readFile(tls?.authority ?? "");
     const { apiKey } = await door.connection();
-    const session = connectHttp2(`https://api.sbx.test:${port}`, { ca, lookup: (_name, _options, found) => found(null, [{ address: "127.0.0.1", family: 4 }]) });
+    const session = connectHttp2(`https://api.sbx.test:${port}`, {
+      ca,
+      lookup: (_name, _options, found) => found(null, [{ address: "127.0.0.1", family: 4 }]),
+    });
     const ask = (headers: Record<string, string>, body?: string): Promise<{ status: number; text: string }> =>
       new Promise((resolve, reject) => {
         const stream = session.request(headers);
@@ -151,21 +164,36 @@ test("with a development certificate, wildcard names and TLS work over HTTP/2 an
         stream.on("end", () => resolve({ status, text })).on("error", reject);
         stream.end(body);
       });
-    const answer = await ask({ ":method": "POST", ":path": "/v2/sandboxes", "x-api-key": apiKey, "content-type": "application/json" }, "{}");
+    const answer = await ask(
+      { ":method": "POST", ":path": "/v2/sandboxes", "x-api-key": apiKey, "content-type": "application/json" },
+      "{}",
+    );
     expect(answer.status).toBe(201);
     const sandbox = JSON.parse(answer.text) as Record<string, string>;
     expect(sandbox["domain"]).toBe(tls?.domain);
     const authority = `49983-${sandbox["sandboxID"]}.sbx.test:${port}`;
     expect((await ask({ ":authority": authority, ":path": "/health" })).status).toBe(401);
-    expect((await ask({ ":authority": authority, ":path": "/health", "x-access-token": sandbox["envdAccessToken"] ?? "" })).status).toBe(204);
+    expect((await ask({ ":authority": authority, ":path": "/health", "x-access-token": sandbox["envdAccessToken"] ?? "" })).status).toBe(
+      204,
+    );
     expect((await ask({ ":path": "/v1/sandboxes", authorization: `Bearer ${apiKey.replace("e2b_", "sbx_")}` })).status).toBe(200);
     session.close();
     const { request } = await import("node:https");
     const plain = await new Promise<number>((resolve, reject) => {
-      const asked = request({ host: "127.0.0.1", port, servername: "api.sbx.test", ca, path: "/v2/sandboxes", headers: { host: `api.sbx.test:${port}`, "x-api-key": apiKey } }, (got) => {
-        got.resume();
-        resolve(got.statusCode ?? 0);
-      });
+      const asked = request(
+        {
+          host: "127.0.0.1",
+          port,
+          servername: "api.sbx.test",
+          ca,
+          path: "/v2/sandboxes",
+          headers: { host: `api.sbx.test:${port}`, "x-api-key": apiKey },
+        },
+        (got) => {
+          got.resume();
+          resolve(got.statusCode ?? 0);
+        },
+      );
       asked.on("error", reject).end();
     });
     expect(plain).toBe(200);

@@ -93,12 +93,19 @@ describe.each(SDKS)("the official SDK $version", ({ Sandbox }) => {
   test("takes a template's name as a profile, with a version in either form", async () => {
     const door = await openE2bDoor();
     const connection = await door.connection();
-    for (const [template, told] of [["python", "python:1"], ["python:1", "python:1"], ["python@1", "python:1"], ["base", "base"]] as const) {
+    for (const [template, told] of [
+      ["python", "python:1"],
+      ["python:1", "python:1"],
+      ["python@1", "python:1"],
+      ["base", "base"],
+    ] as const) {
       const sandbox = await Sandbox.create(template, connection);
       expect((await sandbox.getInfo()).templateId).toBe(told);
     }
     await expect(Sandbox.create("pyton", connection)).rejects.toThrow(/404.*template "pyton" not found.*nearest: "python"/);
-    await expect(Sandbox.create("python", { ...connection, timeoutMs: 3_600_000 })).rejects.toThrow(/400.*timeout cannot be greater than 1800 seconds/);
+    await expect(Sandbox.create("python", { ...connection, timeoutMs: 3_600_000 })).rejects.toThrow(
+      /400.*timeout cannot be greater than 1800 seconds/,
+    );
   });
 
   test("another tenant's sandbox is not found, and neither is what never was", async () => {

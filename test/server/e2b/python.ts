@@ -19,7 +19,9 @@ export async function pythonWithE2b(): Promise<{ python: string } | { missing: s
   const draft = await mkdtemp(join(tmpdir(), "sand-boxer-test-venv-"));
   try {
     await run("python3", ["-m", "venv", draft], { timeout: 60_000 });
-    await run(join(draft, "bin", "python"), ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", `e2b==${VERSION}`], { timeout: 100_000 });
+    await run(join(draft, "bin", "python"), ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", `e2b==${VERSION}`], {
+      timeout: 100_000,
+    });
     await rm(kept, { recursive: true, force: true });
     await rename(draft, kept);
     return { python };
