@@ -28,7 +28,7 @@ lines for a shell, with a key that is made for it. The server must listen (sand-
   },
   positionals: [VERBS],
   examples: [
-    ['eval "$(sand-boxer e2b env)"', "then run the program"],
+    ["e2b env", 'for eval "$(sand-boxer e2b env)", then the program'],
     ["e2b env --domain sbx.test:8443", "for a server with TLS and wildcard names"],
   ],
   async run(args) {

@@ -21,8 +21,3 @@ function toOwnForm(key: string): string {
   const digits = E2B_KEY.exec(key)?.[1];
   return digits === undefined ? key : `sbx_${digits}`;
 }
-
-/** A key as the E2B SDK's users write it. */
-export function toE2bForm(key: string): string {
-  return key.replace(/^sbx_/, "e2b_");
-}

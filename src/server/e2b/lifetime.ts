@@ -3,8 +3,8 @@ import { isTerminal, SandboxerError } from "../../contract/index.ts";
 import { NO_CONTENT, type Answer, type ControlCall } from "./call.ts";
 import { DEFAULT_TIMEOUT, Timeout } from "./create.ts";
 import { sandboxAnswer, sandboxInfo } from "./describe.ts";
-import { unsupported } from "./errors.ts";
-import { liveSandbox, orNotFound } from "./live.ts";
+import { sandboxNotFound, unsupported } from "./errors.ts";
+import { knownSandbox, liveSandbox, orNotFound } from "./live.ts";
 
 const ConnectBody = z.strictObject({ timeout: Timeout.optional(), memory: z.boolean().optional(), autoPause: z.boolean().optional() });
 const TimeoutBody = z.strictObject({ timeout: Timeout });
@@ -48,18 +48,16 @@ async function extend({ ctx, who }: ControlCall, id: string, seconds: number) {
   return ctx.engine.renew(who, id, { ttl: seconds }).catch(orNotFound(id));
 }
 
-/** DELETE /sandboxes/{id}: 204 when the backend has confirmed it, 404 for what is not there any more. */
+/**
+ * DELETE /sandboxes/{id}: 204 when the backend has confirmed it, 404 for what has ended. An end that could not be confirmed
+ * is tried again by the next call.
+ */
 export async function kill(call: ControlCall): Promise<Answer> {
   const { ctx, who } = call;
-  try {
-    await liveSandbox(call);
-  } catch (thrown) {
-    // One that is being made or does not answer is ended all the same.
-    if (!(thrown instanceof SandboxerError) || thrown.code === "sandbox_not_found") throw thrown;
-  }
   const { id } = call.call;
-  const ended = await ctx.engine.destroy(who, id).catch(orNotFound(id));
-  if (!isTerminal(ended.state)) throw new SandboxerError("backend_unavailable", `the end of sandbox "${id}" is not confirmed yet`);
+  if (isTerminal((await knownSandbox(call)).state)) throw sandboxNotFound(id);
+  const { state } = await ctx.engine.destroy(who, id).catch(orNotFound(id));
+  if (!isTerminal(state)) throw new SandboxerError("backend_unavailable", `the end of sandbox "${id}" is not confirmed yet`);
   return NO_CONTENT;
 }
 

@@ -2,7 +2,8 @@ import { connect as connectHttp2 } from "node:http2";
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { raw } from "../door.ts";
-import { openE2bDoor } from "./e2b-door.ts";
+import { FakeControl } from "../../../src/providers/fake/index.ts";
+import { openE2bDoor, SDKS } from "./e2b-door.ts";
 
 interface Body {
   code: number;
@@ -120,6 +121,30 @@ test("a full server answers 429 with whole seconds in Retry-After", async () => 
   expect(answer.status).toBe(429);
   expect(answer.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
   expect(await bodyOf(answer)).toMatchObject({ code: 429 });
+});
+
+test("the newest SDK waits and tries again where a backend is at its rate limit; an older one tells its user", async () => {
+  const [{ Sandbox }, older] = SDKS;
+  const options = { isolation: "container", faults: [{ on: "create", kind: "rate_limit", times: 1 }] };
+  const door = await openE2bDoor({ backends: [{ name: "memory", provider: "fake", options }] });
+  const connection = await door.connection();
+  const sandbox = await Sandbox.create(connection);
+  expect((await sandbox.getInfo()).state).toBe("running");
+  expect(await Sandbox.list(connection).nextItems()).toHaveLength(1);
+  const again = await openE2bDoor({ backends: [{ name: "memory", provider: "fake", options }] });
+  await expect(older.Sandbox.create(await again.connection())).rejects.toMatchObject({ name: "RateLimitError" });
+});
+
+test("a backend that cannot be asked is never taken for a sandbox that is gone", async () => {
+  const control = new FakeControl();
+  const door = await openE2bDoor({ backends: [{ name: "memory", provider: "fake", options: { isolation: "container", control } }] });
+  const { sandboxID } = await made(await door.call("/sandboxes", post({})));
+  control.addFault({ on: "destroy", kind: "fail", times: 1 });
+  const failed = await door.call(`/sandboxes/${sandboxID}`, { method: "DELETE" });
+  expect(failed.status).toBe(503);
+  expect(failed.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
+  expect((await door.call(`/sandboxes/${sandboxID}`, { method: "DELETE" })).status).toBe(204);
+  expect((await door.call(`/sandboxes/${sandboxID}`, { method: "DELETE" })).status).toBe(404);
 });
 
 test("a sandbox that the operator's floor would end earlier than asked is refused, and nothing stays", async () => {
