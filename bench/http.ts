@@ -73,8 +73,13 @@ export async function feed(sink: NodeJS.WritableStream & { destroyed?: boolean }
   for (let left = bytes; left > 0 && sink.destroyed !== true; left -= PIECE.length) {
     if (!sink.write(left < PIECE.length ? PIECE.subarray(0, left) : PIECE)) {
       await new Promise<void>((resolve) => {
-        sink.once("drain", resolve);
-        sink.once("close", resolve);
+        const go = (): void => {
+          sink.off("drain", go);
+          sink.off("close", go);
+          resolve();
+        };
+        sink.on("drain", go);
+        sink.on("close", go);
       });
     }
   }

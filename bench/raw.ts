@@ -20,6 +20,7 @@ import { type Bundle, type BundleConfig, withCommand } from "./ours.ts";
 const FIRST_ID = 3 * 2 ** 28;
 const IDS = 65_536;
 const SANDBOX_UID = 1000;
+const DELETE_ATTEMPTS = 20;
 const CGROUPS = "/sand-boxer-bench";
 
 /** A sandbox made by hand, or ready to be. */
@@ -92,7 +93,19 @@ export class Raw {
     const pid = Number(readFileSync(join(sandbox.directory, "pid"), "utf8"));
     process.kill(pid, "SIGKILL");
     while (!hasEnded(pid)) await new Promise((resolve) => setImmediate(resolve));
-    await succeed(this.#start(["delete", sandbox.id], "ignore"), this.name);
+    // Right after the kill it may find the container running still, and must be asked again.
+    for (let attempt = 1; ; attempt++) {
+      const child = this.#start(["delete", sandbox.id], "pipe");
+      let words = "";
+      child.stdout?.resume();
+      child.stderr?.on("data", (text: Buffer) => (words += text.toString()));
+      try {
+        await succeed(child, `${this.name} delete`);
+        break;
+      } catch (failure) {
+        if (attempt === DELETE_ATTEMPTS) throw new Error(words, { cause: failure });
+      }
+    }
     this.#live.delete(sandbox);
   }
 

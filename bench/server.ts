@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -28,7 +28,6 @@ export class Server {
   readonly data: string;
   readonly #options: ServerOptions;
   #child: ChildProcess | undefined;
-  #log = "";
   #client: HttpClient | undefined;
   #key: string | undefined;
   #url = "";
@@ -46,13 +45,14 @@ export class Server {
   async start(): Promise<number> {
     const began = performance.now();
     const nodeOptions = this.#options.nodeOptions ?? "";
+    // To a file, as a service's log goes; a pipe to here would make each call wake this process twice.
+    const log = openSync(this.#logFile, "w", 0o600);
     const child = spawn(PROGRAM, ["serve", "--port", "0", "--json"], {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", log],
       env: { ...process.env, SANDBOXER_DATA: this.data, ...(nodeOptions === "" ? {} : { NODE_OPTIONS: nodeOptions }) },
     });
+    closeSync(log);
     this.#child = child;
-    this.#log = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (this.#log += text));
     this.#url = await addressOf(child, () => this.#log);
     this.#client?.close();
     this.#key ??= await this.#makeKey();
@@ -75,6 +75,14 @@ export class Server {
     const { secret } = await operator.json<{ secret: string }>("POST", "/v1/keys", { name: "bench", scopes: ["read", "write"] });
     operator.close();
     return secret;
+  }
+
+  get #logFile(): string {
+    return join(this.data, "server.log");
+  }
+
+  get #log(): string {
+    return existsSync(this.#logFile) ? readFileSync(this.#logFile, "utf8") : "";
   }
 
   get client(): HttpClient {

@@ -137,6 +137,39 @@ export async function diagnose({ dataDir = dataDirectory() }: { dataDir?: string
   return examine({ directory: join(dataDir, "backends", backend?.name ?? "local"), options: backend?.options ?? {} });
 }
 
+/** Something of ours at a backend, as its label says. */
+export interface LabelledObject {
+  readonly backend: string;
+  readonly id: string;
+  /** Empty where it is only half made. */
+  readonly tenant: string;
+  /** null: the backend does not say. */
+  readonly running: boolean | null;
+}
+
+/**
+ * Everything that the backends have of this data directory. The ledger is not asked, so it works where that is damaged;
+ * nothing is ended or removed. Throws what a backend answers that cannot be opened or read.
+ */
+export async function listObjects(options: { dataDir?: string; config?: Config } = {}): Promise<LabelledObject[]> {
+  const { dataDir = dataDirectory() } = options;
+  makeDataDirectory(dataDir);
+  const config = options.config ?? readConfig(dataDir);
+  const log = await openLog("silent");
+  const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance: dataDirectoryId(dataDir), log });
+  const objects: LabelledObject[] = [];
+  try {
+    for (const { name, provider, problem } of backends) {
+      if (provider === null) throw problem ?? new SandboxerError("backend_unavailable", `backend ${name} is not open`, { backend: name });
+      for await (const { id, tenant, running = null } of provider.list({ signal: new AbortController().signal, log }))
+        objects.push({ backend: name, id, tenant, running });
+    }
+  } finally {
+    for (const { provider } of backends) await provider?.dispose?.();
+  }
+  return objects;
+}
+
 async function builtInFor(config: Config): Promise<Record<string, ProviderModule>> {
   const named = new Set((config.backends ?? [{ provider: "local" }]).map(({ provider }) => provider));
   const wanted = Object.entries(BUILT_IN).filter(([name]) => named.has(name));

@@ -7,18 +7,22 @@ import { endOfChild, startChild } from "../support/killed.ts";
 import { dataDirectory, liveIds, openLocal, OWNER, removeDataDirectory } from "../support/local-engine.ts";
 import { CONTAINER_RUNTIMES, workingRuntimes } from "../support/runtimes.ts";
 
-const [{ runtime = "" } = {}] = await workingRuntimes(...CONTAINER_RUNTIMES);
+const [choice] = await workingRuntimes(...CONTAINER_RUNTIMES);
+const runtime = choice?.runtime ?? "";
 
 describe("case 70: a kill -9 of the control plane", () => {
-  it.each([...CREATE_FAILPOINTS, ...DESTROY_FAILPOINTS])("at %s of its first probe of the runtimes leaves nothing after the next start", async (failpoint) => {
-    const dataDir = dataDirectory("cold");
-    const child = startChild("child.ts", import.meta.url, [dataDir, runtime, failpoint, "cold"]);
-    expect(await endOfChild(child)).toBe("SIGKILL");
-    await using local = await openLocal("cold", { runtime, dataDir });
-    expect((await local.engine.sweep({ adopt: true })).errors).toEqual([]);
-    const seen = hostObjects(dataDir);
-    expect(seen).toEqual(exactly([], seen));
-  });
+  it.each([...CREATE_FAILPOINTS, ...DESTROY_FAILPOINTS])(
+    "at %s of its first probe of the runtimes leaves nothing after the next start",
+    async (failpoint) => {
+      const dataDir = dataDirectory("cold");
+      const child = startChild("child.ts", import.meta.url, [dataDir, runtime, failpoint, "cold"]);
+      expect(await endOfChild(child)).toBe("SIGKILL");
+      await using local = await openLocal("cold", { runtime, dataDir });
+      expect((await local.engine.sweep({ adopt: true })).errors).toEqual([]);
+      const seen = hostObjects(dataDir);
+      expect(seen).toEqual(exactly([], seen));
+    },
+  );
 
   it("at twenty moments of create, exec, process and destroy, one after the other, is settled each time", async () => {
     const dataDir = dataDirectory("moments");

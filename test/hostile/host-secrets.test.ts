@@ -1,5 +1,18 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { accessSync, chmodSync, chownSync, constants, copyFileSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -14,7 +27,13 @@ function scratch(): string {
   return directory;
 }
 
-const SETTINGS = ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/kernel/uevent_helper", "/proc/sys/vm/drop_caches", "/proc/sys/kernel/modprobe"];
+const SETTINGS = [
+  "/proc/sys/kernel/core_pattern",
+  "/proc/sysrq-trigger",
+  "/sys/kernel/uevent_helper",
+  "/proc/sys/vm/drop_caches",
+  "/proc/sys/kernel/modprobe",
+];
 
 function writable(path: string): boolean {
   try {
@@ -26,7 +45,8 @@ function writable(path: string): boolean {
 }
 
 /** Looks for a word in all that /proc says of processes. */
-const SCAN = (word: string) => `for f in /proc/[0-9]*/environ /proc/[0-9]*/cmdline; do tr '\\0' '\\n' <$f 2>/dev/null; done | grep -c "${word}[x]"; exit 0`;
+const SCAN = (word: string) =>
+  `for f in /proc/[0-9]*/environ /proc/[0-9]*/cmdline; do tr '\\0' '\\n' <$f 2>/dev/null; done | grep -c "${word}[x]"; exit 0`;
 
 describe.each(await workingRuntimes(...ALL_RUNTIMES))("a command in a sandbox of $runtime", ({ runtime, level }) => {
   const open = async (name: string) => {
@@ -43,7 +63,10 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("a command in a sandbox of
     // sysrq "h" and drop_caches "0" are harmless should they get through.
     const words = ["|/bin/false pwned", "h", "/bin/false", "0", "/bin/false"];
     const tries = SETTINGS.map((path, i) => `printf %s '${words[i]}' >${path} && echo wrote ${path}`).join("\n");
-    const { stdout } = await local.sh(sandbox.id, `${tries}\n${level === "container" ? "find / -name release_agent 2>/dev/null" : ":"}\nmkdir -p /tmp/cg && mount -t cgroup none /tmp/cg && echo mounted\nexit 0`);
+    const { stdout } = await local.sh(
+      sandbox.id,
+      `${tries}\n${level === "container" ? "find / -name release_agent 2>/dev/null" : ":"}\nmkdir -p /tmp/cg && mount -t cgroup none /tmp/cg && echo mounted\nexit 0`,
+    );
     expect(stdout).toBe("");
     expect(SETTINGS.map((path) => (path.includes("trigger") || path.includes("drop") ? "" : read(path)))).toEqual(before);
   });
@@ -55,11 +78,17 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("a command in a sandbox of
     expect(Number(execFileSync("sh", ["-c", dmesg], { encoding: "utf8" })), "the positive control").toBeGreaterThan(0);
     const files = ["/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/sched_debug", "/dev/kmsg", "/dev/mem"];
     expect(files.filter((path) => existsSync(path)).length, "the positive control: they are there on the host").toBeGreaterThan(1);
-    const { stdout } = await local.sh(sandbox.id, `${files.map((path) => `timeout 2 head -c 512 ${path} 2>/dev/null | tr -d '\\0'`).join("\n")}\nexit 0`);
+    const { stdout } = await local.sh(
+      sandbox.id,
+      `${files.map((path) => `timeout 2 head -c 512 ${path} 2>/dev/null | tr -d '\\0'`).join("\n")}\nexit 0`,
+    );
     expect(stdout).toBe("");
     // gVisor makes its messages up.
     if (level === "container") expect(Number((await local.sh(sandbox.id, dmesg)).stdout)).toBe(-1);
-    else expect((await local.sh(sandbox.id, "dmesg 2>/dev/null; exit 0")).stdout).not.toContain(execFileSync("uname", ["-r"], { encoding: "utf8" }).trim());
+    else
+      expect((await local.sh(sandbox.id, "dmesg 2>/dev/null; exit 0")).stdout).not.toContain(
+        execFileSync("uname", ["-r"], { encoding: "utf8" }).trim(),
+      );
   });
 
   it("case 10: inherits no descriptor of the control plane", async () => {
@@ -75,7 +104,10 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("a command in a sandbox of
     for (const pid of processes) {
       const { descriptors } = holdings(pid);
       expect(Object.values(descriptors)).not.toContain(sentinel);
-      if (level === "container") expect(Object.keys(descriptors).filter((number) => Number(number) > 2 && descriptors[Number(number)] !== "anon_inode:[signalfd]")).toEqual([]);
+      if (level === "container")
+        expect(
+          Object.keys(descriptors).filter((number) => Number(number) > 2 && descriptors[Number(number)] !== "anon_inode:[signalfd]"),
+        ).toEqual([]);
     }
     await held.finish();
     expect(descriptor).toBeGreaterThan(2);
@@ -87,12 +119,26 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("a command in a sandbox of
     onTestFinished(() => void child.kill("SIGKILL"));
     process.env["SBX_SENTINEL"] = `${word}x`;
     onTestFinished(() => void delete process.env["SBX_SENTINEL"]);
-    expect(Number(spawnSync("sh", ["-c", SCAN(word)], { encoding: "utf8" }).stdout), "the positive control: the host sees it").toBeGreaterThan(0);
+    expect(
+      Number(spawnSync("sh", ["-c", SCAN(word)], { encoding: "utf8" }).stdout),
+      "the positive control: the host sees it",
+    ).toBeGreaterThan(0);
     const { local, sandbox } = await open("environment");
     await using _ = local;
     expect((await local.sh(sandbox.id, SCAN(word))).stdout).toBe("0\n");
-    expect((await local.sh(sandbox.id, "env; hostname; cat /etc/hostname /etc/hosts 2>/dev/null; exit 0")).stdout).not.toMatch(new RegExp(`${word}|${hostname()}`));
-    expect((await local.sh(sandbox.id, "ls -A /root /mnt /srv /opt /media 2>/dev/null; ls /etc/shadow /etc/ssh /var/run/docker.sock /run/dbus 2>/dev/null; exit 0")).stdout.replace(/^\/\w+:$/gm, "").trim()).toBe("");
+    expect((await local.sh(sandbox.id, "env; hostname; cat /etc/hostname /etc/hosts 2>/dev/null; exit 0")).stdout).not.toMatch(
+      new RegExp(`${word}|${hostname()}`),
+    );
+    expect(
+      (
+        await local.sh(
+          sandbox.id,
+          "ls -A /root /mnt /srv /opt /media 2>/dev/null; ls /etc/shadow /etc/ssh /var/run/docker.sock /run/dbus 2>/dev/null; exit 0",
+        )
+      ).stdout
+        .replace(/^\/\w+:$/gm, "")
+        .trim(),
+    ).toBe("");
     // As many as a sandbox has, whatever runs on the host.
     const seen = Number((await local.sh(sandbox.id, "ls -d /proc/[0-9]* | wc -l")).stdout);
     expect(seen).toBeLessThan(10);
@@ -136,12 +182,27 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("a command in a sandbox of
     await using _ = local;
     const { engine } = local;
     const id = sandbox.id;
-    const places = [".git/hooks/post-checkout", ".git/hooks/pre-commit", ".bashrc", ".profile", ".envrc", ".claude/settings.sh", "node_modules/.bin/tar", "conftest.py", "Makefile", "package.json"];
+    const places = [
+      ".git/hooks/post-checkout",
+      ".git/hooks/pre-commit",
+      ".bashrc",
+      ".profile",
+      ".envrc",
+      ".claude/settings.sh",
+      "node_modules/.bin/tar",
+      "conftest.py",
+      "Makefile",
+      "package.json",
+    ];
     async function* bytes(): AsyncGenerator<Uint8Array> {
       yield Buffer.from(bait);
     }
-    for (const root of ["/workspace", "/home/sandbox"]) for (const name of places) await engine.files.write(OWNER, id, `${root}/${name}`, bytes(), { mode: 0o755 });
-    await local.sh(id, `cd /workspace && git init -q . 2>/dev/null; printf '[core]\\n\\tfsmonitor = "sh -c \\"echo pwned >${sentinel}\\""\\n' >>.git/config; exit 0`);
+    for (const root of ["/workspace", "/home/sandbox"])
+      for (const name of places) await engine.files.write(OWNER, id, `${root}/${name}`, bytes(), { mode: 0o755 });
+    await local.sh(
+      id,
+      `cd /workspace && git init -q . 2>/dev/null; printf '[core]\\n\\tfsmonitor = "sh -c \\"echo pwned >${sentinel}\\""\\n' >>.git/config; exit 0`,
+    );
     for (const root of ["/workspace", "/home/sandbox"]) {
       await engine.files.list(OWNER, id, root, { depth: 5 });
       const tree: Uint8Array[] = [];
@@ -151,7 +212,13 @@ describe.each(await workingRuntimes(...ALL_RUNTIMES))("a command in a sandbox of
       }
       await engine.files.importTree(OWNER, id, `${root}/copy`, again());
     }
-    const environment = { PERL5OPT: "-MNo::Such", NODE_OPTIONS: "--require /workspace/conftest.py", LD_PRELOAD: "/workspace/evil.so", BASH_ENV: "/workspace/.bashrc", ENV: "/workspace/.bashrc" };
+    const environment = {
+      PERL5OPT: "-MNo::Such",
+      NODE_OPTIONS: "--require /workspace/conftest.py",
+      LD_PRELOAD: "/workspace/evil.so",
+      BASH_ENV: "/workspace/.bashrc",
+      ENV: "/workspace/.bashrc",
+    };
     const { id: processId } = await engine.processes.start(OWNER, id, { argv: ["/bin/true"], env: environment });
     expect((await engine.processes.wait(OWNER, id, processId, 60)).end).toMatchObject({ outcome: "exited" });
     await engine.usage(OWNER, id);

@@ -43,7 +43,8 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("a command in a sand
 
   it("cases 1 to 6 and 9: gets no kernel object, no mount and no namespace, has no capability, and new privileges are off", async () => {
     // The positive control: the same program as the host's root is seen to get them.
-    for (const name of ["perf", "mount", "pivot_root", "mknod", "raw", "unshare_uts", "setns_self_uts", "clone"]) expect(there).toContain(name);
+    for (const name of ["perf", "mount", "pivot_root", "mknod", "raw", "unshare_uts", "setns_self_uts", "clone"])
+      expect(there).toContain(name);
     expect(outside.objects).toEqual(expect.arrayContaining(["socket"]));
     expect(outside.namespaces).toEqual(expect.arrayContaining(["ipc", "uts", "user"]));
 
@@ -69,7 +70,9 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("a command in a sand
     const said = JSON.parse(held.said) as Record<string, string>;
     expect(Object.keys(said).filter((name) => said[name] === "ok")).toEqual([]);
     await held.finish();
-    const disk = (await local.sh(id, "find / -xdev \\( -type b -o -type c \\) 2>/dev/null; find /workspace /home /tmp /var/tmp -type b -o -type c")).stdout;
+    const disk = (
+      await local.sh(id, "find / -xdev \\( -type b -o -type c \\) 2>/dev/null; find /workspace /home /tmp /var/tmp -type b -o -type c")
+    ).stdout;
     expect(disk).toBe("");
   });
 
@@ -96,7 +99,15 @@ print(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(
   it("case 9: has no device but the harmless ones", async () => {
     await using local = await openLocal("devices", { runtime });
     const { id } = await local.create();
-    const { stdout } = await local.sh(id, "cd /dev && find . -type b -o -type c | sort | tr '\\n' ' '; ls /dev/kvm /dev/mem /dev/loop-control 2>/dev/null");
-    expect(stdout.trim().split(" ").filter((name) => !/^\.\/(full|null|ptmx|pts\/(ptmx|\d+)|random|tty|urandom|zero|console)$/.test(name))).toEqual([]);
+    const { stdout } = await local.sh(
+      id,
+      "cd /dev && find . -type b -o -type c | sort | tr '\\n' ' '; ls /dev/kvm /dev/mem /dev/loop-control 2>/dev/null",
+    );
+    expect(
+      stdout
+        .trim()
+        .split(" ")
+        .filter((name) => !/^\.\/(full|null|ptmx|pts\/(ptmx|\d+)|random|tty|urandom|zero|console)$/.test(name)),
+    ).toEqual([]);
   });
 });

@@ -35,7 +35,11 @@ describe.each(runtimes)("with $runtime", ({ runtime }) => {
     const { id } = await local.create();
     const idle = sandboxProcesses(local.dataDir, id).length;
     expect(await local.sh(id, "true")).toMatchObject({ outcome: "exited", exitCode: 0 });
-    const { execId, events } = await local.engine.exec(OWNER, id, { shell: "echo up; exec sleep 299", stdin: { kind: "none" }, maxOutputBytes: 1024 });
+    const { execId, events } = await local.engine.exec(OWNER, id, {
+      shell: "echo up; exec sleep 299",
+      stdin: { kind: "none" },
+      maxOutputBytes: 1024,
+    });
     const end = endOf(events);
     await eventually(() => processesWith("sleep", "299").length > 0 && read(`${scratchOf(local.dataDir, id)}/${execId}.pid`) !== "");
     const clients = processesWith("exec", id);
@@ -43,7 +47,9 @@ describe.each(runtimes)("with $runtime", ({ runtime }) => {
     for (const pid of clients) process.kill(pid, "SIGKILL");
     expect(await end).toMatchObject({ outcome: "unknown", exitCode: null, stdout: "up\n" });
     await eventually(() => sandboxProcesses(local.dataDir, id).length === idle);
-    const finished = (await local.engine.events.list(OWNER, { sandboxId: id, limit: 100 })).data.filter(({ type }) => type === "exec.finished");
+    const finished = (await local.engine.events.list(OWNER, { sandboxId: id, limit: 100 })).data.filter(
+      ({ type }) => type === "exec.finished",
+    );
     expect(finished.map(({ data }) => data["outcome"])).toEqual(["exited", "unknown"]);
     expect(await local.sh(id, "echo alive")).toMatchObject({ exitCode: 0, stdout: "alive\n" });
   });
@@ -53,19 +59,21 @@ describe.each(runtimes)("with $runtime", ({ runtime }) => {
     const { id } = await local.create();
     const outcomes = new Map<string, number>();
     for (let moment = 0; moment < 25; moment++) {
-      const call = local.sh(id, `touch ran-${moment}; sleep 0.3; exit 0`).catch((thrown: unknown) => thrown);
+      const call = local.sh(id, `touch ran-${moment}; sleep 0.3; touch done-${moment}`).catch((thrown: unknown) => thrown);
       const [client] = await eventually(() => (processesWith("exec", id).length > 0 ? processesWith("exec", id) : undefined));
       await pause(moment / 2);
       if (client !== undefined) killQuietly(client);
       const answer = await call;
       const outcome = answer instanceof Error ? "refused" : (answer as Ran).outcome;
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-      expect(outcome).toBe("unknown");
-      expect(answer).toMatchObject({ exitCode: null });
+      // On a busy machine the command may be done before its runtime is killed.
+      if (outcome === "exited") expect((await local.sh(id, `ls done-${moment}`)).exitCode).toBe(0);
+      else expect(answer).toMatchObject({ outcome: "unknown", exitCode: null });
     }
     console.log(Object.fromEntries(outcomes));
     // The positive control: some of those commands had begun.
     expect((await local.sh(id, "ls")).stdout).toContain("ran-");
+    expect(outcomes.get("unknown") ?? 0).toBeGreaterThan(0);
   });
 
   it("case 73: twenty destroys at once all answer that it is gone, and nothing of it is left", async () => {
@@ -75,7 +83,9 @@ describe.each(runtimes)("with $runtime", ({ runtime }) => {
     const second = await openLocal("twenty", { runtime, dataDir: local.dataDir });
     const engines = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? local : second).engine);
     const answers = await Promise.all(engines.map((engine) => engine.destroy(OWNER, id)));
-    expect(answers.map(({ state, termination }) => [state, termination?.reason])).toEqual(Array.from({ length: 20 }, () => ["terminated", "user"]));
+    expect(answers.map(({ state, termination }) => [state, termination?.reason])).toEqual(
+      Array.from({ length: 20 }, () => ["terminated", "user"]),
+    );
     await second.opened.close();
     await nothingLeft(local);
   });

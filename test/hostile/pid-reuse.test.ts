@@ -11,7 +11,10 @@ import { dataDirectory, openLocal, OWNER } from "../support/local-engine.ts";
 function bystander(): { pid: number; lives(): boolean } {
   const child = spawn("sleep", ["300"], { stdio: "ignore" });
   onTestFinished(() => void child.kill("SIGKILL"));
-  return { pid: child.pid ?? 0, lives: () => child.exitCode === null && child.signalCode === null && read(`/proc/${child.pid}/stat`) !== "" };
+  return {
+    pid: child.pid ?? 0,
+    lives: () => child.exitCode === null && child.signalCode === null && read(`/proc/${child.pid}/stat`) !== "",
+  };
 }
 
 describe("case 79: a process id that is used again", () => {
@@ -39,11 +42,14 @@ describe("case 79: a process id that is used again", () => {
     const dataDir = dataDirectory("pid");
     const first = await openLocal("pid", { dataDir });
     const { id, tenant } = await first.create();
+    await first.sh(id, "true");
     await first.opened.close();
     const other = bystander();
     const ledger = openLedger(dataDir);
     const execId = "ex01m84gzzzzzzzzzzzzzzzz";
-    await ledger.transaction((tx) => insertExec(tx, { id: execId, sandboxId: id, tenant, owner: "in01m84gzzzzzzzzzzzzzzzz", at: Date.now() }));
+    await ledger.transaction((tx) =>
+      insertExec(tx, { id: execId, sandboxId: id, tenant, owner: "in01m84gzzzzzzzzzzzzzzzz", at: Date.now() }),
+    );
     await ledger.close();
     mkdirSync(scratchOf(dataDir, id), { recursive: true });
     writeFileSync(join(scratchOf(dataDir, id), `${execId}.pid`), String(other.pid));
@@ -52,7 +58,9 @@ describe("case 79: a process id that is used again", () => {
     expect((await local.engine.sweep({ adopt: true })).errors).toEqual([]);
     expect(other.lives()).toBe(true);
     expect(await local.sh(id, "echo alive")).toMatchObject({ stdout: "alive\n" });
-    const finished = (await local.engine.events.list(OWNER, { sandboxId: id, limit: 100 })).data.find(({ data }) => data["exec_id"] === execId);
+    const finished = (await local.engine.events.list(OWNER, { sandboxId: id, limit: 100 })).data.find(
+      ({ data }) => data["exec_id"] === execId,
+    );
     expect(finished?.data["outcome"]).toBe("unknown");
   });
 
@@ -71,7 +79,9 @@ describe("case 79: a process id that is used again", () => {
 
     await using local = await openLocal("pid", { dataDir });
     await local.engine.sweep({ adopt: true });
-    await local.engine.processes.signal(OWNER, id, processId, "SIGKILL").catch((thrown: unknown) => expect(thrown).toMatchObject({ code: "wrong_state" }));
+    await local.engine.processes
+      .signal(OWNER, id, processId, "SIGKILL")
+      .catch((thrown: unknown) => expect(thrown).toMatchObject({ code: "wrong_state" }));
     expect((await local.engine.processes.get(OWNER, id, processId)).state).toBe("ended");
     await local.engine.destroy(OWNER, id);
     expect(other.lives()).toBe(true);

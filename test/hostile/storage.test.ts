@@ -1,10 +1,13 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { openSandboxer } from "../../src/main.ts";
 import { exactly, hostObjects } from "../support/host-objects.ts";
 import { dataDirectory, localConfig, openLocal, OWNER, removeDataDirectory } from "../support/local-engine.ts";
+
+const LAUNCHER = fileURLToPath(new URL("../../bin/sand-boxer", import.meta.url));
 
 function fill(file: string): void {
   const descriptor = openSync(file, "w");
@@ -92,6 +95,12 @@ describe("case 78: a truncated database", () => {
 
     await expect(openSandboxer({ dataDir, config: localConfig() })).rejects.toMatchObject({ code: "storage_unavailable" });
     expect(readFileSync(database).equals(whole.subarray(0, Math.floor(whole.length / 2)))).toBe(true);
+    expect(hostObjects(dataDir).running).toEqual([id]);
+    const environment = { ...process.env, SANDBOXER_DATA: dataDir };
+    const refused = spawnSync(LAUNCHER, ["ls"], { env: environment, encoding: "utf8" });
+    expect([refused.status, refused.stderr]).toEqual([125, expect.stringContaining("storage_unavailable") as string]);
+    const listed = spawnSync(LAUNCHER, ["sweep", "--list", "--json"], { env: environment, encoding: "utf8" });
+    expect(JSON.parse(listed.stdout)).toEqual([{ backend: "local", id, tenant: "acme", running: true }]);
     expect(hostObjects(dataDir).running).toEqual([id]);
 
     for (const name of ["ledger.db", "ledger.db-wal", "ledger.db-shm"]) rmSync(join(dataDir, name), { force: true });

@@ -67,7 +67,13 @@ export async function holdInside(engine: Engine, id: string, argv: string[], use
     yield new Uint8Array();
   }
   const stdin = { kind: "pipe", stream: silence() } as const;
-  const { events } = await engine.exec(OWNER, id, { argv, stdin, maxOutputBytes: 1 << 20, timeout: 120, ...(user === undefined ? {} : { user }) });
+  const { events } = await engine.exec(OWNER, id, {
+    argv,
+    stdin,
+    maxOutputBytes: 1 << 20,
+    timeout: 120,
+    ...(user === undefined ? {} : { user }),
+  });
   async function* text(): AsyncGenerator<string, void, void> {
     for await (const event of events) if (event.type === "stdout" || event.type === "stderr") yield Buffer.from(event.data).toString();
   }

@@ -17,9 +17,17 @@ export interface HostObjects {
   /** Ids that hold a slot. */
   readonly slots: readonly string[];
   /** Slots that are mounted, have a loop device, have a disk file, or a reserved number: each list must equal `expected`. */
-  readonly disks: { readonly mounted: string[]; readonly looped: string[]; readonly files: string[]; readonly numbers: string[]; readonly expected: string[] };
+  readonly disks: {
+    readonly mounted: string[];
+    readonly looped: string[];
+    readonly files: string[];
+    readonly numbers: string[];
+    readonly expected: string[];
+  };
   /** Released slots that were not thrown away yet. */
   readonly bin: readonly string[];
+  /** Ids that files of running commands are kept for. */
+  readonly scratch: readonly string[];
   /** Host processes outside of the sandboxes that work for this data directory: runtimes, shims. */
   readonly helpers: readonly string[];
 }
@@ -64,7 +72,8 @@ export function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENODEV" || error.code === "ESRCH")) return "";
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENODEV" || error.code === "ESRCH"))
+      return "";
     throw error;
   }
 }
@@ -96,6 +105,12 @@ function helperProcesses(dataDir: string, inside: ReadonlySet<number>): string[]
   return found;
 }
 
+/** Where the local provider may keep what lives as long as one command. */
+export function scratchDirectories(dataDir: string, backend = "local"): string[] {
+  const own = `${instanceOf(dataDir)}.${backend}`;
+  return [join("/run/sand-boxer", own), join("/dev/shm/sand-boxer", own), join(dataDir, "backends", backend, "scratch")];
+}
+
 /** Counts everything. `backend` is the backend's name in the configuration. */
 export function hostObjects(dataDir: string, backend = "local"): HostObjects {
   const base = join(realpathSync(dataDir), "backends", backend);
@@ -112,7 +127,9 @@ export function hostObjects(dataDir: string, backend = "local"): HostObjects {
     running: groups.filter((id) => (inside.get(id) ?? []).length > 0),
     groups,
     states: [...new Set(states)].sort(),
-    directories: [...new Set([...names(join(base, "sandboxes")), ...names(scratchOf(dataDir, ".", backend)).filter((name) => name !== "fifos")])].sort(),
+    directories: [
+      ...new Set([...names(join(base, "sandboxes")), ...names(scratchOf(dataDir, ".", backend)).filter((name) => name !== "fifos")]),
+    ].sort(),
     slots: slots.map(([, id = ""]) => id).sort(),
     disks: {
       mounted: mountsBelow(disks).map(number).sort(),
@@ -122,6 +139,7 @@ export function hostObjects(dataDir: string, backend = "local"): HostObjects {
       expected: [...ready, ...slots.map(([slot = ""]) => slot)].sort(),
     },
     bin: names(join(base, "slots", "bin")),
+    scratch: scratchDirectories(dataDir, backend).flatMap((path) => names(path)).filter((name) => name.startsWith("sb")).sort(), // prettier-ignore
     helpers: helperProcesses(dataDir, new Set([...inside.values()].flat())),
   };
 }
@@ -132,6 +150,8 @@ export function exactly(ids: readonly string[], seen: HostObjects): HostObjects 
   const all = [...ids].sort();
   return {
     running: all, groups: all, states: all, directories: all, slots: all, bin: [], helpers: [],
+    // Made with a sandbox's first command.
+    scratch: seen.scratch.filter((id) => ids.includes(id)),
     disks: { mounted: expected, looped: expected, files: expected, numbers: expected, expected },
   }; // prettier-ignore
 }

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Config, CreateRequest, ExecEvent, Principal, Sandbox } from "../../src/contract/index.ts";
+import type { Config, CreateRequest, ExecEvent, Principal, Sandbox, Scope } from "../../src/contract/index.ts";
 import { LOCAL_OPERATOR, SANDBOX_STATES } from "../../src/contract/index.ts";
 import type { Engine, ExecInput } from "../../src/engine/engine.ts";
 import { openSandboxer, type Opened, serverOver } from "../../src/main.ts";
@@ -38,11 +38,11 @@ export interface Local extends AsyncDisposable {
   readonly engine: Engine;
   readonly opened: Opened;
   readonly dataDir: string;
-  create(request?: CreateRequest, who?: Principal): Promise<Sandbox>;
-  exec(id: string, input: Partial<ExecInput>, who?: Principal): Promise<Ran>;
-  sh(id: string, shell: string, who?: Principal): Promise<Ran>;
+  readonly create: (request?: CreateRequest, who?: Principal) => Promise<Sandbox>;
+  readonly exec: (id: string, input: Partial<ExecInput>, who?: Principal) => Promise<Ran>;
+  readonly sh: (id: string, shell: string, who?: Principal) => Promise<Ran>;
   /** Starts a listening server over it. */
-  listen(): Promise<{ url: string; key(tenant?: string): Promise<string> }>;
+  readonly listen: () => Promise<{ url: string; key: (tenant?: string, scopes?: Scope[]) => Promise<string> }>;
 }
 
 export async function openLocal(name: string, options: LocalOptions = {}): Promise<Local> {
@@ -62,8 +62,8 @@ export async function openLocal(name: string, options: LocalOptions = {}): Promi
       const server = await serverOver(opened);
       closers.push(() => server.close());
       const { url } = await server.listen({ port: 0 });
-      const key = async (tenant = "acme"): Promise<string> =>
-        (await engine.keys.create(LOCAL_OPERATOR, { name: "test", tenant, scopes: ["read", "write", "admin"] })).secret;
+      const key = async (tenant = "acme", scopes: Scope[] = ["read", "write"]): Promise<string> =>
+        (await engine.keys.create(LOCAL_OPERATOR, { name: "test", tenant, scopes })).secret;
       return { url, key };
     },
     async [Symbol.asyncDispose]() {
@@ -104,7 +104,7 @@ export async function endOf(events: AsyncIterable<ExecEvent>): Promise<Ran> {
 export async function liveIds(engine: Engine): Promise<string[]> {
   const ids: string[] = [];
   const states = SANDBOX_STATES.filter((state) => state !== "terminated" && state !== "failed");
-  for (let cursor: string | undefined; ; ) {
+  for (let cursor: string | undefined; ;) {
     const page = await engine.list(LOCAL_OPERATOR, { states, limit: 100, allTenants: true, ...(cursor === undefined ? {} : { cursor }) });
     ids.push(...page.data.map(({ id }) => id));
     if (page.next_cursor === null) return ids.sort();
@@ -125,14 +125,4 @@ export async function cleanUp(opened: Opened): Promise<void> {
 export function removeDataDirectory(dataDir: string): void {
   for (const mount of mountsBelow(dataDir).reverse()) spawnSync("umount", ["-n", "-l", mount]);
   rmSync(dataDir, { recursive: true, force: true });
-}
-
-/** Names of files in a directory; empty where there is none. */
-export function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory).sort();
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
-    throw error;
-  }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { SandboxerError } from "../../contract/index.ts";
 import { Cgroup } from "./cgroup.ts";
 import { cgroupOf, cgroupParent, directoryOf, type Host, scratchOf } from "./host.ts";
-import { isAlive, type ProcessIdentity, signalProcess } from "./process-tree.ts";
+import { isAlive, processesWith, type ProcessIdentity, signalProcess } from "./process-tree.ts";
 import { recordedIds } from "./record.ts";
 import { RUNTIMES, stateNames } from "./runtime.ts";
 import { removeEmptyScratch } from "./scratch.ts";
@@ -33,7 +33,8 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   // The kernel's own way: with the first process everything in its pid namespace ends. The runtimes' own delete of a live
   // container waits in steps of 100 ms (runc), up to 2 s (runsc), or leaves the control group behind.
   cgroup.freeze(false);
-  if (record?.init !== undefined) signalProcess(record.init, "SIGKILL");
+  if (record?.init === undefined) await endMakers(id);
+  else signalProcess(record.init, "SIGKILL");
   host.failpoint("local.destroy.after_kill");
   await killAll(cgroup, record?.init);
   await removeCgroup(cgroup);
@@ -58,6 +59,20 @@ export async function removeEmptyGroups(host: Host): Promise<void> {
 
 function ignoreUsed(error: NodeJS.ErrnoException): void {
   if (!["ENOENT", "ENOTEMPTY", "EBUSY"].includes(error.code ?? "")) throw error;
+}
+
+/**
+ * Ends a runtime that is still making the sandbox. It goes on without whoever started it, even when its first process was
+ * killed, and what it made after our look would be nobody's.
+ */
+async function endMakers(id: string): Promise<void> {
+  const deadline = Date.now() + GONE_WITHIN_MS;
+  for (let makers = processesWith(["run", "--detach", id]); makers.length > 0; makers = processesWith(["run", "--detach", id])) {
+    if (Date.now() > deadline)
+      throw new SandboxerError("backend_unavailable", "a runtime that makes the sandbox does not end", { phase: "destroy" });
+    for (const maker of makers) signalProcess(maker, "SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 /** Kills what is in the group until nothing is; bounded. */

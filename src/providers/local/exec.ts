@@ -8,7 +8,7 @@ import { SandboxerError } from "../../contract/index.ts";
 import { throwIfAborted } from "./abort.ts";
 import { ByteQueue, type Chunk } from "./byte-queue.ts";
 import { endOf, SIGNAL_BASE } from "./end.ts";
-import { cgroupOf, directoryOf, type Host, hostUser, scratchOf } from "./host.ts";
+import { cgroupOf, checkedName, directoryOf, type Host, hostUser, scratchOf } from "./host.ts";
 import { commandProcess } from "./oci-process.ts";
 import { identify, isAlive, signalTree } from "./process-tree.ts";
 import type { SandboxRecord } from "./record.ts";
@@ -97,7 +97,7 @@ interface ExecFiles {
 }
 
 function execFiles(host: Host, sandboxId: string, execId: string): ExecFiles {
-  const file = (suffix: string): string => join(scratchOf(host, sandboxId), `${execId}.${suffix}`);
+  const file = (suffix: string): string => join(scratchOf(host, sandboxId), `${checkedName(execId, "exec")}.${suffix}`);
   return { process: file("json"), pid: file("pid"), log: file("log"), input: file("input") };
 }
 

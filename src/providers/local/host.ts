@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { IsolationLevel, Logger } from "../../contract/index.ts";
+import { SandboxerError } from "../../contract/index.ts";
 import { Cgroup, type CgroupMounts } from "./cgroup.ts";
 import type { SlotPool } from "./disk/pool.ts";
 import { idBase } from "./disk/slot.ts";
@@ -56,6 +57,22 @@ export function scratchOf(host: Host, id: string): string {
   return join(host.scratch, id);
 }
 
+/** What ids become part of paths and of programs' arguments: anything else is refused, wherever it comes from. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+/** The id of an exec or a process, as a part of a path. Throws `invalid_request` for what could lead elsewhere. */
+export function checkedName(id: string, what: "exec" | "process"): string {
+  if (NAME.test(id)) return id;
+  throw new SandboxerError("invalid_request", `"${id}" is not the id of ${what === "exec" ? "an exec" : "a process"}`, {
+    issues: [{ path: "id", message: "letters, digits, _ and -, at most 64" }],
+  });
+}
+
+/** Throws `invalid_request` for an id that could lead elsewhere. */
 export function directoryOf(host: Host, id: string): SandboxDirectory {
+  if (!/^[a-z0-9]{1,64}$/.test(id)) {
+    const message = "must be of lower-case letters and digits, at most 64";
+    throw new SandboxerError("invalid_request", `sandbox id "${id}" ${message}`, { issues: [{ path: "id", message }] });
+  }
   return new SandboxDirectory(host.sandboxes, id);
 }

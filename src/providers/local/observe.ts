@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Listed, Observed, Ref } from "../../contract/index.ts";
 import { diskUsage } from "./disk/pool.ts";
 import { cgroupOf, cgroupParent, directoryOf, type Host } from "./host.ts";
-import { PROBE_TENANT } from "./probe.ts";
+import { isBeingProbed } from "./probe.ts";
 import { isAlive } from "./process-tree.ts";
 import { recordedIds, refOf, type SandboxRecord } from "./record.ts";
 import { RUNTIMES, statefulIds } from "./runtime.ts";
@@ -18,8 +18,7 @@ export function* listSandboxes(host: Host): Generator<Listed> {
   for (const id of groupedIds(host)) ids.add(id);
   for (const id of ids) {
     const record = directoryOf(host, id).read();
-    // Another process is trying a runtime: not a sandbox, unless that process died over it.
-    if (record?.spec.tenant === PROBE_TENANT && record.spec.maxLifeAt > Date.now()) continue;
+    if (record !== undefined && isBeingProbed(record)) continue;
     const running = record?.init !== undefined && isAlive(record.init);
     const half: Ref = { id, tenant: "", generation: 0, native: id, maxLifeAt: 0 };
     yield { ...(record === undefined ? half : refOf(record)), running };

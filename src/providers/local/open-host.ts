@@ -18,7 +18,7 @@ import { scratchDirectory } from "./scratch.ts";
 import { ensureSkeleton, SANDBOX_UID } from "./skeleton.ts";
 
 /** Prepared disks in a process that stays, and in one that ends: there whoever waits for its exit waits for them. */
-const [MANY_DISKS, FEW_DISKS] = [16, 2];
+const [MANY_DISKS, FEW_DISKS] = [16, 4];
 
 /** A host that is ready for sandboxes, and what was found out about it. */
 export interface OpenedHost {

@@ -13,7 +13,7 @@ export const LocalOptions = z.strictObject({
     .meta({ description: "The runtimes that may be used, those to prefer within a level first; crun, runc, runsc unless given." }),
   pool: z.int().min(0).max(1024).optional().meta({
     description:
-      "Prepared disks kept ready for each disk size in use; 16 unless given, 2 in a command without a server. Each takes about 0.3 MiB of kernel memory.",
+      "Prepared disks kept ready for each disk size in use; 16 unless given, 4 in a command without a server. Each takes about 0.3 MiB of kernel memory.",
   }),
 });
 export type LocalOptions = z.infer<typeof LocalOptions>;

@@ -5,6 +5,8 @@ import { createSandbox } from "./create.ts";
 import { destroySandbox } from "./destroy.ts";
 import { execCommand } from "./exec.ts";
 import type { Host } from "./host.ts";
+import { identify, isAlive, type ProcessIdentity } from "./process-tree.ts";
+import type { SandboxRecord } from "./record.ts";
 import { knownFlaws, type Runtime, RUNTIMES, type RuntimeName, runtimeVersion } from "./runtime.ts";
 
 /** What was found of one runtime, by starting a real sandbox with it. */
@@ -27,7 +29,7 @@ const WITHOUT_ROOT = [
 ];
 
 /** No tenant's name: none may start with a dot. */
-export const PROBE_TENANT = ".probe";
+const PROBE_TENANT = ".probe";
 
 /** A sandbox that ends by itself soon, should the probe be interrupted. */
 function probeSpec(level: IsolationLevel): SandboxSpec {
@@ -42,8 +44,15 @@ function probeSpec(level: IsolationLevel): SandboxSpec {
     isolationMin: level,
     allowPtrace: false,
     maxLifeAt: Date.now() + 60_000,
-    metadata: {},
+    // Who tries it: what a dead process was trying is an orphan.
+    metadata: { prober: JSON.stringify(identify(process.pid)) },
   };
+}
+
+/** Whether a record is that of a runtime's trial which goes on: not a sandbox, and nobody else's to end. */
+export function isBeingProbed({ spec }: SandboxRecord): boolean {
+  const { prober } = spec.metadata;
+  return spec.tenant === PROBE_TENANT && prober !== undefined && isAlive(JSON.parse(prober) as ProcessIdentity);
 }
 
 /** A runtime that takes longer than this for one sandbox hangs. */

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { access, constants } from "node:fs/promises";
+import { access, constants, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { IsolationLevel } from "../../contract/index.ts";
+import { SandboxerError } from "../../contract/index.ts";
 import { run } from "./run.ts";
 
 /** The OCI runtimes that one driver speaks to, and how they differ. */
@@ -132,8 +133,14 @@ export function lastWords(log: string): string {
 
 /** Version text of a runtime, or undefined where the program does not run. */
 export async function runtimeVersion(program: string): Promise<string | undefined> {
-  const answer = await run([program, "--version"], { timeoutMs: 10_000 });
+  const answer = await run([program, "--version"], { timeoutMs: 10_000 }).catch(notRunning);
   return answer.code === 0 ? (/version\s+(?:release-)?(\S+)/.exec(answer.stdout)?.[1] ?? answer.stdout.trim().split("\n")[0]) : undefined;
+}
+
+/** What cannot even be started, or hangs, is as good as one that fails. */
+function notRunning(error: unknown): { code: null; stdout: "" } {
+  if (error instanceof SandboxerError) return { code: null, stdout: "" };
+  throw error;
 }
 
 /** Where a program is on the PATH and the usual system directories. */
@@ -158,7 +165,7 @@ export async function findProgram(name: string): Promise<string | undefined> {
 async function isExecutable(path: string): Promise<boolean> {
   try {
     await access(path, constants.X_OK);
-    return true;
+    return (await stat(path)).isFile();
   } catch {
     // Not there, or not ours to run: either way it is not a runtime for us.
     return false;

@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, statSync } from "node:fs";
 import { chmod, copyFile, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -45,6 +46,9 @@ export const HOST_ETC = ["alternatives", "ssl/certs", "ld.so.cache", "os-release
 /** Links that stand in / on a merged-/usr system. */
 const USR_LINKS = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
+/** Grows when the way of making it changes, and what it is made from does not. */
+const SKELETON_FORM = 1;
+
 export interface Skeleton {
   /** The root file system. */
   readonly root: string;
@@ -64,14 +68,17 @@ async function findStatic(names: readonly string[], packageName: string): Promis
 }
 
 /**
- * Makes the skeleton below `directory`, or finds it there. It is made whole under another name and then renamed. Throws
- * `provider_missing_dependency` where tini or the static busybox is missing.
+ * Makes the skeleton below `parent`, or finds it there. Its name says what is in it, so that an upgrade makes a new one beside those
+ * that live sandboxes stand on. It is made whole under another name and then renamed. Throws `provider_missing_dependency` where
+ * tini or the static busybox is missing.
  */
-export async function ensureSkeleton(directory: string): Promise<Skeleton> {
-  const skeleton: Skeleton = { root: join(directory, "root"), helpers: join(directory, "helpers"), cpus: join(directory, "cpus") };
-  if (existsSync(directory)) return skeleton;
+export async function ensureSkeleton(parent: string): Promise<Skeleton> {
   const tini = await findStatic(["tini-static"], "tini");
   const busybox = await findStatic(["busybox"], "busybox-static");
+  const directory = join(parent, fingerprint([tini, busybox]));
+  const skeleton: Skeleton = { root: join(directory, "root"), helpers: join(directory, "helpers"), cpus: join(directory, "cpus") };
+  if (existsSync(directory)) return skeleton;
+  await mkdir(parent, { recursive: true, mode: 0o711 });
   const draft = `${directory}.${process.pid}.draft`;
   await rm(draft, { recursive: true, force: true });
   await makeRoot(join(draft, "root"));
@@ -82,8 +89,6 @@ export async function ensureSkeleton(directory: string): Promise<Skeleton> {
   } // prettier-ignore
   for (let count = 1; count <= availableParallelism(); count++) await makeCpuTree(join(draft, "cpus", String(count)), count);
   await openToReaders(draft);
-  // runc gives a tmpfs the mode of the directory it is mounted on, whatever the bundle says.
-  await chmod(join(draft, "root", "tmp"), 0o1777);
   // runc gives a tmpfs the mode of what it is mounted on, whatever its options say.
   for (const name of ["tmp", "var/tmp"]) await chmod(join(draft, "root", name), 0o1777);
   try {
@@ -94,6 +99,13 @@ export async function ensureSkeleton(directory: string): Promise<Skeleton> {
     await rm(draft, { recursive: true, force: true });
   }
   return skeleton;
+}
+
+/** Changes with everything that a skeleton is made from. */
+function fingerprint(programs: readonly string[]): string {
+  const seen = programs.map((program) => [program, statSync(program).size, statSync(program).mtimeMs]);
+  const made = [SKELETON_FORM, DIRECTORIES, FILES, USR_LINKS, availableParallelism(), seen];
+  return createHash("sha256").update(JSON.stringify(made)).digest("hex").slice(0, 16);
 }
 
 async function makeRoot(root: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { chmod, chown, mkdir, open, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { SandboxerError } from "../../../contract/index.ts";
 import { run, runOk } from "../run.ts";
 import { idBase, type Quota, WRITABLE } from "./slot.ts";
 
@@ -65,8 +66,13 @@ export async function mountDisk(template: string, file: string, mountPoint: stri
 export async function discardDisk(file: string, mountPoint: string): Promise<void> {
   while (mountPoints().has(mountPoint)) {
     const unmounted = await run(["umount", "-n", mountPoint]);
+    // Another process may throw the same slot away at the same time.
+    if (unmounted.code === 0 || !mountPoints().has(mountPoint)) continue;
     // Busy: something the kernel has not let go of yet. Lazily, the mount goes with its last user.
-    if (unmounted.code !== 0) await runOk(["umount", "-n", "-l", mountPoint]);
+    const lazily = await run(["umount", "-n", "-l", mountPoint]);
+    if (lazily.code !== 0 && mountPoints().has(mountPoint)) {
+      throw new SandboxerError("backend_unavailable", `${mountPoint} cannot be unmounted: ${lazily.stderr.trim()}`, { phase: "destroy" });
+    }
   }
   await rm(file, { force: true });
   await rmdir(mountPoint).catch(ignoreMissing);

@@ -154,7 +154,8 @@ export class SlotPool {
     for (let names = await readdir(this.#path("bin")); names.length > 0; names = await readdir(this.#path("bin"))) {
       for (const name of names) {
         const number = parseSlotName(name)?.number;
-        if (number !== undefined && this.#options.disks) {
+        if (number !== undefined) {
+          // Also where this process makes none: the slot may be from before that was so.
           await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", String(number)));
         }
         // The number is free only when nothing of it is left; two processes that empty the bin do the same thing twice.
@@ -183,7 +184,7 @@ export class SlotPool {
     for (const number of await readdir(this.#path("numbers"))) {
       const age = Date.now() - (statSync(this.#path("numbers", number), { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
       if (used.has(number) || age < ABANDONED_AFTER_MS) continue;
-      if (this.#options.disks) await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", number));
+      await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", number));
       await unlink(this.#path("numbers", number));
     }
   }

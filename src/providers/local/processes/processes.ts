@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Processes, Ref } from "../../../contract/index.ts";
 import { nearest, SandboxerError } from "../../../contract/index.ts";
-import { cgroupOf, directoryOf, type Host } from "../host.ts";
+import { cgroupOf, checkedName, directoryOf, type Host } from "../host.ts";
 import { shared } from "../shared-work.ts";
 import { isAlive, signalTree } from "../process-tree.ts";
 import { signalInside } from "../signal-inside.ts";
@@ -24,7 +24,7 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
     }
     return directory.file("processes");
   };
-  const directoryOfProcess = (ref: Ref, id: string): string => join(parentOf(ref), id);
+  const directoryOfProcess = (ref: Ref, id: string): string => join(parentOf(ref), checkedName(id, "process"));
   const sandboxAlive = (ref: Ref): boolean => {
     const init = directoryOf(host, ref.id).read()?.init;
     return init !== undefined && isAlive(init);

@@ -6,7 +6,7 @@ import type { Command, Op, PtySize, Ref } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
 import { throwIfAborted, whyAborted } from "../abort.ts";
 import { liveRecord } from "../exec.ts";
-import { cgroupOf, directoryOf, type Host, hostUser } from "../host.ts";
+import { cgroupOf, checkedName, directoryOf, type Host, hostUser } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
 import { identify, signalTree } from "../process-tree.ts";
 import { execArgv, lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
@@ -31,7 +31,7 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
   const runtime = host.runtimes.get(record.runtime);
   if (runtime === undefined)
     throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
-  const directory = directoryOf(host, ref.id).file("processes", command.id);
+  const directory = directoryOf(host, ref.id).file("processes", checkedName(command.id, "process"));
   if (existsSync(join(directory, "record.json"))) return;
   // What a start that died has left.
   rmSync(directory, { recursive: true, force: true });
