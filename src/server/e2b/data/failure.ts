@@ -48,13 +48,13 @@ export async function explain(session: Session, thrown: unknown, streams: boolea
   if (error.code === "internal") session.ctx.log.error({ request_id: session.call.requestId, err: thrown }, "a call of E2B's agent failed");
   // Nobody reads what comes after a client that left or a server that closes.
   if (error.code === "canceled" || error.code === "shutting_down") {
-    if (streams) session.call.destroy();
+    if (streams) session.breakOff();
     return connectError(error);
   }
   return (await session.isAlive()) ? connectError(error) : gone(session, streams);
 }
 
 function gone(session: Session, streams: boolean): ConnectError {
-  if (streams) session.call.destroy();
+  if (streams) session.breakOff();
   return new ConnectError("The sandbox was not found", Code.Unavailable);
 }

@@ -19,7 +19,9 @@ export function keepaliveMs(header: string | null): number {
  */
 export async function* withPulse<T>(session: Session, source: AsyncIterable<T>, idleMs: number, signal: AbortSignal): AsyncGenerator<T | undefined> {
   const { log } = session.ctx;
-  const items = untilAborted(source, signal, (error) => log.debug({ request_id: session.call.requestId, err: error }, "a stream failed as it was stopped"));
+  const noted = (error: unknown): void => log.debug({ request_id: session.call.requestId, err: error }, "a stream failed as it was stopped");
+  const stop = new AbortController();
+  const items = untilAborted(source, AbortSignal.any([signal, stop.signal]), noted);
   let last = performance.now();
   let pending = items.next();
   try {
@@ -39,6 +41,9 @@ export async function* withPulse<T>(session: Session, source: AsyncIterable<T>, 
       }
     }
   } finally {
+    // A source that is waited for would never hear that it is to stop.
+    pending.catch(noted);
+    stop.abort(new DOMException("nobody reads on", "AbortError"));
     await items.return();
   }
 }

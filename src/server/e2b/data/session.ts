@@ -9,7 +9,7 @@ const DEFAULT_HOME = "/home/sandbox";
 const REMEMBERED = 10_000;
 const homes = new Map<string, string>();
 
-/** Thrown inside a stream whose sandbox has ended: there the connection is broken off in place of an answer. */
+/** The sandbox ended in the middle of a stream. */
 export class Gone extends Error {
   override readonly name = "Gone";
 }
@@ -68,10 +68,14 @@ export class Session {
     }
   }
 
-  /** @throws Gone where the sandbox has ended, after its connection was broken off. */
+  /** @throws Gone where the sandbox has ended. */
   async checkAlive(): Promise<void> {
     if (await this.isAlive()) return;
-    this.call.destroy();
     throw new Gone(`sandbox ${this.id} has ended`);
+  }
+
+  /** Ends an answer that is under way so that it does not look complete; one that has not begun can still say why. */
+  breakOff(): void {
+    if (this.call.outgoing?.headersSent !== false) this.call.destroy();
   }
 }

@@ -35,7 +35,7 @@ export async function* watchDirectory(
   const ended = AbortSignal.any([signal, stop.signal]);
   const armed = Promise.withResolvers<void>();
   const source = await engine.files.watch(who, id, path, { recursive: request.recursive, onArmed: armed.resolve }, ended);
-  const events = withPulse(session, source, idleMs, signal);
+  const events = withPulse(session, source, idleMs, ended);
   try {
     let first = events.next();
     // A source that fails before it is armed never says so.
