@@ -39,13 +39,14 @@ export function createListener(service: Service, { app, sockets, e2b }: Behind, 
     keepAliveTimeout: 65_000,
     // Refused by hono in our error form.
     requireHostHeader: false,
-    shouldUpgradeCallback: isSocketRequest,
+    shouldUpgradeCallback: (incoming) => isSocketRequest(incoming) || e2b?.takesUpgrade(incoming) === true,
   };
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => void handle(incoming, outgoing);
   const listening = tls === undefined ? plain(options, onRequest) : createTlsServer(tls, options, onRequest);
   const { server } = listening;
   server.on("upgrade", (request, socket, head) => {
-    if (isSocketRequest(request)) void sockets.upgrade(request, socket, head, door);
+    if (e2b?.takesUpgrade(request) === true) void e2b.upgrade(request, socket, head, door);
+    else if (isSocketRequest(request)) void sockets.upgrade(request, socket, head, door);
     else answerRaw(socket, new SandboxerError("invalid_request", "this address has nothing to upgrade to"));
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => answerRaw(socket, clientError(error)));

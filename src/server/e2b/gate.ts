@@ -1,5 +1,4 @@
 import { isId, LOCAL_OPERATOR, SandboxerError, type Principal } from "../../contract/index.ts";
-import type { HttpContext } from "../call.ts";
 import type { Destination } from "./address.ts";
 import { ENVD_PORT, type E2bContext } from "./context.ts";
 import { trafficIsPublic } from "./own-metadata.ts";
@@ -21,6 +20,14 @@ interface Owner {
   readonly publicTraffic: boolean;
 }
 
+/** What of a request says who sent it. */
+export interface Asked {
+  readonly method: string;
+  readonly url: string;
+  readonly path: string;
+  header(name: string): string | undefined;
+}
+
 /** Says who may reach what inside a sandbox. */
 export class DataGate {
   readonly #ctx: E2bContext;
@@ -36,8 +43,8 @@ export class DataGate {
    *
    * @throws SandboxerError `unauthorized`; `sandbox_not_found`, which an unknown id without a token does not tell.
    */
-  async admit(context: HttpContext, to: Exclude<Destination, { to: "control" }>): Promise<Admitted> {
-    const file = signedFile(context.req.method, new URL(context.req.url).searchParams);
+  async admit(asked: Asked, to: Exclude<Destination, { to: "control" }>): Promise<Admitted> {
+    const file = signedFile(asked.method, new URL(asked.url).searchParams);
     if (to.to === "signed-file") {
       const token = file === undefined ? undefined : await findBySignature(this.#ctx, file);
       if (token === undefined) throw new SandboxerError("unauthorized", "the address is not signed");
@@ -47,13 +54,13 @@ export class DataGate {
     if (!isId("sandbox", sandboxId)) throw new SandboxerError("sandbox_not_found", "The sandbox was not found");
     if (Number.isNaN(port)) throw new SandboxerError("invalid_request", "the port is not a number from 1 to 65535");
     if (port === ENVD_PORT) {
-      const presented = context.req.header("x-access-token");
+      const presented = asked.header("x-access-token");
       if (presented !== undefined) this.#check("envd", sandboxId, presented);
-      else if (file !== undefined && context.req.path === "/files") checkSignature(this.#ctx, sandboxId, file);
+      else if (file !== undefined && asked.path === "/files") checkSignature(this.#ctx, sandboxId, file);
       else throw new SandboxerError("unauthorized", "no access token was sent");
       return this.#of(sandboxId, port);
     }
-    const presented = context.req.header("e2b-traffic-access-token");
+    const presented = asked.header("e2b-traffic-access-token");
     if (presented !== undefined) this.#check("traffic", sandboxId, presented);
     else if (!(await this.#owner(sandboxId)).publicTraffic)
       throw new SandboxerError("unauthorized", "this sandbox's ports need the header e2b-traffic-access-token");

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import { Hono } from "hono";
 import { newId, SandboxerError, type Logger } from "../../contract/index.ts";
 import { breakOff } from "../answered.ts";
 import { checkHost, requireScope } from "../auth.ts";
-import { Call, type Bindings, type HttpContext, type Service } from "../call.ts";
+import { Call, type Bindings, type Door, type HttpContext, type Service } from "../call.ts";
 import { json, send, toPublic } from "../reply.ts";
 import { tracker } from "../tracker.ts";
 import { destination, hostOf, isOwnName, type Destination } from "./address.ts";
@@ -16,6 +17,7 @@ import { DataGate } from "./gate.ts";
 import { goneAnswer } from "./gone.ts";
 import { controlRoutes, findRoute, type FindRoute } from "./routes.ts";
 import { createTokens } from "./tokens.ts";
+import { answerUpgrade, checkOwnName, portUpgrade } from "./upgrade.ts";
 
 export interface E2bOptions {
   /** What tokens are made with; asked for when the first one is needed. */
@@ -33,6 +35,9 @@ export interface E2bDoor {
   /** Whether a request is of E2B's wire. */
   takes(incoming: IncomingMessage): boolean;
   fetch(request: Request, env: Bindings): Promise<Response> | Response;
+  /** Whether a request is an upgrade (to a WebSocket, most often) for a port inside a sandbox. */
+  takesUpgrade(incoming: IncomingMessage): boolean;
+  upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer, door: Door): Promise<void>;
 }
 
 /** The ports that are listened on as they become known; 0 while there is none. */
@@ -62,6 +67,11 @@ export function createE2bDoor(service: Service, options: E2bOptions, ports: Port
     context: ctx,
     takes: (incoming) => whither(ctx, incoming) !== undefined,
     fetch: (request, env) => app.fetch(request, env),
+    takesUpgrade: (incoming) => portUpgrade(whither(ctx, incoming), incoming) !== undefined,
+    upgrade: async (incoming, socket, head, door) => {
+      const to = portUpgrade(whither(ctx, incoming), incoming);
+      if (to !== undefined) await answerUpgrade({ service, ctx, gate, door }, to, incoming, socket, head);
+    },
   };
 }
 
@@ -82,8 +92,7 @@ function destinationOf(ctx: E2bContext, context: HttpContext): Destination {
 
 /** A loopback listener answers to this machine's names and to those of its own domain. */
 function checkOwnHost(ctx: E2bContext, context: HttpContext): void {
-  const host = hostOf(context.env.incoming?.headers ?? {});
-  if (!isOwnName(host, ctx.domain())) checkHost(context.env.door, host);
+  checkOwnName(ctx, context.env.door, hostOf(context.env.incoming?.headers ?? {}));
 }
 
 async function answerControl(service: Service, ctx: E2bContext, context: HttpContext, find: FindRoute): Promise<Response> {
@@ -124,7 +133,7 @@ async function answerData(
   try {
     checkOwnHost(ctx, context);
     if (service.open.closing) throw new SandboxerError("shutting_down", "the server is closing");
-    const { sandboxId, port, who } = await gate.admit(context, to);
+    const { sandboxId, port, who } = await gate.admit(context.req, to);
     track.who(who.tenant, null);
     const data = dataCall(service, context, requestId, sandboxId, who);
     const response = await (port === ENVD_PORT ? handleEnvd(ctx, data) : handlePort(ctx, data, port));

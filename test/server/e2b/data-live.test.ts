@@ -1,5 +1,6 @@
 import { FileNotFoundError, type FilesystemEvent } from "e2b";
 import { describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
 import { LOCAL, STAGES, titled, until, withSandbox } from "./data-door.ts";
 
 describe.each(titled(STAGES))("watches of %s", (_, stage) => {
@@ -100,7 +101,50 @@ describe.each(titled(LOCAL))("inside %s", (_, stage) => {
       expect(response.headers["x-path"]).toBe("/named");
       response.resume();
     }), 30_000);
+
+  test("a WebSocket goes through to a port inside, in both directions, and a closed port refuses it", () =>
+    withSandbox(stage, async (sandbox, door) => {
+      await sandbox.files.write("echo.mjs", SOCKET_SERVER);
+      await sandbox.commands.run("node echo.mjs", { background: true });
+      const open = (port: number) => new WebSocket(door.url.replace("http", "ws"), { headers: { "e2b-sandbox-id": sandbox.sandboxId, "e2b-sandbox-port": String(port) } });
+      const socket = await connected(() => open(3000));
+      const answers: string[] = [];
+      socket.on("message", (data: Buffer) => void answers.push(data.toString()));
+      socket.send("first");
+      socket.send("x".repeat(100));
+      await until(() => answers.length === 2);
+      expect(answers).toEqual(["first", "x".repeat(100)]);
+      socket.close();
+      const status = await new Promise((resolve) => open(3001).on("unexpected-response", (_request, response) => resolve(response.statusCode)).on("error", () => {}));
+      expect(status).toBe(502);
+    }), 30_000);
 });
+
+/** Tries until the program inside listens. */
+async function connected(open: () => WebSocket): Promise<WebSocket> {
+  for (;;) {
+    const socket = open();
+    const isOpen = await new Promise<boolean>((resolve) => socket.on("open", () => resolve(true)).on("error", () => resolve(false)));
+    if (isOpen) return socket;
+  }
+}
+
+/** Answers each short unfragmented message with itself. */
+const SOCKET_SERVER = `
+import { createServer } from "node:http"; import { createHash } from "node:crypto";
+createServer().on("upgrade", (request, socket) => {
+  const key = createHash("sha1").update(request.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest("base64");
+  socket.write("HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Accept: " + key + "\\r\\n\\r\\n");
+  let held = Buffer.alloc(0);
+  socket.on("data", (data) => {
+    for (held = Buffer.concat([held, data]); held.length >= 6; ) {
+      const length = held[1] & 127; if (held.length < 6 + length) return;
+      const text = Buffer.from(held.subarray(6, 6 + length).map((byte, i) => byte ^ held[2 + (i % 4)]));
+      if ((held[0] & 15) === 8) return socket.end(); socket.write(Buffer.concat([Buffer.from([129, length]), text])); held = held.subarray(6 + length);
+    }
+  });
+}).listen(3000, "127.0.0.1");
+`;
 
 const SERVER = `
 from http.server import *
