@@ -146,7 +146,11 @@ async function start(ctx: Context, who: Principal, id: string, input: ProcessReq
     id: newId("process"),
     sandbox_id: id,
     tenant: at.row.tenant,
-    command: JSON.stringify({ ...(argv === undefined ? { shell } : { argv }), ...(cwd === undefined ? {} : { cwd }), ...(tag === undefined ? {} : { tag }) }),
+    command: JSON.stringify({
+      ...(argv === undefined ? { shell } : { argv }),
+      ...(cwd === undefined ? {} : { cwd }),
+      ...(tag === undefined ? {} : { tag }),
+    }),
     pty: request.pty === undefined ? 0 : 1,
     started_at: ctx.clock.now(),
     ended_at: null,

@@ -8,7 +8,7 @@ export async function insertProcess(tx: Db, row: Omit<ProcessRow, "number">): Pr
     .select(({ fn }) => fn.max("number").as("highest"))
     .where("sandbox_id", "=", row.sandbox_id)
     .executeTakeFirstOrThrow();
-  const numbered = { ...row, number: Number(highest ?? 0) + 1 };
+  const numbered = { ...row, number: (highest ?? 0) + 1 };
   await tx.insertInto("processes").values(numbered).execute();
   return numbered;
 }

@@ -46,7 +46,15 @@ export async function answerUpgrade(
     if (service.open.closing) throw new SandboxerError("shutting_down", "the server is closing");
     const header = (name: string): string | undefined => [incoming.headers[name]].flat()[0];
     const { sandboxId, port, who } = await gate.admit({ method: incoming.method ?? "GET", url: url.href, path: url.pathname, header }, to);
-    const call = { requestId, sandboxId, who, request: new Request(url), signal: cancel.signal, incoming, destroy: () => void socket.destroy() };
+    const call = {
+      requestId,
+      sandboxId,
+      who,
+      request: new Request(url),
+      signal: cancel.signal,
+      incoming,
+      destroy: () => void socket.destroy(),
+    };
     await upgradePort(ctx, call, port, incoming, socket, head);
     service.counter.count("GET", "e2b data port", 101);
   } catch (thrown) {

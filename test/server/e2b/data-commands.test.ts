@@ -6,14 +6,18 @@ describe.each(titled(STAGES))("commands of %s", (_, stage) => {
   const isLocal = stage.backend === "local";
 
   test("a command answers with its output, its status and where it ran", () =>
-    withSandbox(stage, async (sandbox) => {
-      const result = await sandbox.commands.run('echo out; echo err >&2; echo "$HOME $USER $CALL $CREATE"', { envs: { CALL: "a b" } });
-      expect(result).toMatchObject({ exitCode: 0, stdout: "out\n/home/user user a b c\n", stderr: "err\n" });
-      expect(result.error).toBeUndefined();
-      const failed = await sandbox.commands.run("echo no >&2; exit 7").catch((error: unknown) => error);
-      expect(failed).toHaveProperty("name", CommandExitError.name);
-      expect(failed).toMatchObject({ exitCode: 7, stderr: "no\n", error: "exit status 7" });
-    }, { envs: { CREATE: "c" } }));
+    withSandbox(
+      stage,
+      async (sandbox) => {
+        const result = await sandbox.commands.run('echo out; echo err >&2; echo "$HOME $USER $CALL $CREATE"', { envs: { CALL: "a b" } });
+        expect(result).toMatchObject({ exitCode: 0, stdout: "out\n/home/user user a b c\n", stderr: "err\n" });
+        expect(result.error).toBeUndefined();
+        const failed = await sandbox.commands.run("echo no >&2; exit 7").catch((error: unknown) => error);
+        expect(failed).toHaveProperty("name", CommandExitError.name);
+        expect(failed).toMatchObject({ exitCode: 7, stderr: "no\n", error: "exit status 7" });
+      },
+      { envs: { CREATE: "c" } },
+    ));
 
   test("a working directory is where a command starts, and one that is not there is refused", () =>
     withSandbox(stage, async (sandbox) => {
@@ -93,7 +97,10 @@ describe.each(titled(STAGES))("commands of %s", (_, stage) => {
     withSandbox(stage, async (sandbox) => {
       expect((await sandbox.commands.run("echo yes", { user: "user" })).stdout).toBe("yes\n");
       for (const user of ["root", "nobody"])
-        await expect(sandbox.commands.run("id", { user })).rejects.toMatchObject({ name: "AuthenticationError", message: expect.stringContaining(`invalid username: '${user}'`) });
+        await expect(sandbox.commands.run("id", { user })).rejects.toMatchObject({
+          name: "AuthenticationError",
+          message: expect.stringContaining(`invalid username: '${user}'`),
+        });
       await expect(sandbox.files.read("x", { user: "root" })).rejects.toMatchObject({ name: "AuthenticationError" });
     }));
 
@@ -101,7 +108,10 @@ describe.each(titled(STAGES))("commands of %s", (_, stage) => {
     withSandbox(stage, async (sandbox) => {
       const handle = await sandbox.commands.run("sleep 100", { background: true, timeoutMs: 0 });
       expect(await sandbox.kill()).toBe(true);
-      expect(await handle.wait().catch((error: unknown) => error)).toMatchObject({ name: TimeoutError.name, message: expect.stringContaining("killed") });
+      expect(await handle.wait().catch((error: unknown) => error)).toMatchObject({
+        name: TimeoutError.name,
+        message: expect.stringContaining("killed"),
+      });
       expect(await sandbox.isRunning()).toBe(false);
       await expect(sandbox.commands.run("true")).rejects.toMatchObject({ name: "SandboxNotFoundError" });
       await expect(sandbox.files.read("x")).rejects.toMatchObject({ name: TimeoutError.name });

@@ -55,7 +55,16 @@ describe.each(titled(STAGES))("files of %s", (_, stage) => {
     withSandbox(stage, async ({ files }) => {
       await files.write("d/f", "12345");
       const info = await files.getInfo("d/f");
-      expect(info).toMatchObject({ name: "f", type: "file", path: "/home/user/d/f", size: 5, mode: 0o644, permissions: "-rw-r--r--", owner: "user", group: "user" });
+      expect(info).toMatchObject({
+        name: "f",
+        type: "file",
+        path: "/home/user/d/f",
+        size: 5,
+        mode: 0o644,
+        permissions: "-rw-r--r--",
+        owner: "user",
+        group: "user",
+      });
       expect(info.modifiedTime).toBeInstanceOf(Date);
       expect(await files.getInfo("d")).toMatchObject({ type: "dir", mode: 0o755, permissions: "drwxr-xr-x" });
       await expect(files.getInfo("none")).rejects.toMatchObject({ name: FileNotFoundError.name });

@@ -1,4 +1,5 @@
-import { FileNotFoundError, type FilesystemEvent } from "e2b";
+import { get, type IncomingMessage } from "node:http";
+import { FileNotFoundError, FilesystemEventType, type FilesystemEvent } from "e2b";
 import { describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { LOCAL, STAGES, titled, until, withSandbox } from "./data-door.ts";
@@ -8,12 +9,15 @@ describe.each(titled(STAGES))("watches of %s", (_, stage) => {
     withSandbox(stage, async ({ files, commands }) => {
       await files.makeDir("w");
       const seen: FilesystemEvent[] = [];
-      const handle = await files.watchDir("w", (event) => void seen.push(event), { recursive: true, includeEntry: stage.sdk.version === "2.51.0" });
+      const handle = await files.watchDir("w", (event) => void seen.push(event), {
+        recursive: true,
+        includeEntry: stage.sdk.version === "2.51.0",
+      });
       await commands.run("mkdir /home/user/w/new; echo 1 >/home/user/w/new/first");
-      await until(() => seen.some(({ name, type }) => name === "new/first" && type === "create"));
-      expect(seen.some(({ name, type }) => name === "new" && type === "create")).toBe(true);
+      await until(() => seen.some(({ name, type }) => name === "new/first" && type === FilesystemEventType.CREATE));
+      expect(seen.some(({ name, type }) => name === "new" && type === FilesystemEventType.CREATE)).toBe(true);
       await files.remove("w/new/first");
-      await until(() => seen.some(({ name, type }) => name === "new/first" && type === "remove"));
+      await until(() => seen.some(({ name, type }) => name === "new/first" && type === FilesystemEventType.REMOVE));
       await handle.stop();
       await expect(files.watchDir("none", () => {})).rejects.toMatchObject({ name: FileNotFoundError.name });
     }));
@@ -62,62 +66,80 @@ describe.each(titled(STAGES))("the terminal of %s", (_, stage) => {
 });
 
 describe.each(titled(LOCAL))("inside %s", (_, stage) => {
-  test("git works through the SDK's helpers", () =>
-    withSandbox(stage, async ({ git, files }) => {
-      await git.init("repo", { initialBranch: "main" });
-      await git.configureUser("Ann", "ann@example.com", { scope: "local", path: "repo" });
-      await files.write("repo/a.txt", "1");
-      expect((await git.status("repo")).fileStatus.map(({ name }) => name)).toEqual(["a.txt"]);
-      await git.add("repo");
-      await git.commit("repo", "first");
-      expect((await git.status("repo")).isClean).toBe(true);
-      await git.createBranch("repo", "other");
-      expect((await git.branches("repo")).branches.sort()).toEqual(["main", "other"]);
-      await git.clone("/home/user/repo", { path: "copy" });
-      expect(await files.read("copy/a.txt")).toBe("1");
-    }), 30_000);
+  test(
+    "git works through the SDK's helpers",
+    () =>
+      withSandbox(stage, async ({ git, files }) => {
+        await git.init("repo", { initialBranch: "main" });
+        await git.configureUser("Ann", "ann@example.com", { scope: "local", path: "repo" });
+        await files.write("repo/a.txt", "1");
+        expect((await git.status("repo")).fileStatus.map(({ name }) => name)).toEqual(["a.txt"]);
+        await git.add("repo");
+        await git.commit("repo", "first");
+        expect((await git.status("repo")).isClean).toBe(true);
+        await git.createBranch("repo", "other");
+        expect((await git.branches("repo")).branches.sort()).toEqual(["main", "other"]);
+        await git.clone("/home/user/repo", { path: "copy" });
+        expect(await files.read("copy/a.txt")).toBe("1");
+      }),
+    30_000,
+  );
 
-  test("a port on localhost is reached from outside, with bodies both ways, and a closed one is told as closed", () =>
-    withSandbox(stage, async (sandbox, door) => {
-      await sandbox.files.write("server.py", SERVER);
-      await sandbox.commands.run("python3 server.py", { background: true });
-      const to = (port: number) => ({ "e2b-sandbox-id": sandbox.sandboxId, "e2b-sandbox-port": String(port) });
-      const at = (path: string, init: RequestInit = {}, port = 3000) => fetch(door.url + path, { ...init, headers: { ...to(port), "x-own": "mine" } });
-      await until(async () => (await at("/")).status === 200);
-      const body = "x".repeat(300_000);
-      const echoed = await at("/p?q=1", { method: "POST", body });
-      expect([echoed.status, echoed.headers.get("x-path"), echoed.headers.get("x-seen")]).toEqual([201, "/p?q=1", "mine None"]);
-      expect(await echoed.text()).toBe(body);
-      const closed = await at("/", {}, 3001);
-      expect(closed.status).toBe(502);
-      expect(await closed.json()).toMatchObject({ code: 502, message: "The sandbox is running but port is not open" });
-      // By its host name, as a browser would ask.
-      const byName = new URL(`http://${sandbox.getHost(3000)}/named`);
-      expect(byName.hostname).toBe(`3000-${sandbox.sandboxId}.localhost`);
-      const address = new URL(byName.pathname, door.url);
-      const response = await import("node:http").then(
-        ({ get }) => new Promise<import("node:http").IncomingMessage>((resolve) => get(address, { headers: { host: byName.host } }, resolve)),
-      );
-      expect(response.headers["x-path"]).toBe("/named");
-      response.resume();
-    }), 30_000);
+  test(
+    "a port on localhost is reached from outside, with bodies both ways, and a closed one is told as closed",
+    () =>
+      withSandbox(stage, async (sandbox, door) => {
+        await sandbox.files.write("server.py", SERVER);
+        await sandbox.commands.run("python3 server.py", { background: true });
+        const to = (port: number) => ({ "e2b-sandbox-id": sandbox.sandboxId, "e2b-sandbox-port": String(port) });
+        const at = (path: string, init: RequestInit = {}, port = 3000) =>
+          fetch(door.url + path, { ...init, headers: { ...to(port), "x-own": "mine" } });
+        await until(async () => (await at("/")).status === 200);
+        const body = "x".repeat(300_000);
+        const echoed = await at("/p?q=1", { method: "POST", body });
+        expect([echoed.status, echoed.headers.get("x-path"), echoed.headers.get("x-seen")]).toEqual([201, "/p?q=1", "mine None"]);
+        expect(await echoed.text()).toBe(body);
+        const closed = await at("/", {}, 3001);
+        expect(closed.status).toBe(502);
+        expect(await closed.json()).toMatchObject({ code: 502, message: "The sandbox is running but port is not open" });
+        // By its host name, as a browser would ask.
+        const byName = new URL(`http://${sandbox.getHost(3000)}/named`);
+        expect(byName.hostname).toBe(`3000-${sandbox.sandboxId}.localhost`);
+        const address = new URL(byName.pathname, door.url);
+        const response = await new Promise<IncomingMessage>((resolve) => get(address, { headers: { host: byName.host } }, resolve));
+        expect(response.headers["x-path"]).toBe("/named");
+        response.resume();
+      }),
+    30_000,
+  );
 
-  test("a WebSocket goes through to a port inside, in both directions, and a closed port refuses it", () =>
-    withSandbox(stage, async (sandbox, door) => {
-      await sandbox.files.write("echo.mjs", SOCKET_SERVER);
-      await sandbox.commands.run("node echo.mjs", { background: true });
-      const open = (port: number) => new WebSocket(door.url.replace("http", "ws"), { headers: { "e2b-sandbox-id": sandbox.sandboxId, "e2b-sandbox-port": String(port) } });
-      const socket = await connected(() => open(3000));
-      const answers: string[] = [];
-      socket.on("message", (data: Buffer) => void answers.push(data.toString()));
-      socket.send("first");
-      socket.send("x".repeat(100));
-      await until(() => answers.length === 2);
-      expect(answers).toEqual(["first", "x".repeat(100)]);
-      socket.close();
-      const status = await new Promise((resolve) => open(3001).on("unexpected-response", (_request, response) => resolve(response.statusCode)).on("error", () => {}));
-      expect(status).toBe(502);
-    }), 30_000);
+  test(
+    "a WebSocket goes through to a port inside, in both directions, and a closed port refuses it",
+    () =>
+      withSandbox(stage, async (sandbox, door) => {
+        await sandbox.files.write("echo.mjs", SOCKET_SERVER);
+        await sandbox.commands.run("node echo.mjs", { background: true });
+        const open = (port: number) =>
+          new WebSocket(door.url.replace("http", "ws"), {
+            headers: { "e2b-sandbox-id": sandbox.sandboxId, "e2b-sandbox-port": String(port) },
+          });
+        const socket = await connected(() => open(3000));
+        const answers: string[] = [];
+        socket.on("message", (data: Buffer) => void answers.push(data.toString()));
+        socket.send("first");
+        socket.send("x".repeat(100));
+        await until(() => answers.length === 2);
+        expect(answers).toEqual(["first", "x".repeat(100)]);
+        socket.close();
+        const status = await new Promise((resolve) =>
+          open(3001)
+            .on("unexpected-response", (_request, response) => resolve(response.statusCode))
+            .on("error", () => {}),
+        );
+        expect(status).toBe(502);
+      }),
+    30_000,
+  );
 });
 
 /** Tries until the program inside listens. */

@@ -8,7 +8,9 @@ import { cleanUp, dataDirectory, localConfig } from "../../support/local-engine.
 /** Client and server share this process, so the figure is an upper bound of the server's own. */
 function printed(what: string, delay: ReturnType<typeof monitorEventLoopDelay>): void {
   delay.disable();
-  console.log(`${what}: event loop p50 ${Math.round(delay.percentile(50) / 1e6)} ms, p99 ${Math.round(delay.percentile(99) / 1e6)} ms, longest ${Math.round(delay.max / 1e6)} ms`);
+  console.log(
+    `${what}: event loop p50 ${Math.round(delay.percentile(50) / 1e6)} ms, p99 ${Math.round(delay.percentile(99) / 1e6)} ms, longest ${Math.round(delay.max / 1e6)} ms`,
+  );
 }
 
 async function many(sandboxes: Sandbox[], commands: number): Promise<void> {
@@ -32,16 +34,20 @@ test("50 sandboxes take 500 commands at once, and each answer is that of its own
   printed("fake, 500 commands at once", delay);
 }, 60_000);
 
-test.skipIf(LOCAL.length === 0)("over the local provider 4 sandboxes take 40 commands at once", async () => {
-  const door = await openE2bDoor(localConfig(), { dataDir: dataDirectory("e2b-load") });
-  try {
-    const connection = await door.connection();
-    const sandboxes = await Promise.all(Array.from({ length: 4 }, () => Sandbox.create(connection)));
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    delay.enable();
-    await many(sandboxes, 10);
-    printed("local, 40 commands at once", delay);
-  } finally {
-    await cleanUp(door.opened);
-  }
-}, 60_000);
+test.skipIf(LOCAL.length === 0)(
+  "over the local provider 4 sandboxes take 40 commands at once",
+  async () => {
+    const door = await openE2bDoor(localConfig(), { dataDir: dataDirectory("e2b-load") });
+    try {
+      const connection = await door.connection();
+      const sandboxes = await Promise.all(Array.from({ length: 4 }, () => Sandbox.create(connection)));
+      const delay = monitorEventLoopDelay({ resolution: 5 });
+      delay.enable();
+      await many(sandboxes, 10);
+      printed("local, 40 commands at once", delay);
+    } finally {
+      await cleanUp(door.opened);
+    }
+  },
+  60_000,
+);

@@ -10,7 +10,10 @@ describe.each(titled(STAGES))("addresses of files of %s", (_, stage) => {
       expect(await (await fetch(url)).text()).toBe("signed");
       expect((await fetch(url.replace("path=f", "path=g"))).status).toBe(401);
       const over = await sandbox.downloadUrl("f", { useSignatureExpiration: -5 });
-      expect(await (await fetch(over)).json()).toMatchObject({ code: 401, message: expect.stringContaining("signature is already expired") });
+      expect(await (await fetch(over)).json()).toMatchObject({
+        code: 401,
+        message: expect.stringContaining("signature is already expired"),
+      });
       const form = new FormData();
       form.append("file", new Blob(["sent"]), "name");
       expect((await fetch(await sandbox.uploadUrl("up"), { method: "POST", body: form })).status).toBe(200);
@@ -40,16 +43,20 @@ describe.each(titled(STAGES))("addresses of files of %s", (_, stage) => {
 });
 
 describe.each(titled(LOCAL.length > 0 ? LOCAL : STAGES.slice(0, 1)))("large files of %s", (_, stage) => {
-  test("100 MB go up in each form and come down the same", () =>
-    withSandbox(stage, async ({ files }) => {
-      const bytes = new Uint8Array(100_000_000);
-      for (let at = 0; at < bytes.length; at += 1000) bytes[at] = at / 1000;
-      const digest = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
-      const whole = digest(bytes);
-      for (const options of [{}, { useOctetStream: true }]) {
-        await files.write("big", bytes.buffer, options);
-        expect((await files.getInfo("big")).size).toBe(bytes.length);
-        expect(digest(await files.read("big", { format: "bytes" }))).toBe(whole);
-      }
-    }), 60_000);
+  test(
+    "100 MB go up in each form and come down the same",
+    () =>
+      withSandbox(stage, async ({ files }) => {
+        const bytes = new Uint8Array(100_000_000);
+        for (let at = 0; at < bytes.length; at += 1000) bytes[at] = at / 1000;
+        const digest = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
+        const whole = digest(bytes);
+        for (const options of [{}, { useOctetStream: true }]) {
+          await files.write("big", bytes.buffer, options);
+          expect((await files.getInfo("big")).size).toBe(bytes.length);
+          expect(digest(await files.read("big", { format: "bytes" }))).toBe(whole);
+        }
+      }),
+    60_000,
+  );
 });

@@ -31,9 +31,12 @@ function envelope(message: object): Uint8Array<ArrayBuffer> {
 
 function envelopes(bytes: Buffer): { flags: number; message: Record<string, unknown> }[] {
   const found: { flags: number; message: Record<string, unknown> }[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = bytes.readUInt32BE(at + 1);
-    found.push({ flags: bytes[at] ?? 0, message: JSON.parse(bytes.subarray(at + 5, at + 5 + length).toString()) as Record<string, unknown> });
+    found.push({
+      flags: bytes[at] ?? 0,
+      message: JSON.parse(bytes.subarray(at + 5, at + 5 + length).toString()) as Record<string, unknown>,
+    });
     at += 5 + length;
   }
   return found;
@@ -54,8 +57,12 @@ test("a started command's events are enveloped JSON: start, data in base64, end,
 
 test("output comes in pieces of 32 KiB at most, and a quiet stream has signs of life", async () => {
   const { stream } = await wire(await openE2bDoor());
-  const events = await stream("process.Process/Start", shell("head -c 100000 /dev/zero; sleep 1.5", { stdin: false }), { "keepalive-ping-interval": "1" });
-  const sizes = events.map(({ message }) => Buffer.from((message as { event?: { data?: { stdout?: string } } }).event?.data?.stdout ?? "", "base64").length);
+  const events = await stream("process.Process/Start", shell("head -c 100000 /dev/zero; sleep 1.5", { stdin: false }), {
+    "keepalive-ping-interval": "1",
+  });
+  const sizes = events.map(
+    ({ message }) => Buffer.from((message as { event?: { data?: { stdout?: string } } }).event?.data?.stdout ?? "", "base64").length,
+  );
   expect(sizes.reduce((total, size) => total + size, 0)).toBe(100_000);
   expect(Math.max(...sizes)).toBeLessThanOrEqual(32 * 1024);
   expect(events).toContainEqual({ flags: 0, message: { event: { keepalive: {} } } });
@@ -67,10 +74,15 @@ test("standard input is open unless it is refused, and a process is found by its
   const byTag = { process: { tag: "mine" } };
   await until(async () => (await unary("process.Process/SendInput", { ...byTag, input: { stdin: "YQ==" } })).status === 200);
   expect((await unary("process.Process/List", {})).body).toMatchObject({ processes: [{ pid: 1, tag: "mine" }] });
-  expect((await unary("process.Process/SendInput", { ...byTag, input: { pty: "YQ==" } })).body).toMatchObject({ code: "failed_precondition" });
+  expect((await unary("process.Process/SendInput", { ...byTag, input: { pty: "YQ==" } })).body).toMatchObject({
+    code: "failed_precondition",
+  });
   expect((await unary("process.Process/CloseStdin", byTag)).status).toBe(200);
   expect((await started).map(({ message }) => message)).toContainEqual({ event: { data: { stdout: "YQ==" } } });
-  expect(await unary("process.Process/SendSignal", { process: { pid: 1 }, signal: "SIGNAL_SIGTERM" })).toMatchObject({ status: 404, body: { code: "not_found" } });
+  expect(await unary("process.Process/SendSignal", { process: { pid: 1 }, signal: "SIGNAL_SIGTERM" })).toMatchObject({
+    status: 404,
+    body: { code: "not_found" },
+  });
 });
 
 test("a deadline kills the command and ends its stream with deadline_exceeded", async () => {
@@ -99,7 +111,9 @@ test("an entry's size is a string and its kind a name, as JSON has them", async 
   const { sandbox, unary } = await wire(await openE2bDoor());
   await sandbox.files.write("f", "12345");
   const { body } = await unary("filesystem.Filesystem/Stat", { path: "f" });
-  expect(body).toMatchObject({ entry: { name: "f", type: "FILE_TYPE_FILE", path: "/home/user/f", size: "5", mode: 0o644, modifiedTime: expect.stringMatching(/Z$/) } });
+  expect(body).toMatchObject({
+    entry: { name: "f", type: "FILE_TYPE_FILE", path: "/home/user/f", size: "5", mode: 0o644, modifiedTime: expect.stringMatching(/Z$/) },
+  });
   expect((await unary("filesystem.Filesystem/Stat", { path: "none" })).body).toMatchObject({ code: "not_found" });
   expect((await unary("filesystem.Filesystem/Stat", { path: "~other/f" })).body).toMatchObject({ code: "invalid_argument" });
 });

@@ -17,9 +17,15 @@ export function keepaliveMs(header: string | null): number {
  *
  * @throws Gone; the signal's reason when it aborts.
  */
-export async function* withPulse<T>(session: Session, source: AsyncIterable<T>, idleMs: number, signal: AbortSignal): AsyncGenerator<T | undefined> {
+export async function* withPulse<T>(
+  session: Session,
+  source: AsyncIterable<T>,
+  idleMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<T | undefined> {
   const { log } = session.ctx;
-  const noted = (error: unknown): void => log.debug({ request_id: session.call.requestId, err: error }, "a stream failed as it was stopped");
+  const noted = (error: unknown): void =>
+    log.debug({ request_id: session.call.requestId, err: error }, "a stream failed as it was stopped");
   const stop = new AbortController();
   const items = untilAborted(source, AbortSignal.any([signal, stop.signal]), noted);
   let last = performance.now();

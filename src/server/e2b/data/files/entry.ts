@@ -65,6 +65,8 @@ function permissions({ type, mode }: FileInfo): string {
   const bits = Number.parseInt(mode, 8);
   const special = `${bits & 0o4000 ? "u" : ""}${bits & 0o2000 ? "g" : ""}${bits & 0o1000 ? "t" : ""}`;
   const letters = type === "file" && special !== "" ? special : LETTERS[type] + special;
-  const triples = [6, 3, 0].map((shift) => `${(bits >> shift) & 4 ? "r" : "-"}${(bits >> shift) & 2 ? "w" : "-"}${(bits >> shift) & 1 ? "x" : "-"}`);
+  const triples = [6, 3, 0].map(
+    (shift) => `${(bits >> shift) & 4 ? "r" : "-"}${(bits >> shift) & 2 ? "w" : "-"}${(bits >> shift) & 1 ? "x" : "-"}`,
+  );
   return letters + triples.join("");
 }

@@ -89,7 +89,8 @@ class Reader {
   async #more(): Promise<void> {
     const { done, value } = await this.#source.next();
     if (done === true) throw malformed("it ends before its last boundary");
-    this.#held = this.#held.length === 0 ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : Buffer.concat([this.#held, value]);
+    this.#held =
+      this.#held.length === 0 ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : Buffer.concat([this.#held, value]);
   }
 }
 

@@ -100,7 +100,9 @@ async function list(session: Session, path: string, depth: number) {
   places.sort((a, b) => compareNames(a.names, b.names));
   const entries: Awaited<ReturnType<typeof entryOf>>[] = [];
   for (let at = 0; at < places.length; at += AT_ONCE)
-    entries.push(...(await Promise.all(places.slice(at, at + AT_ONCE).map(({ info, names }) => entryOf(session, info, posix.join(path, ...names))))));
+    entries.push(
+      ...(await Promise.all(places.slice(at, at + AT_ONCE).map(({ info, names }) => entryOf(session, info, posix.join(path, ...names))))),
+    );
   return entries;
 }
 

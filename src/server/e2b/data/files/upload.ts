@@ -31,7 +31,8 @@ export async function upload(session: Session): Promise<Response> {
   } catch (thrown) {
     // A client that still sends would not read the answer before it is through.
     await drain(body);
-    if (isDiskFull(thrown)) return respond(call, 507, { code: 507, message: thrown instanceof Error ? thrown.message : "the disk is full" });
+    if (isDiskFull(thrown))
+      return respond(call, 507, { code: 507, message: thrown instanceof Error ? thrown.message : "the disk is full" });
     throw thrown;
   }
 }

@@ -69,7 +69,8 @@ export class Watchers {
     try {
       for await (const event of stream) {
         if (event === undefined || event === "armed") continue;
-        if (watcher.events.push(event) > MAX_EVENTS) throw new SandboxerError("outcome_unknown", "events were lost: list the directory and watch again");
+        if (watcher.events.push(event) > MAX_EVENTS)
+          throw new SandboxerError("outcome_unknown", "events were lost: list the directory and watch again");
       }
     } catch (thrown) {
       if (!watcher.stop.signal.aborted) watcher.failure = await explain(session, thrown, false);

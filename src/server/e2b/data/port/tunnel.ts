@@ -69,13 +69,15 @@ export async function openTunnel(session: Session, port: number, signal: AbortSi
     destroy(error, destroyed) {
       input.end();
       stop.abort(new DOMException("the tunnel was closed", "AbortError"));
-      // Whoever waits for the next piece is told by the abort; how that ends is of no interest any more.
-      output.return?.().then(
-        () => destroyed(error),
-        () => destroyed(error),
-      );
+      void letGo(output, () => destroyed(error));
     },
   });
+}
+
+/** The abort is what ends the command, and how that turns out is of no interest any more. */
+async function letGo(output: AsyncIterator<ExecEvent>, gone: () => void): Promise<void> {
+  await Promise.allSettled([output.return?.()]);
+  gone();
 }
 
 /** What is written to a tunnel, as a command's standard input: one piece at a time. */

@@ -13,7 +13,14 @@ import { NoRelay, openTunnel, PortClosed } from "./tunnel.ts";
  *
  * @throws SandboxerError where the sandbox does not run or its port cannot be reached; nothing was written to the socket then.
  */
-export async function upgradePort(ctx: E2bContext, call: DataCall, port: number, incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+export async function upgradePort(
+  ctx: E2bContext,
+  call: DataCall,
+  port: number,
+  incoming: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
   const session = await Session.open(ctx, call);
   const tunnel = await openTunnel(session, port, call.signal);
   tunnel.write(`${incoming.method ?? "GET"} ${incoming.url ?? "/"} HTTP/1.1\r\n${headerLines(incoming)}\r\n`);

@@ -15,7 +15,13 @@ const CHUNK = 32 * 1024;
  * A process's events: its start, its output from `offset` on, signs of life, its end. Stopping to read leaves the
  * process as it is.
  */
-export async function* follow(session: Session, process: ProcessInfo, offset: number, idleMs: number, signal: AbortSignal): AsyncGenerator<Event> {
+export async function* follow(
+  session: Session,
+  process: ProcessInfo,
+  offset: number,
+  idleMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<Event> {
   remember(process);
   const { engine, who, id } = session;
   yield { event: { case: "start", value: { pid: process.number } } };

@@ -42,7 +42,11 @@ export async function selectRunning(session: Session, process: Selector | undefi
 }
 
 /** Does something to a running process; one that ended meanwhile is `process_not_found`, as one that never was. */
-export async function withRunning(session: Session, process: Selector | undefined, act: (one: ProcessInfo) => Promise<void>): Promise<void> {
+export async function withRunning(
+  session: Session,
+  process: Selector | undefined,
+  act: (one: ProcessInfo) => Promise<void>,
+): Promise<void> {
   const one = await selectRunning(session, process);
   try {
     await act(one);

@@ -73,7 +73,8 @@ async function write(session: Session, process: Selector | undefined, input: Pro
   const { case: kind, value } = input?.input ?? { case: undefined };
   if (kind === undefined) throw new SandboxerError("invalid_request", "input: needs stdin or pty");
   await withRunning(session, process, async ({ id, pty }) => {
-    if (pty !== (kind === "pty")) throw new SandboxerError("wrong_state", pty ? "the process has a terminal: send pty" : "the process has no terminal: send stdin");
+    if (pty !== (kind === "pty"))
+      throw new SandboxerError("wrong_state", pty ? "the process has a terminal: send pty" : "the process has no terminal: send stdin");
     await session.engine.processes.write(session.who, session.id, id, value);
   });
 }

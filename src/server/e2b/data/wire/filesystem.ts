@@ -103,7 +103,11 @@ interface Watch {
 }
 /** What the two ways to watch a directory ask for. */
 export type WatchRequest = Watch;
-type WatchEvent = Case<{ start: Named<"WatchDirResponse.StartEvent">; filesystem: FilesystemEvent; keepalive: Named<"WatchDirResponse.KeepAlive"> }>;
+type WatchEvent = Case<{
+  start: Named<"WatchDirResponse.StartEvent">;
+  filesystem: FilesystemEvent;
+  keepalive: Named<"WatchDirResponse.KeepAlive">;
+}>;
 export type WatchDirResponse = Named<"WatchDirResponse", { event: WatchEvent }>;
 
 interface Methods {
@@ -121,4 +125,6 @@ interface Methods {
   removeWatcher: Unary<Named<"RemoveWatcherRequest", { watcherId: string }>, Named<"RemoveWatcherResponse">>;
 }
 
-export const FilesystemService = registry.getService("filesystem.Filesystem") as unknown as GenService<{ [K in keyof Methods]: Methods[K] }>;
+export const FilesystemService = registry.getService("filesystem.Filesystem") as unknown as GenService<{
+  [K in keyof Methods]: Methods[K];
+}>;
