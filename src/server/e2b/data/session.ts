@@ -2,12 +2,10 @@ import { parse, Profile, SandboxerError, type Principal } from "../../../contrac
 import type { Engine } from "../../../engine/engine.ts";
 import type { DataCall, E2bContext } from "../context.ts";
 import { absolute } from "./path.ts";
+import { stateOf } from "./state.ts";
 
 /** Where a sandbox's home is unless its profile says another. */
 const DEFAULT_HOME = "/home/sandbox";
-/** Homes kept, since a sandbox's never changes; the least lately made are forgotten. */
-const REMEMBERED = 10_000;
-const homes = new Map<string, string>();
 
 /** The sandbox ended in the middle of a stream. */
 export class Gone extends Error {
@@ -30,13 +28,12 @@ export class Session {
   static async open(ctx: E2bContext, call: DataCall): Promise<Session> {
     const { state, profile } = await ctx.engine.get(call.who, call.sandboxId);
     if (state !== "ready") throw new SandboxerError("wrong_state", `sandbox ${call.sandboxId} is ${state}`);
+    const { homes } = stateOf(ctx);
     let home = homes.get(call.sandboxId);
     if (home === undefined) {
       const record = await ctx.engine.profiles.get(call.who, `${profile.name}@${profile.version}`);
       home = parse(Profile, record.document, { what: `profile ${profile.name}` }).env?.["HOME"] ?? DEFAULT_HOME;
       homes.set(call.sandboxId, home);
-      const oldest = homes.keys().next();
-      if (homes.size > REMEMBERED && oldest.done === false) homes.delete(oldest.value);
     }
     return new Session(ctx, call, home);
   }

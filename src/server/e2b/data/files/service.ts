@@ -7,9 +7,7 @@ import type { Session } from "../session.ts";
 import type { FilesystemService } from "../wire/filesystem.ts";
 import { entryOf } from "./entry.ts";
 import { watchDirectory } from "./watch.ts";
-import { Watchers } from "./watchers.ts";
-
-const watchers = new Watchers();
+import { watchersOf } from "./watchers.ts";
 
 /** Links looked behind at once. */
 const AT_ONCE = 8;
@@ -68,10 +66,10 @@ export const filesystemService: ServiceImpl<typeof FilesystemService> = {
     }
   }),
 
-  createWatcher: unary(async (session, request) => ({ watcherId: await watchers.create(session, request) })),
-  getWatcherEvents: unary(async (session, { watcherId }) => ({ events: watchers.take(session, watcherId) })),
+  createWatcher: unary(async (session, request) => ({ watcherId: await watchersOf(session.ctx).create(session, request) })),
+  getWatcherEvents: unary(async (session, { watcherId }) => ({ events: watchersOf(session.ctx).take(session, watcherId) })),
   removeWatcher: unary(async (session, { watcherId }) => {
-    watchers.remove(session, watcherId);
+    watchersOf(session.ctx).remove(session, watcherId);
     return {};
   }),
 };

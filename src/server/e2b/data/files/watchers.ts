@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { SandboxerError } from "../../../../contract/index.ts";
+import type { E2bContext } from "../../context.ts";
 import { explain } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { WatchRequest } from "../wire/filesystem.ts";
@@ -90,4 +91,15 @@ export class Watchers {
     watcher.stop.abort(new DOMException("the watcher was removed", "AbortError"));
     this.#all.delete(id);
   }
+}
+
+const all = new WeakMap<E2bContext, Watchers>();
+
+/** Those of one door. */
+export function watchersOf(ctx: E2bContext): Watchers {
+  const known = all.get(ctx);
+  if (known !== undefined) return known;
+  const watchers = new Watchers();
+  all.set(ctx, watchers);
+  return watchers;
 }

@@ -22,7 +22,7 @@ export async function* follow(
   idleMs: number,
   signal: AbortSignal,
 ): AsyncGenerator<Event> {
-  remember(process);
+  remember(session, process);
   const { engine, who, id } = session;
   yield { event: { case: "start", value: { pid: process.number } } };
   const output = await engine.processes.output(who, id, process.id, { offset, follow: true }, signal);

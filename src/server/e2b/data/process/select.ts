@@ -1,18 +1,11 @@
 import { SandboxerError, type ProcessInfo } from "../../../../contract/index.ts";
 import type { Session } from "../session.ts";
+import { stateOf } from "../state.ts";
 import type { Selector } from "../wire/process.ts";
 
-/** Ids of processes by sandbox and number, which never change; the least lately used are forgotten. */
-const REMEMBERED = 50_000;
-const ids = new Map<string, string>();
-
 /** Saves the look at the whole list when the process is next asked for. */
-export function remember({ sandbox_id, number, id }: ProcessInfo): void {
-  const key = `${sandbox_id}/${number}`;
-  ids.delete(key);
-  ids.set(key, id);
-  const oldest = ids.keys().next();
-  if (ids.size > REMEMBERED && oldest.done === false) ids.delete(oldest.value);
+export function remember({ ctx }: Session, { sandbox_id, number, id }: ProcessInfo): void {
+  stateOf(ctx).processIds.set(`${sandbox_id}/${number}`, id);
 }
 
 /**
@@ -24,13 +17,13 @@ export async function select(session: Session, process: Selector | undefined): P
   const { case: by, value } = process?.selector ?? { case: undefined };
   if (by === undefined) throw new SandboxerError("invalid_request", "process: needs a pid or a tag");
   const { engine, who, id: sandboxId } = session;
-  const known = by === "pid" ? ids.get(`${sandboxId}/${value}`) : undefined;
+  const known = by === "pid" ? stateOf(session.ctx).processIds.get(`${sandboxId}/${value}`) : undefined;
   if (known !== undefined) return engine.processes.get(who, sandboxId, known);
   const all = await engine.processes.list(who, sandboxId);
   const matching = all.filter((one) => (by === "pid" ? one.number === value : one.tag === value));
   const found = matching.findLast(({ state }) => state === "running") ?? matching.at(-1);
   if (found === undefined) throw notFound(by, value);
-  remember(found);
+  remember(session, found);
   return found;
 }
 
