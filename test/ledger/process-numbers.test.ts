@@ -7,7 +7,7 @@ test("processes from before there were numbers are counted in their sandbox, in 
   const database = new DatabaseSync(":memory:", { enableForeignKeyConstraints: false });
   try {
     for (const statement of MIGRATIONS[0]?.statements ?? []) database.exec(statement);
-    database.exec(`pragma application_id = ${0x53425831}; insert into meta values ('schema_version', '1')`);
+    database.exec("pragma application_id = 1396856881; insert into meta values ('schema_version', '1')");
     const insert = database.prepare(
       "insert into processes (id, sandbox_id, tenant, command, pty, started_at, output_bytes) values (?, ?, 'acme', '{}', 0, 0, 0)",
     );
