@@ -82,11 +82,44 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
 }
 
 /** The HTTP door over an opened engine; it listens when told to. */
-export async function serverOver({ engine, config, log }: Opened): Promise<SandboxerServer> {
+export async function serverOver({ engine, config, dataDir, log }: Opened): Promise<SandboxerServer> {
   const { createServer } = await import("./server/server.ts");
+  const { tokenSecret } = await import("./server/e2b/secret.ts");
   const { max_body_bytes: maxBodyBytes, max_upload_bytes: maxUploadBytes } = config.limits ?? {};
   const limits = { ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }), ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }) };
-  return createServer({ engine, log, version: version(), limits });
+  let secret: Uint8Array | undefined;
+  const domain = config.e2b?.domain;
+  const e2b = { secret: () => (secret ??= tokenSecret(dataDir)), ...(domain === undefined ? {} : { domain }) };
+  return createServer({ engine, log, version: version(), limits, ...(config.e2b?.enabled === false ? {} : { e2b }) });
+}
+
+/**
+ * Listens with TLS where the configuration asks for it, with the operator's certificate or one made for development.
+ * Resolves with what clients need to reach it; undefined where it is not asked for.
+ *
+ * @throws SandboxerError `invalid_request` for a domain or a certificate that cannot be used, `provider_missing_dependency`
+ * without `openssl`, `conflict` where the address is taken.
+ */
+export async function listenWithTls(
+  { config, dataDir }: Opened,
+  server: SandboxerServer,
+): Promise<{ domain: string; authority: string | undefined } | undefined> {
+  const { tls, domain, enabled = true } = config.e2b ?? {};
+  if (tls === undefined || !enabled) return undefined;
+  if (domain === undefined) throw new SandboxerError("invalid_request", "e2b.tls needs e2b.domain, the name it is for", { phase: "open" });
+  const { certificateFrom, developmentCertificate } = await import("./server/e2b/certificate.ts");
+  const { certificate, key, host, port } = tls;
+  const files =
+    certificate === undefined || key === undefined
+      ? await developmentCertificate(dataDir, domain)
+      : await certificateFrom({ certificate, key });
+  const listening = await server.listenTls({
+    certificate: files.certificate,
+    key: files.key,
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+  });
+  return { domain: domain.includes(":") ? domain : `${domain}:${listening.port}`, authority: files.authority };
 }
 
 /** The API in this process as the local operator, in the form of `fetch`: for the SDK, without a connection. */

@@ -12,6 +12,34 @@ export const BackendConfig = z.strictObject({
 });
 export type BackendConfig = z.infer<typeof BackendConfig>;
 
+/** A name with dots and an optional port, as host names of sandboxes end in. */
+const Domain = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?$/,
+    'must be a host name in lower case, with a port if any, as "sbx.test:8443"',
+  );
+
+/** The E2B wire beside our own API. */
+export const E2bConfig = z.strictObject({
+  enabled: z.boolean().optional().meta({ description: "true unless given." }),
+  domain: Domain.optional().meta({ description: "What sandboxes' host names end in; localhost and the server's port unless given." }),
+  tls: z
+    .strictObject({
+      host: z.string().optional().meta({ description: "127.0.0.1 unless given." }),
+      port: z.int().min(0).max(65_535).optional().meta({ description: "8443 unless given." }),
+      certificate: z
+        .string()
+        .optional()
+        .meta({ description: "PEM file for the domain and everything below it; one for development is made unless given." }),
+      key: z.string().optional().meta({ description: "PEM file of its private key." }),
+    })
+    .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), "certificate and key go together")
+    .optional()
+    .meta({ description: "A second listener with TLS, for E2B_DOMAIN." }),
+});
+export type E2bConfig = z.infer<typeof E2bConfig>;
+
 /** `sand-boxer.yaml`, in the data directory or named by `SANDBOXER_CONFIG`. Every field has a default. */
 export const Config = z.strictObject({
   listen: z.strictObject({ host: z.string().optional(), port: z.int().min(0).max(65_535).optional() }).optional(),
@@ -28,6 +56,7 @@ export const Config = z.strictObject({
       max_upload_bytes: z.int().min(1024).optional().meta({ description: "Of one file write; the disk quota bounds it anyway." }),
     })
     .optional(),
+  e2b: E2bConfig.optional(),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

@@ -54,6 +54,7 @@ export const ProcessRequest = z
       .optional()
       .meta({ description: '"pipe" keeps standard input open for writes; "none" (default) is /dev/null. A pty always has one.' }),
     max_output_bytes: z.int().min(0).optional().meta({ description: "Cap of the journal; 64 MiB unless given." }),
+    tag: noNul.min(1).max(128).optional().meta({ description: "A name of the caller's own to find it by. Need not be unique." }),
   })
   .refine(oneOf, oneOfMessage)
   .meta({ id: "ProcessRequest" });
@@ -101,6 +102,8 @@ export const ProcessInfo = z
     id: z.string(),
     object: z.literal("process"),
     sandbox_id: z.string(),
+    number: z.int().meta({ description: "Counts the sandbox's processes from 1: a short name for it, which stays." }),
+    tag: z.string().nullable(),
     command: z.object({ argv: z.array(z.string()).optional(), shell: z.string().optional(), cwd: z.string().optional() }),
     pty: z.boolean(),
     state: z.enum(["running", "ended"]),

@@ -145,6 +145,11 @@ export type OutputChunk =
   | { readonly type: "stdout" | "stderr"; readonly data: Uint8Array; readonly offset: number }
   | ({ readonly type: "ended"; readonly offset: number } & End);
 
+export interface WatchOptions {
+  readonly recursive: boolean;
+  readonly onArmed?: () => void;
+}
+
 /** Paths are text in the form of contract/path; relative ones start at the workspace. All happens inside the sandbox's confinement. */
 export interface Files {
   read(
@@ -162,8 +167,8 @@ export interface Files {
   rename(ref: Ref, from: string, to: string, options: { replace: boolean }, op: Op): Promise<void>;
   remove(ref: Ref, path: string, options: { recursive: boolean }, op: Op): Promise<void>;
   chmod(ref: Ref, path: string, mode: number, op: Op): Promise<void>;
-  /** Ends when the signal aborts. Events of files made before the first item is awaited may be missed. */
-  watch(ref: Ref, path: string, options: { recursive: boolean }, op: Op): AsyncIterable<FileEvent>;
+  /** Ends when the signal aborts. Calls `onArmed` once: what happens before may be missed, what happens after is not. */
+  watch(ref: Ref, path: string, options: WatchOptions, op: Op): AsyncIterable<FileEvent>;
   /** The directory or file as an uncompressed tar, names relative to it. */
   exportTree(ref: Ref, path: string, op: Op): AsyncIterable<Uint8Array>;
   /** Unpacks a tar into the directory, inside the sandbox, as its user. */

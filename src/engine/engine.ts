@@ -1,6 +1,6 @@
 import type {
   BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, OutputChunk, Principal, ProcessInfo,
-  ProcessRequest, ProfileRecord, PtySize, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, Stdin, SweepReport, TerminationReason, Usage,
+  ProcessRequest, ProfileRecord, PtySize, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
 } from "../contract/index.ts"; // prettier-ignore
 
 /** A command for a foreground exec, already validated by the door (seconds, bytes). */
@@ -87,7 +87,7 @@ export interface Engine {
       who: Principal,
       id: string,
       path: string,
-      options: { recursive: boolean },
+      options: WatchOptions,
       signal: AbortSignal,
     ): Promise<AsyncIterable<FileEvent>>;
     exportTree(who: Principal, id: string, path: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;

@@ -39,11 +39,14 @@ function toEnd(end: End): EndInfo {
 }
 
 function toInfo(row: ProcessRow): ProcessInfo {
+  const { tag = null, ...command } = JSON.parse(row.command) as ProcessInfo["command"] & { tag?: string };
   return {
     id: row.id,
     object: "process",
     sandbox_id: row.sandbox_id,
-    command: JSON.parse(row.command) as ProcessInfo["command"],
+    number: row.number,
+    tag,
+    command,
     pty: row.pty === 1,
     state: row.ended_at === null ? "running" : "ended",
     started_at: new Date(row.started_at).toISOString(),
@@ -138,12 +141,16 @@ async function start(ctx: Context, who: Principal, id: string, input: ProcessReq
   const at = await target(ctx, who, id);
   if (request.pty !== undefined) requireCapability(at, "exec.pty", "pty");
   if (request.user !== undefined) requireCapability(at, "exec.user", "user");
-  const { argv, shell, cwd } = request;
-  const row: ProcessRow = {
+  const { argv, shell, cwd, tag } = request;
+  const row: Omit<ProcessRow, "number"> = {
     id: newId("process"),
     sandbox_id: id,
     tenant: at.row.tenant,
-    command: JSON.stringify({ ...(argv === undefined ? { shell } : { argv }), ...(cwd === undefined ? {} : { cwd }) }),
+    command: JSON.stringify({
+      ...(argv === undefined ? { shell } : { argv }),
+      ...(cwd === undefined ? {} : { cwd }),
+      ...(tag === undefined ? {} : { tag }),
+    }),
     pty: request.pty === undefined ? 0 : 1,
     started_at: ctx.clock.now(),
     ended_at: null,
@@ -157,11 +164,12 @@ async function start(ctx: Context, who: Principal, id: string, input: ProcessReq
     sandboxId: id,
     data: { process_id: row.id, ...data },
   });
-  await ctx.ledger.transaction(async (tx) => {
+  const written = await ctx.ledger.transaction(async (tx) => {
     const sandbox = await findSandbox(tx, id);
     if (sandbox !== undefined) allow(sandbox, "use");
-    await insertProcess(tx, row);
+    const numbered = await insertProcess(tx, row);
     await appendEvent(tx, event("process.started", { program: argv?.[0] ?? "sh", pty: row.pty === 1 }));
+    return numbered;
   });
   ctx.failpoint("process.after_row");
   const options = {
@@ -180,7 +188,7 @@ async function start(ctx: Context, who: Principal, id: string, input: ProcessReq
     throw error;
   }
   ctx.failpoint("process.after_start");
-  return toInfo(row);
+  return toInfo(written);
 }
 
 async function status(ctx: Context, at: Target, row: ProcessRow): Promise<ProcessRow> {

@@ -1,8 +1,16 @@
 import type { Db } from "./ledger.ts";
 import type { ProcessRow } from "./schema.ts";
 
-export async function insertProcess(tx: Db, row: ProcessRow): Promise<void> {
-  await tx.insertInto("processes").values(row).execute();
+/** Writes the row with the sandbox's next number, which it answers. */
+export async function insertProcess(tx: Db, row: Omit<ProcessRow, "number">): Promise<ProcessRow> {
+  const { highest } = await tx
+    .selectFrom("processes")
+    .select(({ fn }) => fn.max("number").as("highest"))
+    .where("sandbox_id", "=", row.sandbox_id)
+    .executeTakeFirstOrThrow();
+  const numbered = { ...row, number: (highest ?? 0) + 1 };
+  await tx.insertInto("processes").values(numbered).execute();
+  return numbered;
 }
 
 export async function findProcess(db: Db, sandboxId: string, id: string): Promise<ProcessRow | undefined> {

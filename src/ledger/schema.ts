@@ -65,6 +65,8 @@ export interface ProcessTable {
   id: string;
   sandbox_id: string;
   tenant: string;
+  /** Counts the sandbox's processes from 1. */
+  number: number;
   command: Json;
   pty: number;
   started_at: number;

@@ -8,19 +8,29 @@ interface BodyLimits {
   readonly idleMs: number | undefined;
 }
 
+/** A request as it came: Node's own object where a listener took it. */
+interface Received {
+  readonly incoming?: IncomingMessage | undefined;
+  readonly request: Request;
+}
+
 /**
  * The request's body piece by piece, read only as fast as it is taken. Throws `body_too_large` beyond the limit,
  * `request_timeout` when it stalls and `canceled` when the client breaks off, so a torn upload never looks complete. A
  * length that is declared is refused at once.
  */
 export function bodyStream(context: HttpContext, limits: BodyLimits): AsyncIterable<Uint8Array> {
-  refuseDeclaredLength(context, limits.maxBytes);
-  return limited(context, limits);
+  return bodyOf({ incoming: context.env.incoming, request: context.req.raw }, limits);
 }
 
-async function* limited(context: HttpContext, limits: BodyLimits): AsyncGenerator<Uint8Array, void, void> {
-  const { incoming } = context.env;
-  const pieces = incoming === undefined ? webPieces(context.req.raw) : nodePieces(incoming, limits.idleMs);
+/** The same for who has no context of a route. */
+export function bodyOf(from: Received, limits: BodyLimits): AsyncIterable<Uint8Array> {
+  refuseDeclaredLength(from, limits.maxBytes);
+  return limited(from, limits);
+}
+
+async function* limited({ incoming, request }: Received, limits: BodyLimits): AsyncGenerator<Uint8Array, void, void> {
+  const pieces = incoming === undefined ? webPieces(request) : nodePieces(incoming, limits.idleMs);
   let total = 0;
   for await (const piece of pieces) {
     total += piece.byteLength;
@@ -41,8 +51,9 @@ export async function wholeBody(context: HttpContext, limits: { maxBytes: number
   return Buffer.concat(pieces);
 }
 
-function refuseDeclaredLength(context: HttpContext, maxBytes: number): void {
-  const declared = Number(context.req.header("content-length") ?? 0);
+function refuseDeclaredLength({ incoming, request }: Received, maxBytes: number): void {
+  const length = incoming === undefined ? request.headers.get("content-length") : incoming.headers["content-length"];
+  const declared = Number(length ?? 0);
   if (declared > maxBytes) throw tooLarge(maxBytes);
 }
 

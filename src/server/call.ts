@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "hono";
 import type { Logger, Principal } from "../contract/index.ts";
 import type { Engine } from "../engine/engine.ts";
+import { isClosed, isComplete } from "./answered.ts";
 import type { ServerLimits } from "./limits.ts";
 import type { HttpCounter } from "./metrics.ts";
 import type { CallKind, OpenCalls } from "./open-calls.ts";
@@ -104,13 +105,13 @@ export class Call<Query = unknown, Body = unknown> {
       const { signal } = this.context.req.raw;
       if (signal.aborted) cancel.abort(signal.reason);
       else signal.addEventListener("abort", () => cancel.abort(signal.reason), { once: true, signal: cancel.signal });
-    } else if (outgoing.closed) {
+    } else if (isClosed(outgoing)) {
       this.release();
       cancel.abort(gone());
     } else {
       outgoing.once("close", () => {
         open.forget(cancel);
-        if (!outgoing.writableFinished) cancel.abort(gone());
+        if (!isComplete(outgoing)) cancel.abort(gone());
       });
     }
     return cancel.signal;

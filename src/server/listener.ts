@@ -1,41 +1,61 @@
-import { createServer, STATUS_CODES, type Server } from "node:http";
+import { createServer, STATUS_CODES, type IncomingMessage, type ServerOptions, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import type { Hono } from "hono";
 import { newId, SandboxerError } from "../contract/index.ts";
 import type { Bindings, Door, Service } from "./call.ts";
+import type { E2bDoor } from "./e2b/index.ts";
 import { toPublic } from "./reply.ts";
 import { isSocketRequest, type SocketDoor } from "./socket-door.ts";
+import { createTlsServer, type Listening, type TlsFiles } from "./tls-server.ts";
 
-/** A Node server over the app, not listening yet. */
-export function createListener(service: Service, app: Hono<{ Bindings: Bindings }>, sockets: SocketDoor, door: Door): Server {
+/** What a listener passes its requests on to. */
+export interface Behind {
+  readonly app: Hono<{ Bindings: Bindings }>;
+  readonly sockets: SocketDoor;
+  /** Takes what is of E2B's wire before our own API sees it. */
+  readonly e2b: E2bDoor | undefined;
+}
+
+/** A Node server over the app, not listening yet; with TLS where there are files for it. */
+export function createListener(service: Service, { app, sockets, e2b }: Behind, door: Door, tls?: TlsFiles): Listening {
   const { limits, log } = service;
-  const handle = getRequestListener((request, env) => app.fetch(request, { ...env, door }), {
+  const fetch = (request: Request, env: Omit<Bindings, "door">): Promise<Response> | Response =>
+    e2b !== undefined && env.incoming !== undefined && e2b.takes(env.incoming)
+      ? e2b.fetch(request, { ...env, door })
+      : app.fetch(request, { ...env, door });
+  const handle = getRequestListener((request, env) => fetch(request, env as Omit<Bindings, "door">), {
     overrideGlobalObjects: false,
     // Callers of a Unix socket have no host to name.
     ...(door.principal === undefined ? {} : { hostname: "localhost" }),
     errorHandler: (thrown) => refusal(log, thrown),
   });
-  const server = createServer(
-    {
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      // Uploads and streamed standard input may last for hours; bodies have limits of their own.
-      requestTimeout: 0,
-      connectionsCheckingInterval: Math.min(2000, limits.headersTimeoutMs),
-      keepAliveTimeout: 65_000,
-      // Refused by hono in our error form.
-      requireHostHeader: false,
-      shouldUpgradeCallback: isSocketRequest,
-    },
-    (incoming, outgoing) => void handle(incoming, outgoing),
-  );
+  const options: ServerOptions = {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    // Uploads and streamed standard input may last for hours; bodies have limits of their own.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(2000, limits.headersTimeoutMs),
+    keepAliveTimeout: 65_000,
+    // Refused by hono in our error form.
+    requireHostHeader: false,
+    shouldUpgradeCallback: (incoming) => isSocketRequest(incoming) || e2b?.takesUpgrade(incoming) === true,
+  };
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => void handle(incoming, outgoing);
+  const listening = tls === undefined ? plain(options, onRequest) : createTlsServer(tls, options, onRequest);
+  const { server } = listening;
   server.on("upgrade", (request, socket, head) => {
-    if (isSocketRequest(request)) void sockets.upgrade(request, socket, head, door);
+    if (e2b?.takesUpgrade(request) === true) void e2b.upgrade(request, socket, head, door);
+    else if (isSocketRequest(request)) void sockets.upgrade(request, socket, head, door);
     else answerRaw(socket, new SandboxerError("invalid_request", "this address has nothing to upgrade to"));
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => answerRaw(socket, clientError(error)));
-  return server;
+  return listening;
+}
+
+function plain(options: ServerOptions, onRequest: (incoming: IncomingMessage, outgoing: ServerResponse) => void): Listening {
+  const server = createServer(options, onRequest);
+  return { server, cut: () => server.closeAllConnections() };
 }
 
 function clientError(error: NodeJS.ErrnoException): SandboxerError {

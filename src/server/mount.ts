@@ -7,13 +7,14 @@ import { parseQuery } from "./query.ts";
 import { failure, toPublic } from "./reply.ts";
 import type { Route } from "./route.ts";
 import { NoParameters } from "./schemas.ts";
+import { tracker } from "./tracker.ts";
 
 /** The hono handler of a route: host, key, scope, ids, query and body are checked in this order, then the route runs. */
 export function mount(service: Service, route: Route): (context: HttpContext) => Promise<Response> {
   const parameters = pathParameters(route.path);
   return async (context) => {
     const requestId = newId("request");
-    const track = tracker(service, context, requestId, route);
+    const track = tracker(service, context, requestId, route.path);
     const { door } = context.env;
     let call: Call | undefined;
     try {
@@ -95,40 +96,4 @@ async function readBody(service: Service, context: HttpContext, route: Route): P
 
 function essence(context: HttpContext): string {
   return (context.req.header("content-type") ?? "").toLowerCase().split(";")[0]?.trim() ?? "";
-}
-
-interface Tracker {
-  who(tenant: string, keyId: string | null): void;
-  answered(status: number, code?: string): void;
-}
-
-/** Counts a request as open until its connection has its answer, and writes its line in the access log then. No query, no body, no key. */
-function tracker(service: Service, context: HttpContext, requestId: string, route: Route): Tracker {
-  const startedAt = performance.now();
-  const { outgoing } = context.env;
-  let fields: { tenant?: string; key_id?: string | null; code?: string } = {};
-  const done = (status: number, complete: boolean): void => {
-    service.counter.count(context.req.method, route.path, status);
-    const duration = Math.round((performance.now() - startedAt) * 1000) / 1000;
-    service.log.info(
-      { request_id: requestId, method: context.req.method, path: context.req.path, status, complete, duration_ms: duration, ...fields },
-      "request",
-    );
-  };
-  if (outgoing !== undefined) {
-    service.open.enter();
-    outgoing.once("close", () => {
-      service.open.leave();
-      done(outgoing.headersSent ? outgoing.statusCode : 499, outgoing.writableFinished);
-    });
-  }
-  return {
-    who(tenant, keyId) {
-      fields = { tenant, key_id: keyId };
-    },
-    answered(status, code) {
-      if (code !== undefined) fields = { ...fields, code };
-      if (outgoing === undefined) done(status, true);
-    },
-  };
 }

@@ -1,14 +1,15 @@
-import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { LOCAL_OPERATOR, type Logger, type Principal } from "../contract/index.ts";
 import { type PlainInit, plainRequest } from "../contract/plain-web.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createApp } from "./app.ts";
 import type { Door, Service } from "./call.ts";
+import type { E2bDoor, E2bOptions } from "./e2b/index.ts";
 import { DEFAULT_LIMITS, type ServerLimits } from "./limits.ts";
 import { HttpCounter } from "./metrics.ts";
 import { OpenCalls } from "./open-calls.ts";
 import type { SocketDoor } from "./socket-door.ts";
+import type { Listening, TlsFiles } from "./tls-server.ts";
 import { listen, listenOnSocket } from "./unix-socket.ts";
 
 export interface ServerOptions {
@@ -17,6 +18,8 @@ export interface ServerOptions {
   readonly log: Logger;
   readonly version: string;
   readonly limits?: Partial<ServerLimits>;
+  /** Serves E2B's wire beside our own API on every listener; not served unless given. */
+  readonly e2b?: E2bOptions;
 }
 
 /** The HTTP door over an engine. */
@@ -30,6 +33,8 @@ export interface SandboxerServer {
   call(url: string, init: PlainInit, as?: { principal: Principal }): Promise<Response>;
   /** Listens on TCP; 127.0.0.1:8420 unless told otherwise, port 0 for a free one. Every call needs a key. Throws `conflict` where the address is taken. */
   listen(at?: { host?: string; port?: number }): Promise<{ host: string; port: number; url: string }>;
+  /** The same with TLS, HTTP/2 and HTTP/1.1; 127.0.0.1:8443 unless told otherwise. */
+  listenTls(at: TlsFiles & { host?: string; port?: number }): Promise<{ host: string; port: number }>;
   /** Listens on a Unix socket with mode 0600, whose callers are the local operator. Throws `conflict` where a server answers there already. */
   listenUnix(path: string): Promise<void>;
   /** Takes no more calls, ends event streams, waits for the rest within the grace time, then cuts it off. The engine stays open. Safe to repeat. */
@@ -39,7 +44,7 @@ export interface SandboxerServer {
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 
 /** Makes the door; it listens when told to. */
-export function createServer({ engine, log, version, limits }: ServerOptions): SandboxerServer {
+export function createServer({ engine, log, version, limits, e2b }: ServerOptions): SandboxerServer {
   const service: Service = {
     engine,
     log,
@@ -50,21 +55,28 @@ export function createServer({ engine, log, version, limits }: ServerOptions): S
   };
   const app = createApp(service);
   let sockets: SocketDoor | undefined;
-  const servers: Server[] = [];
+  const listeners: Listening[] = [];
+  const ports = { plain: 0, tls: 0 };
+  let e2bDoor: E2bDoor | undefined;
   // A process that only calls itself needs none of what listening takes.
-  const listenerFor = async (door: Door): Promise<Server> => {
-    const [{ createListener }, { SocketDoor }] = await Promise.all([import("./listener.ts"), import("./socket-door.ts")]);
+  const listenerFor = async (door: Door, tls?: TlsFiles): Promise<Listening> => {
+    const [{ createListener }, { SocketDoor }, e2bRoom] = await Promise.all([
+      import("./listener.ts"),
+      import("./socket-door.ts"),
+      e2b === undefined ? undefined : import("./e2b/index.ts"),
+    ]);
     sockets ??= new SocketDoor(service);
-    return createListener(service, app, sockets, door);
+    if (e2b !== undefined) e2bDoor ??= e2bRoom?.createE2bDoor(service, e2b, ports);
+    return createListener(service, { app, sockets, e2b: e2bDoor }, door, tls);
   };
   const answer = async (request: Request, as: { principal: Principal } | undefined): Promise<Response> =>
     app.fetch(request, { door: { principal: as?.principal, loopback: false } });
 
   const close = async (): Promise<void> => {
-    const closed = servers.map((server) => new Promise<void>((resolve) => void server.close(() => resolve())));
+    const closed = listeners.map(({ server }) => new Promise<void>((resolve) => void server.close(() => resolve())));
     const { graceMs } = service.limits;
     await Promise.all([service.open.close(graceMs), sockets?.close(graceMs)]);
-    for (const server of servers) server.closeAllConnections();
+    for (const listener of listeners) listener.cut();
     await Promise.all(closed);
     service.counter.stop();
   };
@@ -78,17 +90,28 @@ export function createServer({ engine, log, version, limits }: ServerOptions): S
     call(url, init, as) {
       return answer(plainRequest(url, init), as);
     },
-    async listen({ host = "127.0.0.1", port = 8420 } = {}) {
-      const server = await listenerFor({ principal: undefined, loopback: LOOPBACK_HOSTS.has(host) });
-      await listen(server, { host, port }, `${host}:${port}`);
-      servers.push(server);
+    async listen({ host = "127.0.0.1", port: asked = 8420 } = {}) {
+      const listener = await listenerFor({ principal: undefined, loopback: LOOPBACK_HOSTS.has(host) });
+      const { server } = listener;
+      await listen(server, { host, port: asked }, `${host}:${asked}`);
+      listeners.push(listener);
       const { address, port: actual, family } = server.address() as AddressInfo;
+      if (ports.plain === 0) ports.plain = actual;
       return { host: address, port: actual, url: `http://${family === "IPv6" ? `[${address}]` : address}:${actual}` };
     },
+    async listenTls({ host = "127.0.0.1", port: asked = 8443, ...files }) {
+      // A page cannot take a name of its own to this listener, as it has no certificate for it.
+      const listener = await listenerFor({ principal: undefined, loopback: false }, files);
+      await listen(listener.server, { host, port: asked }, `${host}:${asked}`);
+      listeners.push(listener);
+      const { address, port: actual } = listener.server.address() as AddressInfo;
+      ports.tls = actual;
+      return { host: address, port: actual };
+    },
     async listenUnix(path) {
-      const server = await listenerFor({ principal: LOCAL_OPERATOR, loopback: false });
-      await listenOnSocket(server, path);
-      servers.push(server);
+      const listener = await listenerFor({ principal: LOCAL_OPERATOR, loopback: false });
+      await listenOnSocket(listener.server, path);
+      listeners.push(listener);
     },
     close() {
       return (closing ??= close());

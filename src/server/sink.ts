@@ -16,8 +16,11 @@ export interface Sink {
   fail(error: Error): void;
 }
 
+/** What of a request a sink needs. */
+export type Answered = Pick<Call, "requestId" | "outgoing" | "streaming" | "abandon" | "release">;
+
 /** Sends the headers and opens the answer's body. */
-export function openSink(call: Call, status: number, headers: HeaderRecord): Sink {
+export function openSink(call: Answered, status: number, headers: HeaderRecord): Sink {
   call.streaming = true;
   const all = { ...baseHeaders(call.requestId), ...headers };
   return call.outgoing === undefined ? webSink(call, status, all) : nodeSink(call.outgoing, status, all);
@@ -55,7 +58,7 @@ async function drained(outgoing: ServerResponse): Promise<boolean> {
 
 const WEB_HIGH_WATER_BYTES = 64 * 1024;
 
-function webSink(call: Call, status: number, headers: HeaderRecord): Sink {
+function webSink(call: Answered, status: number, headers: HeaderRecord): Sink {
   const encoder = new TextEncoder();
   let canceled = false;
   let wake: (() => void) | undefined;

@@ -4,15 +4,16 @@ import { openBench, OWNER, STRANGER } from "./bench.ts";
 const mine = (version: number, more: object = {}) => ({ kind: "profile", name: "mine", version, ...more });
 
 describe("profiles", () => {
-  it("ship in four kinds, each of which makes a sandbox", async () => {
+  it("ship in five kinds, each of which makes a sandbox", async () => {
     await using bench = await openBench();
     expect((await bench.engine.profiles.list(OWNER)).map(({ name, shipped }) => [name, shipped])).toEqual([
       ["default", true],
+      ["e2b-base", true],
       ["node", true],
       ["python", true],
       ["untrusted", true],
     ]);
-    for (const profile of ["default", "node", "python", "untrusted"]) {
+    for (const profile of ["default", "e2b-base", "node", "python", "untrusted"]) {
       expect((await bench.engine.create(OWNER, { profile }, {})).sandbox).toMatchObject({ state: "ready", profile: { name: profile } });
     }
   });

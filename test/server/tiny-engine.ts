@@ -58,6 +58,8 @@ export class TinyEngine {
     const info = {
       id: processId,
       object: "process",
+      number: 1,
+      tag: null,
       sandbox_id: id,
       command: { shell: "true" },
       pty: false,

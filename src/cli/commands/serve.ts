@@ -33,7 +33,7 @@ their clocks end them.`,
     ensureDataDirectory(data);
     using interrupt = interruptible({ reader: false });
 
-    const { openSandboxer, serverOver } = await import("../../main.ts");
+    const { listenWithTls, openSandboxer, serverOver } = await import("../../main.ts");
     const opened = await openSandboxer({ dataDir: data, stays: true });
     const { listen } = opened.config;
     const host = args.text("host") ?? listen?.host ?? "127.0.0.1";
@@ -43,8 +43,14 @@ their clocks end them.`,
       const socket = join(data, "server.sock");
       await server.listenUnix(socket);
       const { url } = await server.listen({ host, port: asked ?? listen?.port ?? DEFAULT_PORT });
-      if (args.json) await json({ url, socket, data });
+      const tls = await listenWithTls(opened, server);
+      const e2b = tls === undefined ? {} : { e2b: { domain: tls.domain, authority: tls.authority ?? null } };
+      if (args.json) await json({ url, socket, data, ...e2b });
       else await greet(url, socket, data);
+      if (tls !== undefined && !args.json)
+        await line(
+          `  E2B_DOMAIN=${tls.domain}${tls.authority === undefined ? "" : ` NODE_EXTRA_CA_CERTS=${tls.authority} SSL_CERT_FILE=${tls.authority}`}`,
+        );
       // Beside the first calls: what lives is in the ledger already, and a full pool of disks takes its time.
       const stock = opened.engine.sweep({ adopt: true });
       if (!LOOPBACK.has(host))
@@ -68,5 +74,6 @@ async function greet(url: string, socket: string, data: string): Promise<void> {
 next:
   sand-boxer run -- echo hello                 from this account, over the socket
   sand-boxer keys create NAME                  makes a key for callers over TCP
-  SANDBOXER_URL=${url} SANDBOXER_API_KEY=... sand-boxer ls`);
+  SANDBOXER_URL=${url} SANDBOXER_API_KEY=... sand-boxer ls
+  sand-boxer e2b env                           points programs on the E2B SDK here`);
 }

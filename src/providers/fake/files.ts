@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { SandboxerError } from "../../contract/index.ts";
 import type { ErrorCode, FileEvent, FileInfo, Files, Op } from "../../contract/index.ts";
 import { Bell } from "./channel.ts";
@@ -91,15 +92,18 @@ export function fakeFiles(reach: Reach, hasWatch: boolean): Files {
         tree: sandbox.tree,
         root: sandbox.tree.lookup(path, who).path,
       }));
+      const asked = posix.resolve(WORKSPACE, path);
       const events: FileEvent[] = [];
       const bell = new Bell();
       const prefix = root === "/" ? "/" : `${root}/`;
       const stop = tree.watch((event) => {
         const inside =
           event.path === root || (event.path.startsWith(prefix) && (options.recursive || !event.path.slice(prefix.length).includes("/")));
-        if (inside) events.push(event);
+        // Named by the path that was asked for, also where that leads through a link.
+        if (inside) events.push({ ...event, path: posix.join(asked, event.path.slice(root.length)) });
         bell.ring();
       });
+      options.onArmed?.();
       try {
         while (!op.signal.aborted) {
           const event = events.shift();

@@ -97,6 +97,7 @@ function furnish(spec: SandboxSpec): Tree {
   for (const directory of ["/bin", "/usr/bin", "/etc", "/dev", "/home", "/tmp"]) tree.makeParents(directory, root);
   tree.lookup("/tmp", root).node.mode = 0o1777;
   for (const home of [WORKSPACE, "/home/sandbox"]) tree.makeParents(home, root).uid = SANDBOX.uid;
+  tree.make(tree.place("/home/user", root), "symlink", 0o777, root, "sandbox");
   for (const device of ["null", "zero"]) tree.make(tree.place(`/dev/${device}`, root), "char_device", 0o666, root, device);
   const hostname = tree.openForWrite("/etc/hostname", root, "truncate");
   tree.append(hostname.node, new TextEncoder().encode(`${spec.hostname}\n`), hostname.path);

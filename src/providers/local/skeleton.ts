@@ -25,6 +25,8 @@ const FILES: Readonly<Record<string, string>> = {
   "etc/passwd": [
     "root:x:0:0:root:/root:/usr/sbin/nologin",
     `sandbox:x:${SANDBOX_UID}:${SANDBOX_UID}:sandbox:/home/sandbox:/bin/bash`,
+    // The same user by the name that programs written for E2B know; the first entry is the one a number stands for.
+    `user:x:${SANDBOX_UID}:${SANDBOX_UID}:user:/home/user:/bin/bash`,
     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
     "",
   ].join("\n"),
@@ -112,6 +114,7 @@ async function makeRoot(root: string): Promise<void> {
     if (existsSync(join("/usr", link))) await symlink(`usr/${link}`, join(root, link));
   }
   await symlink("/run", join(root, "var/run"));
+  await symlink("sandbox", join(root, "home/user"));
   await symlink("/proc/self/mounts", join(root, "etc/mtab"));
   for (const [name, text] of Object.entries(FILES)) await writeFile(join(root, name), text);
 }

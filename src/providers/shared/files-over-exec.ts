@@ -38,7 +38,7 @@ export function filesOverExec(options: FilesOverExecOptions): Files {
     rename: (ref, from, to, { replace }, op) => quiet(ref, "rename", [at(from), encodePath(at(to)), replace ? "replace" : ""], op),
     remove: (ref, path, { recursive }, op) => quiet(ref, "remove", [at(path), recursive ? "recursive" : ""], op),
     chmod: (ref, path, mode, op) => quiet(ref, "chmod", [at(path), mode.toString(8)], op),
-    watch: (ref, path, { recursive }, op) => watchOverExec(options, ref, at(path), recursive, op),
+    watch: (ref, path, how, op) => watchOverExec(options, ref, at(path), how, op),
     exportTree: (ref, path, op) => exportOverExec(options, ref, at(path), op),
     importTree: (ref, path, tar, op) => importOverExec(options, ref, at(path), tar, op),
   };

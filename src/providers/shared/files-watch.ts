@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { SandboxerError, pathFromBytes } from "../../contract/index.ts";
-import type { FileEvent, Op, Ref } from "../../contract/index.ts";
+import type { FileEvent, Op, Ref, WatchOptions } from "../../contract/index.ts";
 import { parseFields, splitBytes } from "./files-info.ts";
 import { ScriptRun, stamp } from "./files-run.ts";
 import type { FilesOverExecOptions } from "./files-run.ts";
@@ -16,7 +16,7 @@ export async function* watchOverExec(
   options: FilesOverExecOptions,
   ref: Ref,
   path: string,
-  recursive: boolean,
+  { recursive, onArmed }: WatchOptions,
   op: Op,
 ): AsyncGenerator<FileEvent> {
   const word = stamp();
@@ -25,6 +25,7 @@ export async function* watchOverExec(
   try {
     ask.turn();
     let before = await scan(run, word, path);
+    onArmed?.();
     for (;;) {
       const started = performance.now();
       ask.turn();
