@@ -45,7 +45,7 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
   const found = await findRuntimes(runtimeRoot, rootless !== undefined);
   const cache = new ProbeCache(join(directory, "probe.json"), found);
   // Numbered by its content: sandboxes that live stand on the one they were made with.
-  const skeleton = await ensureSkeleton(join(directory, "skeleton-2"));
+  const skeleton = await ensureSkeleton(join(directory, "skeleton"));
   const disks =
     rootless === undefined && options.disk !== "tmpfs" && (cache.disks ?? (await disksWork(directory, options.disk === "image")));
   const pool = new SlotPool({
