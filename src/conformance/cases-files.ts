@@ -98,7 +98,10 @@ export const FILE_CASES: readonly CaseDefinition[] = [
       await assert.rejects(stage.files.write(ref, "d/f", broken(), {}, stage.op()));
       assert.equal(await stage.sh(ref, "cat d/f"), "old");
       // The suite looks by the files API where another way could show more than it: hidden names are entries as well.
-      assert.deepEqual((await stage.files.list(ref, "d", { depth: 1 }, stage.op())).map(({ name }) => name), ["f"]);
+      assert.deepEqual(
+        (await stage.files.list(ref, "d", { depth: 1 }, stage.op())).map(({ name }) => name),
+        ["f"],
+      );
     },
   },
   {

@@ -83,13 +83,7 @@ export interface Engine {
     rename(who: Principal, id: string, from: string, to: string, options: { replace: boolean }): Promise<void>;
     remove(who: Principal, id: string, path: string, options: { recursive: boolean }): Promise<void>;
     chmod(who: Principal, id: string, path: string, mode: number): Promise<void>;
-    watch(
-      who: Principal,
-      id: string,
-      path: string,
-      options: WatchOptions,
-      signal: AbortSignal,
-    ): Promise<AsyncIterable<FileEvent>>;
+    watch(who: Principal, id: string, path: string, options: WatchOptions, signal: AbortSignal): Promise<AsyncIterable<FileEvent>>;
     exportTree(who: Principal, id: string, path: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
     importTree(who: Principal, id: string, path: string, tar: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
   };
