@@ -26,6 +26,9 @@ export function openSink(call: Answered, status: number, headers: HeaderRecord):
   return call.outgoing === undefined ? webSink(call, status, all) : nodeSink(call.outgoing, status, all);
 }
 
+/** Written ahead of the reader: so that making the next piece and sending the last go on side by side. */
+const AHEAD_BYTES = 512 * 1024;
+
 function nodeSink(outgoing: ServerResponse, status: number, headers: HeaderRecord): Sink {
   outgoing.writeHead(status, headers);
   outgoing.flushHeaders();
@@ -33,7 +36,7 @@ function nodeSink(outgoing: ServerResponse, status: number, headers: HeaderRecor
     response: alreadySent(),
     write(chunk) {
       if (outgoing.destroyed) return false;
-      return outgoing.write(chunk) ? true : drained(outgoing);
+      return outgoing.write(chunk) || outgoing.writableLength < AHEAD_BYTES ? true : drained(outgoing);
     },
     nudge(chunk) {
       if (!outgoing.destroyed && !outgoing.writableNeedDrain) outgoing.write(chunk);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LOCAL_OPERATOR, Profile } from "../../src/contract/index.ts";
 import { userIds } from "../../src/providers/local/oci-process.ts";
-import { exactly, hostObjects, read, sandboxProcesses } from "../support/host-objects.ts";
+import { exactly, hostObjects, read, sandboxProcesses, scratchOf } from "../support/host-objects.ts";
 import { holdInside } from "../support/held.ts";
 import { openLocal, OWNER } from "../support/local-engine.ts";
 
@@ -104,7 +104,7 @@ describe("case 15: fields of a container that are smuggled into a request", () =
     const { id } = (await made.json()) as { id: string };
     const plain = await local.create();
     const configOf = (sandbox: string) =>
-      JSON.parse(readFileSync(join(local.dataDir, "backends/local/sandboxes", sandbox, "config.json"), "utf8")) as {
+      JSON.parse(readFileSync(join(scratchOf(local.dataDir, sandbox), "config.json"), "utf8")) as {
         linux: { namespaces: object };
         mounts: { destination: string }[];
         process: object;

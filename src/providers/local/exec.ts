@@ -138,8 +138,8 @@ async function startExec(host: Host, record: SandboxRecord, command: Command, st
     closeAll(theirs);
   }
   const queue = new ByteQueue();
-  queue.add("stdout", new Socket({ fd: output.ours, readable: true, writable: false }));
-  queue.add("stderr", new Socket({ fd: errors.ours, readable: true, writable: false }));
+  queue.add("stdout", output.ours);
+  queue.add("stderr", errors.ours);
   if (inputPipe === undefined) return { program, queue, input: undefined, releaseInput: () => undefined };
   const input = new Socket({ fd: inputPipe.ours, readable: false, writable: true });
   let stop: (() => void) | undefined;
@@ -179,10 +179,13 @@ function feed(input: Writable | undefined, stdin: Stdin, op: Op): void {
   });
 }
 
+/** Held for a command that reads slowly: so that taking the next piece and passing the last on go on side by side. */
+const AHEAD_BYTES = 512 * 1024;
+
 async function pump(source: AsyncIterable<Uint8Array>, input: Writable): Promise<void> {
   for await (const chunk of source) {
     if (input.destroyed) return;
-    if (!input.write(chunk)) {
+    if (!input.write(chunk) && input.writableLength >= AHEAD_BYTES) {
       await new Promise<void>((resolve) => {
         const go = (): void => {
           input.off("drain", go);
