@@ -141,7 +141,8 @@ for (const runtime of ["crun", "runc"] as const) {
           pty: { cols: 100, rows: 30 },
         });
         await eventually(async () => (await read(id, 0, false)).text.includes("30 100"));
-        const shell = await start('while read line; do eval "$line"; done', { pty: { cols: 80, rows: 24 } });
+        const shell = await start('echo ready; while read line; do eval "$line"; done', { pty: { cols: 80, rows: 24 } });
+        await eventually(async () => (await read(shell, 0, false)).text.includes("ready"));
         await processes().resize(ref, shell, { cols: 132, rows: 50 }, op());
         await processes().write(ref, shell, Buffer.from("stty size; exit 5\n"), op());
         expect(await read(shell)).toMatchObject({ text: expect.stringContaining("50 132") as string, end: { exitCode: 5 } });
