@@ -9,6 +9,8 @@ export default defineConfig({
     // Each file has its own data directory, so files run side by side; two workers suit the smallest machine.
     maxWorkers: 2,
     pool: "forks",
+    // Where many things share a machine a kernel can be slow for a minute. A test that fails twice in a row is a fault; the report shows retries.
+    retry: process.env["CI"] === "true" ? 2 : 0,
     reporters: ["default"],
   },
 });

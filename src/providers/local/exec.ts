@@ -9,7 +9,7 @@ import { ByteQueue, type Chunk } from "./byte-queue.ts";
 import { endOf } from "./end.ts";
 import { cgroupOf, checkedName, directoryOf, type Host, hostUser, scratchOf } from "./host.ts";
 import { commandProcess } from "./oci-process.ts";
-import { identify, isAlive, signalTree } from "./process-tree.ts";
+import { identify, isAlive, processesWith, signalTree } from "./process-tree.ts";
 import { type Program, startProgram } from "./program.ts";
 import type { SandboxRecord } from "./record.ts";
 import { admitReaders } from "./reopen.ts";
@@ -247,8 +247,13 @@ function rootOf(host: Host, sandboxId: string, execId: string): ReturnType<typeo
 
 /** After a restart of the control plane: ends what the exec left, where there is something. */
 export async function abandonExec(host: Host, ref: Ref, execId: string): Promise<void> {
-  await killTree(host, ref.id, execId);
-  removeFiles(execFiles(host, ref.id, execId));
+  const files = execFiles(host, ref.id, execId);
+  const deadline = Date.now() + STARTED_WITHIN_MS;
+  // The runtime may still be starting it, though who asked has died: then there is nothing to end yet, and soon there will be.
+  while (!(await killTree(host, ref.id, execId)) && processesWith([files.process]).length > 0 && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  removeFiles(files);
 }
 
 /** The runtime ended without having started the command. */
