@@ -1,7 +1,8 @@
-import { chownSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, statfsSync, statSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, readFileSync, renameSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SandboxerError } from "../../../contract/index.ts";
+import { identify, isAlive, type ProcessIdentity } from "../process-tree.ts";
 import { discardDisk, makeTemplate, mountDisk, mountPoints } from "./image.ts";
 import { idBase, MAX_SLOTS, parseSlotName, type Quota, type Slot, slotName, WRITABLE } from "./slot.ts";
 
@@ -182,10 +183,22 @@ export class SlotPool {
     for (const key of await readdir(this.#path("ready"))) for (const name of await readdir(this.#path("ready", key))) used.add(name);
     for (const place of ["live", "bin"]) for (const name of await readdir(this.#path(place))) used.add(String(parseSlotName(name)?.number));
     for (const number of await readdir(this.#path("numbers"))) {
-      const age = Date.now() - (statSync(this.#path("numbers", number), { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (used.has(number) || age < ABANDONED_AFTER_MS) continue;
+      if (used.has(number) || this.#isBeingMade(number)) continue;
       await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", number));
       await unlink(this.#path("numbers", number));
+    }
+  }
+
+  /** Whether who reserved the number may still make its slot: it runs, and has not had it for long. */
+  #isBeingMade(number: string): boolean {
+    const path = this.#path("numbers", number);
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (age > ABANDONED_AFTER_MS) return false;
+    try {
+      return isAlive(JSON.parse(readFileSync(path, "utf8")) as ProcessIdentity);
+    } catch {
+      // Gone meanwhile, or its maker died between making and filling it: its age decides.
+      return true;
     }
   }
 
@@ -223,7 +236,7 @@ export class SlotPool {
     for (let number = 0; number < MAX_SLOTS && numbers.length < count; number++) {
       if (taken.has(String(number))) continue;
       try {
-        closeSync(openSync(this.#path("numbers", String(number)), "wx", 0o600));
+        writeFileSync(this.#path("numbers", String(number)), JSON.stringify(identify(process.pid)), { flag: "wx", mode: 0o600 });
         numbers.push(number);
       } catch (error) {
         if (!isErrno(error, "EEXIST")) throw error;
