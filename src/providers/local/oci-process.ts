@@ -106,7 +106,8 @@ export function commandProcess(spec: SandboxSpec, command: Command, { runtime, p
     ...(RUNTIMES[runtime].hostProcesses ? {} : { [MARK]: command.id }),
   };
   const words = "argv" in command.run ? command.run.argv : ["/bin/bash", "-c", command.run.shell];
-  const args = pty === undefined ? words : [`${HELPERS}/busybox`, "sh", "-c", AT_ITS_SIZE, "pty", String(pty.cols), String(pty.rows), ...words];
+  const args =
+    pty === undefined ? words : [`${HELPERS}/busybox`, "sh", "-c", AT_ITS_SIZE, "pty", String(pty.cols), String(pty.rows), ...words];
   return {
     terminal: pty !== undefined,
     ...(pty === undefined ? {} : { consoleSize: { height: pty.rows, width: pty.cols } }),
