@@ -16,7 +16,7 @@ export async function idle({ scale, signal }: Stage): Promise<Row[]> {
       await pause(PAUSE_MS);
       samples.ours.exec.push((await timed(() => ours.exec(value))).ms);
       await ours.destroy(value);
-      await ours.server.quiet(0);
+      await ours.server.quiet();
     };
     const rawOnce = async (): Promise<void> => {
       const sandbox = raw.prepare();

@@ -15,7 +15,7 @@ export async function lifecycle({ scale, signal }: Stage): Promise<Row[]> {
       samples.ours.create.push(create.ms);
       samples.ours.first.push(create.ms + exec.ms);
       samples.ours.end.push(end.ms);
-      await ours.server.quiet(0);
+      await ours.server.quiet();
     };
     const rawOnce = async (): Promise<void> => {
       const sandbox = raw.prepare();
