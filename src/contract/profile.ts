@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Capability, IsolationLevel } from "./capability.ts";
 import { Env } from "./exec.ts";
+import { Network } from "./network.ts";
 import { Duration, Size } from "./units.ts";
 
 export const ProfileName = z
@@ -40,24 +41,6 @@ const LifetimeInput = z.strictObject({
   on_expire: z.enum(["terminate", "pause", "suspend", "checkpoint"]).optional(),
 });
 
-const AllowRule = z.strictObject({
-  host: z.string().min(1).optional(),
-  cidr: z.string().min(1).optional(),
-  ports: z.array(z.int().min(1).max(65_535)).optional(),
-  methods: z.array(z.string()).optional(),
-  paths: z.array(z.string()).optional(),
-  tls: z.enum(["passthrough", "inspect"]).optional(),
-  websocket: z.boolean().optional(),
-});
-
-const Network = z.strictObject({
-  default: z.literal("deny").optional(),
-  allow: z.array(AllowRule).optional(),
-  ports: z
-    .array(z.strictObject({ port: z.int().min(1).max(65_535), visibility: z.enum(["private", "token", "public"]).optional() }))
-    .optional(),
-});
-
 const Secret = z.strictObject({
   name: z.string().min(1),
   source: z.union([
@@ -68,10 +51,14 @@ const Secret = z.strictObject({
   ]),
   inject: z.strictObject({
     type: z.enum(["bearer", "basic", "header"]),
-    header: z.string().optional(),
+    header: z.string().optional().meta({ description: "With type header: the header's name." }),
+    username: z.string().optional().meta({ description: 'With type basic; "x-access-token" unless given.' }),
     hosts: z.array(z.string()).min(1),
+    ports: z.array(z.int().min(1).max(65_535)).optional().meta({ description: "443 unless given." }),
     methods: z.array(z.string()).optional(),
     paths: z.array(z.string()).optional(),
+    replace_in: z.array(z.enum(["query", "path", "body"])).optional(),
+    on_violation: z.enum(["block", "terminate"]).optional(),
   }),
   expose: z.strictObject({ env: z.string().optional(), file: z.string().optional() }).optional(),
 });

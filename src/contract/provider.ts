@@ -1,8 +1,10 @@
+import type { Duplex } from "node:stream";
 import type { z } from "zod";
 import type { Usage } from "./api.ts";
 import type { Capability, IsolationLevel, Limits, Support } from "./capability.ts";
 import type { Outcome, PtySize } from "./exec.ts";
 import type { FileEvent, FileInfo } from "./files.ts";
+import type { EgressInside } from "./network.ts";
 
 /** What providers log to; pino fits. Never pass a secret. */
 export interface Logger {
@@ -43,6 +45,8 @@ export interface SandboxSpec {
   readonly maxLifeAt: number;
   /** The user's own labels. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Given where the sandbox may reach something: it then has a network namespace that the boundary can be attached to. None: no network. */
+  readonly egress?: EgressInside;
 }
 
 /** A handle to one sandbox at one backend. Plain data: it is stored in the ledger and must outlive this process. */
@@ -175,6 +179,18 @@ export interface Files {
   importTree(ref: Ref, path: string, tar: AsyncIterable<Uint8Array>, op: Op): Promise<void>;
 }
 
+/** Reaching servers inside. */
+export interface Ports {
+  /** A connection to a TCP port on the sandbox's loopback. Throws `not_found` where nothing listens there. */
+  connect(ref: Ref, port: number, op: Op): Promise<Duplex>;
+}
+
+/** Egress through the boundary of this host. */
+export interface EgressNetwork {
+  /** Path of the sandbox's network namespace, as setns(2) takes it. Throws `sandbox_not_found` where it is gone. */
+  namespace(ref: Ref, op: Op): Promise<string>;
+}
+
 /** What a backend is and can do. */
 export interface Traits {
   /** Strongest last. Empty where nothing works; then `unavailable` says why. */
@@ -201,6 +217,8 @@ export interface Provider {
   inspect(ref: Ref, op: Op): Promise<Observed | "absent">;
   readonly processes?: Processes;
   readonly files?: Files;
+  readonly ports?: Ports;
+  readonly network?: EgressNetwork;
   /** After a restart of the control plane: ends what a foreground exec left running (the engine settles it as `unknown`). */
   abandonExec?(ref: Ref, execId: string, op: Op): Promise<void>;
   /** Regular work beside the hot path: refill prepared things, empty the bin. Called by the sweeper. */
