@@ -1,7 +1,8 @@
-import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { type ChildProcess, execFileSync, fork, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { makeAuthority, makeCertificate } from "./certificates.ts";
 import type { FromWorld, Seen, WorldOptions } from "./protocol.ts";
 
@@ -50,10 +51,10 @@ export class World implements AsyncDisposable {
     });
   }
 
-  /** One at a time on a host: its addresses are fixed. */
+  /** One at a time on a host, since its addresses are fixed: waits until the one of another test file is gone. */
   static async open(): Promise<World> {
+    const namespace = await claimNamespace();
     const directory = mkdtempSync(join(tmpdir(), "sbx-world-"));
-    const namespace = `sbx-world-${process.pid}`;
     const authority = makeAuthority(directory, "world-ca");
     const stranger = makeAuthority(directory, "stranger-ca");
     const certificate = (name: string, by = authority) => makeCertificate(directory, name.replace("*", "any"), [name], by);
@@ -122,11 +123,27 @@ export class World implements AsyncDisposable {
   }
 }
 
+const NAMESPACE = "sbx-world";
+const OWNER_FILE = join(tmpdir(), "sbx-world.owner");
+const WAIT_MS = 15 * 60_000;
+
+/** The name of a namespace can be had once: it is the lock. Who died with it is followed by the next one. */
+async function claimNamespace(): Promise<string> {
+  for (const until = Date.now() + WAIT_MS; Date.now() < until; await pause(200)) {
+    if (spawnSync("ip", ["netns", "add", NAMESPACE], { stdio: "ignore" }).status === 0) {
+      writeFileSync(OWNER_FILE, String(process.pid));
+      return NAMESPACE;
+    }
+    const owner = existsSync(OWNER_FILE) ? readFileSync(OWNER_FILE, "utf8") : "";
+    if (owner !== "" && !existsSync(`/proc/${owner}`)) spawnSync("ip", ["netns", "del", NAMESPACE], { stdio: "ignore" });
+  }
+  throw new Error(`another test has had the world for ${WAIT_MS} ms`);
+}
+
 /** The host's end of the cable has an address; private and metadata addresses are routed through it, so that a packet to them would arrive. */
 function plug(namespace: string): void {
   const [ours, theirs] = [`sbxw${process.pid % 100_000}`, "world"];
   const ip = (...args: string[]) => execFileSync("ip", args);
-  ip("netns", "add", namespace);
   ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", namespace);
   ip("addr", "add", `${WORLD.host}/24`, "dev", ours);
   ip("link", "set", ours, "up");
