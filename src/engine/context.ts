@@ -6,6 +6,8 @@ import type { Clock } from "./clock.ts";
 import type { Failpoint } from "./failpoints.ts";
 import type { LiveWork } from "./live-work.ts";
 import type { Measure } from "./measure.ts";
+import type { BoundaryLink } from "./network/link.ts";
+import type { OneAtATime } from "./one-at-a-time.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 
 /** What every verb works with. */
@@ -22,6 +24,9 @@ export interface Context {
   readonly activity: Activity;
   readonly measure: Measure;
   readonly shipped: readonly ShippedProfile[];
+  readonly boundary: BoundaryLink;
+  /** Takes the boundary's verdicts into the ledger. */
+  readonly ingestion: OneAtATime;
 }
 
 /** For calls that nobody takes back. A new one each time: a shared one would collect every signal that is derived from it. */

@@ -1,4 +1,4 @@
-import { type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
+import { type Boundary, type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { accessibleSandbox } from "./access.ts";
 import { Activity } from "./activity.ts";
@@ -14,6 +14,9 @@ import { registerInstance, unregisterInstance } from "./instances.ts";
 import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
+import { BoundaryLink } from "./network/link.ts";
+import { network } from "./network/network.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 import { explainRoute } from "./plan.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
@@ -40,6 +43,8 @@ export interface EngineOptions {
   /** This process's id in the ledger; a new one unless given. */
   readonly instance?: string;
   readonly clock?: Clock;
+  /** Connects to the boundary, and starts it where none runs. Called when a sandbox with egress first needs it; without it none can be made. */
+  readonly boundary?: () => Promise<Boundary>;
   /** Called at every step named in `FAILPOINTS`. */
   readonly failpoint?: (name: Failpoint) => void;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
@@ -55,11 +60,13 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     shippedProfiles,
     instance = newId("instance"),
     clock = systemClock(),
+    boundary,
     failpoint = () => {},
   } = options;
   const ctx: Context = {
     ledger, backends, config, log, instance, clock, failpoint,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
+    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
   return ctx;
@@ -93,6 +100,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await saveLatencies(ctx);
       await unregisterInstance(ctx);
     });
+    await ctx.boundary.close();
     for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 
@@ -108,6 +116,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),
     files: files(ctx),
+    network: network(ctx),
     profiles: profiles(ctx),
     events: events(ctx),
     keys: keys(ctx),

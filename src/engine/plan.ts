@@ -9,7 +9,7 @@ import {
   type Route,
   SandboxerError,
 } from "../contract/index.ts";
-import { mergeSettings, type Request, type Settings } from "../guard/index.ts";
+import { checkSecretBindings, mergeSettings, type Request, type Settings } from "../guard/index.ts";
 import { traitsOf } from "./backends.ts";
 import type { Context } from "./context.ts";
 import { DEFAULT_PROFILE, resolveProfile } from "./profiles.ts";
@@ -57,6 +57,7 @@ export async function plan(ctx: Context, who: Principal, input: CreateRequest): 
   const document = parse(Profile, profile.document, { what: `profile ${profile.name}@${profile.version}` });
   const fields = unsupportedRouting(document, request);
   if (fields.length > 0) throw unsupported(fields.map((path) => ({ path, message: "is not supported by this version of sand-boxer" })));
+  checkSecretBindings(document);
   const settings = mergeSettings(ctx.config.floor ?? {}, document, request);
   const needs = requirements(document, request, settings.routing.requireCapabilities);
   const missing = needs.filter(({ capability }) => NOT_IN_THIS_VERSION.has(capability));

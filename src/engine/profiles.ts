@@ -1,4 +1,5 @@
 import { nearest, parse, type Principal, Profile, ProfileReference, type ProfileRecord, SandboxerError } from "../contract/index.ts";
+import { checkSecretBindings } from "../guard/index.ts";
 import { appendEvent, findProfile, insertProfile, isUniqueViolation, listProfiles, type ProfileRow } from "../ledger/index.ts";
 import { canonicalJson, sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
@@ -60,7 +61,9 @@ async function allProfiles(ctx: Context, tenant: string): Promise<ProfileRecord[
 }
 
 async function apply(ctx: Context, who: Principal, document: unknown): Promise<{ profile: ProfileRecord; created: boolean }> {
-  const { name, version } = parse(Profile, document, { what: "profile" });
+  const parsed = parse(Profile, document, { what: "profile" });
+  checkSecretBindings(parsed);
+  const { name, version } = parsed;
   const text = canonicalJson(document);
   const row: ProfileRow = { tenant: who.tenant, name, version, digest: sha256(text), document: text, created_at: ctx.clock.now() };
   try {

@@ -1,6 +1,6 @@
 import { type CreateRequest, newId, type Principal, type Sandbox, SandboxerError } from "../contract/index.ts";
-import { admitOneMore } from "../guard/index.ts";
-import { countLive, findIdempotent, insertIdempotent, type SandboxRow } from "../ledger/index.ts";
+import { admitOneMore, type MergedNetwork } from "../guard/index.ts";
+import { countLive, findIdempotent, insertIdempotent, insertNetwork, type SandboxRow } from "../ledger/index.ts";
 import { usedAt } from "./activity.ts";
 import { attempt, type Attempt } from "./attempt.ts";
 import { digest } from "./canonical.ts";
@@ -65,6 +65,7 @@ async function begin(
       if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return false;
       admitOneMore(await countLive(tx, who.tenant), ctx.config.limits ?? {});
       await beginSandbox(tx, row, data);
+      if (settings.network !== null) await insertNetwork(tx, egressOf(row, settings.network));
       if (key !== undefined) {
         await insertIdempotent(tx, {
           tenant: who.tenant,
@@ -78,6 +79,10 @@ async function begin(
     },
     durability(ctx, row.backend),
   );
+}
+
+function egressOf({ id, tenant, generation, created_at }: SandboxRow, { policy, ceiling }: MergedNetwork) {
+  return { sandboxId: id, tenant, generation, policy: JSON.stringify(policy), ceiling: JSON.stringify(ceiling), at: created_at };
 }
 
 function newRow(ctx: Context, who: Principal, { request, profile, settings, ranking }: Plan): SandboxRow {
