@@ -94,11 +94,14 @@ export interface Authority {
   readonly keyPem: string;
 }
 
-export interface InspectionOptions {
-  readonly session: LiveSession;
-  readonly authority: Authority;
+export interface InspectorOptions {
   /** PEM certificates that upstream servers may be signed by, beside the system's; undefined: the system's alone. */
   readonly upstreamCa?: string;
+}
+
+/** One a process: reads the CAs that upstream is checked against once, for all sandboxes. */
+export interface Inspector {
+  open(session: LiveSession, authority: Authority): Inspection;
 }
 
 /** Inspection for one sandbox: its leaf certificates and its connections upstream. */

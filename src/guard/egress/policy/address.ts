@@ -37,9 +37,17 @@ const TABLE: readonly (readonly [AddressKind, string, readonly string[]])[] = [
   ["never", "link-local", ["fe80::/10", "fec0::/10"]],
 ]; // prettier-ignore
 
-const CLASSES = TABLE.map(([kind, name, ranges]) => ({ class: { kind, name }, list: listOf(ranges) }));
+// By family: a BlockList takes a.b.c.d and ::ffff:a.b.c.d for the same, and here they are not.
+const CLASSES = {
+  ipv4: classesOf((range) => !range.includes(":")),
+  ipv6: classesOf((range) => range.includes(":")),
+};
 const GLOBAL_IPV6 = listOf(["2000::/3"]);
 const PUBLIC: AddressClass = { kind: "public", name: "public" };
+
+function classesOf(which: (range: string) => boolean): readonly { readonly class: AddressClass; readonly list: BlockList }[] {
+  return TABLE.map(([kind, name, ranges]) => ({ class: { kind, name }, list: listOf(ranges.filter(which)) }));
+}
 
 function listOf(ranges: readonly string[]): BlockList {
   const list = new BlockList();
@@ -54,14 +62,10 @@ function listOf(ranges: readonly string[]): BlockList {
 export function classifyAddress(address: string): AddressClass {
   const family = isIPv4(address) ? "ipv4" : isIPv6(address) && !address.includes("%") ? "ipv6" : undefined;
   if (family === undefined) return { kind: "never", name: "no address" };
-  // A BlockList reads ::ffff:a.b.c.d as a.b.c.d; here it is a disguise whatever is below it.
-  if (family === "ipv6" && MAPPED.check(address, "ipv6")) return { kind: "never", name: "an IPv4 address in IPv6" };
-  const found = CLASSES.find(({ list }) => list.check(address, family))?.class;
+  const found = CLASSES[family].find(({ list }) => list.check(address, family))?.class;
   if (found !== undefined) return found;
   return family === "ipv4" || GLOBAL_IPV6.check(address, "ipv6") ? PUBLIC : { kind: "never", name: "reserved" };
 }
-
-const MAPPED = listOf(["::ffff:0:0/96"]);
 
 /** An IPv4 range: the base's bits beyond `bits` are zero. */
 export interface Range {
