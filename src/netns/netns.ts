@@ -22,7 +22,7 @@ export interface Netns {
   listen(namespace: string, options: ListenOptions, onConnection?: (socket: Socket) => void): Promise<Server>;
   /** A UDP socket, bound. */
   bind(namespace: string, address: { readonly host: string; readonly port: number }): Promise<UdpSocket>;
-  /** A connection, once it stands. A slow one holds up no other; an abort rejects with the signal's reason. */
+  /** A connection, once it stands, which may be half open (allowHalfOpen). A slow one holds up no other; an abort rejects with the signal's reason. */
   connect(namespace: string, host: string, port: number, signal?: AbortSignal): Promise<Socket>;
   /** Ends the helper. The sockets live on. */
   dispose(): void;
@@ -57,7 +57,7 @@ export function openNetns({ arch = process.arch }: { arch?: NodeJS.Architecture 
     },
     async connect(namespace, host, port, signal) {
       const handle = await helper.ask("connect", [hex(namespace), host, port], signal);
-      return new Socket({ handle, readable: true, writable: true } as ConstructorParameters<typeof Socket>[0]);
+      return new Socket({ handle, readable: true, writable: true, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
     },
     dispose: () => helper.dispose(),
   };
