@@ -17,7 +17,7 @@ export interface Command {
   readonly about: string;
   readonly options: Readonly<Record<string, Option>>;
   /** What the positional arguments are, for completion: one entry each, the last repeats. */
-  readonly positionals?: readonly ("sandbox" | "profile" | "path" | readonly string[])[];
+  readonly positionals?: readonly ("sandbox" | "profile" | "secret" | "path" | readonly string[])[];
   /** This many positional arguments, and all that follows is a command line to run inside. */
   readonly trailing?: number;
   readonly examples: readonly (readonly [command: string, what: string])[];

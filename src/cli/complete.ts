@@ -49,10 +49,11 @@ function countPositionals(options: Record<string, Option>, words: readonly strin
   return words.filter((word, i) => !word.startsWith("-") && optionNamed(options, words[i - 1])?.type !== "string").length;
 }
 
-async function live(kind: "sandbox" | "profile"): Promise<string[]> {
+async function live(kind: "sandbox" | "profile" | "secret"): Promise<string[]> {
   await using connection = await connect();
   if (kind === "profile")
     return [...new Set((await connection.client.profiles.list()).flatMap(({ name, version }) => [name, `${name}@${version}`]))];
+  if (kind === "secret") return (await connection.client.secrets.list()).map(({ name }) => name);
   const ids: string[] = [];
   for await (const { id } of connection.client.list({ states: ["ready", "paused", "suspended"] })) ids.push(id);
   return ids;

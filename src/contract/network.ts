@@ -123,7 +123,10 @@ export interface SecretBinding {
 /** A binding with the value itself. Exists in memory on the way to the boundary, and there; never stored or logged as it is. */
 export interface BoundSecret {
   readonly binding: SecretBinding;
+  /** Empty where it is revoked. */
   readonly value: string;
+  /** The value was removed or cannot be had: a request that it would go into is denied, and its placeholder stays one of this sandbox's. */
+  readonly revoked?: true;
 }
 
 /** Why something was denied; `error` is a failure of ours or of the far side, not a verdict of the policy. */

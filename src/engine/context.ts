@@ -1,4 +1,5 @@
-import { type Config, type Logger, nearest, type Op, SandboxerError } from "../contract/index.ts";
+import { type Boundary, type Config, type Logger, nearest, type Op, SandboxerError } from "../contract/index.ts";
+import type { Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Activity } from "./activity.ts";
 import { type Backend, opened } from "./backends.ts";
@@ -22,6 +23,10 @@ export interface Context {
   readonly activity: Activity;
   readonly measure: Measure;
   readonly shipped: readonly ShippedProfile[];
+  /** Opens the store of secrets on the first call. Throws `secret_unavailable` where its key cannot be used. */
+  readonly sealer: () => Sealer;
+  /** What holds sandboxes' egress, where this engine has one. */
+  readonly boundary: Boundary | undefined;
 }
 
 /** For calls that nobody takes back. A new one each time: a shared one would collect every signal that is derived from it. */

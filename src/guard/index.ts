@@ -2,3 +2,13 @@
 export * from "./merge.ts";
 export type * from "./merge-routing.ts";
 export * from "./quota.ts";
+export {
+  type Allowed,
+  denied as secretDenied,
+  type HostSource,
+  openSealer,
+  readSource,
+  type Sealer,
+  unusable as unusableSecret,
+  withholdCoreDumps,
+} from "./secrets/index.ts";
