@@ -82,7 +82,8 @@ function bindingOf({ name, inject }: ProfileSecret): SecretBinding {
     name,
     placeholder: `sbx_secret_${randomBytes(PLACEHOLDER_BYTES).toString("base64url")}`,
     inject: { type, ...(header === undefined ? {} : { header }), ...(username === undefined ? {} : { username }) },
-    hosts,
+    // The form in which the boundary compares names.
+    hosts: hosts.map((host) => host.toLowerCase()),
     ports,
     ...(methods === undefined ? {} : { methods }),
     ...(paths === undefined ? {} : { paths }),

@@ -61,33 +61,38 @@ export async function liveBindings(db: Db, tenant: string): Promise<{ sandbox_id
     .where("sandboxes.tenant", "=", tenant)
     .where("sandboxes.ended_at", "is", null)
     .where("sandbox_secrets.vault", "is not", null)
-    .orderBy("sandboxes.id")
     .execute();
   return rows.map(({ sandbox_id, secret }) => ({ sandbox_id, secret: secret ?? "" }));
 }
 
 /** Live sandboxes whose boundary was told another version than is stored now; of all, or whether that one is. */
 export async function staleSandboxes(db: Db, sandboxId?: string): Promise<string[]> {
+  // `exists` and not a join: SQLite would begin with the bindings of everything that has ended.
   let select = db
     .selectFrom("sandboxes")
-    .innerJoin("sandbox_secrets", "sandbox_secrets.sandbox_id", "sandboxes.id")
-    .leftJoin("secrets", (join) =>
-      join
-        .onRef("secrets.tenant", "=", "sandboxes.tenant")
-        .onRef("secrets.name", "=", "sandbox_secrets.vault")
-        .on("secrets.removed_at", "is", null),
-    )
-    .select("sandboxes.id")
-    .distinct()
-    .where("sandboxes.ended_at", "is", null)
-    .where("sandbox_secrets.vault", "is not", null)
-    .where((eb) =>
-      eb.or([
-        eb("sandbox_secrets.delivered", "is", null),
-        eb("sandbox_secrets.delivered", "<>", sql<number>`coalesce(secrets.version, 0)`),
-      ]),
+    .select("id")
+    .where("ended_at", "is", null)
+    .where((live) =>
+      live.exists(
+        live
+          .selectFrom("sandbox_secrets")
+          .leftJoin("secrets", (join) =>
+            join
+              .onRef("secrets.tenant", "=", "sandboxes.tenant")
+              .onRef("secrets.name", "=", "sandbox_secrets.vault")
+              .on("secrets.removed_at", "is", null),
+          )
+          .select("sandbox_secrets.name")
+          .whereRef("sandbox_secrets.sandbox_id", "=", "sandboxes.id")
+          .where("sandbox_secrets.vault", "is not", null)
+          .where((eb) =>
+            eb.or([
+              eb("sandbox_secrets.delivered", "is", null),
+              eb("sandbox_secrets.delivered", "<>", sql<number>`coalesce(secrets.version, 0)`),
+            ]),
+          ),
+      ),
     );
-  if (sandboxId !== undefined) select = select.where("sandboxes.id", "=", sandboxId);
-  const rows = await select.execute();
-  return rows.map(({ id }) => id);
+  if (sandboxId !== undefined) select = select.where("id", "=", sandboxId);
+  return (await select.execute()).map(({ id }) => id);
 }
