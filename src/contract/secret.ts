@@ -40,7 +40,7 @@ export const SecretRequest = z
       .max(64)
       .optional()
       .meta({
-        description: "The only hosts that profiles may bind it to, as in an allow rule. On rotation: those of before, unless given.",
+        description: "The only hosts that profiles may bind it to, as in an allow rule. A new value keeps those of before, unless given.",
       }),
   })
   .meta({ id: "SecretRequest" });

@@ -20,7 +20,7 @@ export interface ListOptions {
 }
 
 export interface SecretOptions {
-  /** The only hosts that profiles may bind it to; on rotation those of before, unless given. */
+  /** The only hosts that profiles may bind it to; a new value keeps those of before, unless given. */
   hosts?: string[];
 }
 

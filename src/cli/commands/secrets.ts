@@ -18,7 +18,12 @@ export const command: Command = {
 line; on a terminal it is asked for and not shown. No command prints it again. A change holds from the next request on.`,
   options: {
     file: { type: "string", value: "FILE", about: "set, rotate: read the value from a file; one line end behind it is taken off" },
-    host: { type: "string", multiple: true, value: "HOST", about: "set, rotate: the only hosts it may go to; may be repeated" },
+    host: {
+      type: "string",
+      multiple: true,
+      value: "HOST",
+      about: "set, rotate: the only hosts it may go to; may be repeated; kept with a new value",
+    },
     replace: { type: "boolean", about: "set: give a name that has a value a new one" },
     yes: { type: "boolean", short: "y", about: "rm: do not ask" },
   },
