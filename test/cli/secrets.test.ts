@@ -78,6 +78,7 @@ test("a value is in no file, no log, no command line and no environment of ours"
   expect(processes()).toEqual([]);
   expect((await box.run(["events", "--json"])).stdout).toMatch(/secret\.set.*secret\.rotated/s);
   expect((await box.run(["events", "--json"])).stdout).not.toMatch(new RegExp(`${value}|${second}`));
+  expect(readFileSync(`/proc/${child.pid}/coredump_filter`, "utf8"), "a crash would not write it down either").toBe("00000000\n");
   child.kill("SIGTERM");
   const { stdout, stderr } = await done;
   expect(stdout + stderr).not.toMatch(new RegExp(`${value}|${second}`));
