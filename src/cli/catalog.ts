@@ -22,6 +22,7 @@ export const CATALOG: Readonly<Record<string, Entry>> = {
   profile: { summary: "List, show and apply profiles", load: () => import("./commands/profile.ts") },
   events: { summary: "Print what happened, and what happens", load: () => import("./commands/events.ts") },
   keys: { summary: "Create, list and revoke API keys", load: () => import("./commands/keys.ts") },
+  secrets: { summary: "Store, list, rotate and remove secrets", load: () => import("./commands/secrets.ts") },
   e2b: { summary: "Point programs on the E2B SDK at this server", load: () => import("./commands/e2b.ts") },
   backends: { summary: "List where sandboxes can run, and at which isolation level", load: () => import("./commands/backends.ts") },
   route: { summary: "Explain where a sandbox would run, without making it", load: () => import("./commands/route.ts") },

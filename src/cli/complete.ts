@@ -54,6 +54,7 @@ async function live(kind: Live): Promise<string[]> {
   await using connection = await connect();
   if (kind === "profile")
     return [...new Set((await connection.client.profiles.list()).flatMap(({ name, version }) => [name, `${name}@${version}`]))];
+  if (kind === "secret") return (await connection.client.secrets.list()).map(({ name }) => name);
   const ids: string[] = [];
   for await (const { id } of connection.client.list({ states: ["ready", "paused", "suspended"] })) ids.push(id);
   return ids;

@@ -58,6 +58,21 @@ export const NetworkConfig = z.strictObject({
   ca_file: z.string().optional().meta({ description: "PEM file of authorities believed beside the system's." }),
 });
 export type NetworkConfig = z.infer<typeof NetworkConfig>;
+/**
+ * What profiles may take from this host when a key asks: nothing unless it is listed. The operator at the Unix socket needs no
+ * list for profiles that the operator has stored.
+ */
+const SecretsConfig = z.strictObject({
+  env: z.array(z.string().min(1)).optional().meta({ description: "Names of variables of the server." }),
+  files: z
+    .array(z.string().startsWith("/", "must be an absolute path"))
+    .optional()
+    .meta({ description: "Files, and directories with all that is below them." }),
+  commands: z
+    .array(z.array(z.string().min(1)).min(1))
+    .optional()
+    .meta({ description: 'First words of command lines: ["op", "read"] lets any "op read ..." run.' }),
+});
 
 /** `sand-boxer.yaml`, in the data directory or named by `SANDBOXER_CONFIG`. Every field has a default. */
 export const Config = z.strictObject({
@@ -77,6 +92,7 @@ export const Config = z.strictObject({
     .optional(),
   e2b: E2bConfig.optional(),
   network: NetworkConfig.optional(),
+  secrets: SecretsConfig.optional(),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

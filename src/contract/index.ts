@@ -15,4 +15,5 @@ export * from "./path.ts";
 export * from "./profile.ts";
 export * from "./provider.ts";
 export * from "./sandbox.ts";
+export * from "./secret.ts";
 export * from "./units.ts";

@@ -13,6 +13,9 @@ import { usedAt } from "./activity.ts";
 import { type Context, durability, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
 import { attachEgress, prepareEgress, releaseEgress } from "./network/egress.ts";
+import { writePlaceholders } from "./network/placeholders.ts";
+import type { ResolvedSecrets } from "./secret-binding.ts";
+import { deliverIfStale } from "./secret-delivery.ts";
 import { runSetup } from "./setup.ts";
 
 /** How one try at one backend went. `left`: what may still be there: nothing, a known object, or something unknown. */
@@ -24,7 +27,7 @@ export type Attempt =
 /** How long a provider may take to react to an abort before its create counts as ambiguous. */
 const ABORT_GRACE_MS = 10_000;
 
-function specOf(row: SandboxRow, settings: Settings, egress: EgressInside | undefined): SandboxSpec {
+function specOf(row: SandboxRow, settings: Settings, { expose }: ResolvedSecrets, egress: EgressInside | undefined): SandboxSpec {
   const { cpu, memory_bytes, disk_bytes, inodes, pids } = settings.resources;
   return {
     id: row.id,
@@ -33,7 +36,8 @@ function specOf(row: SandboxRow, settings: Settings, egress: EgressInside | unde
     image: settings.image,
     ...(settings.user === undefined ? {} : { user: settings.user }),
     hostname: row.id,
-    env: settings.env,
+    // The request's own value of a variable would hide the placeholder.
+    env: { ...settings.env, ...expose.env },
     resources: { cpu, memoryBytes: memory_bytes, diskBytes: disk_bytes, inodes, pids },
     isolationMin: row.isolation_min,
     allowPtrace: settings.allowPtrace,
@@ -91,14 +95,20 @@ function check(spec: SandboxSpec, { ref, isolation }: Created): void {
 }
 
 /** One create at the row's backend, up to `ready`. Never throws: what went wrong and what is left is the result. */
-export async function attempt(ctx: Context, row: SandboxRow, settings: Settings, caller: AbortSignal): Promise<Attempt> {
-  const result = await tryOnce(ctx, row, settings, caller);
+export async function attempt(
+  ctx: Context,
+  row: SandboxRow,
+  settings: Settings,
+  secrets: ResolvedSecrets,
+  caller: AbortSignal,
+): Promise<Attempt> {
+  const result = await tryOnce(ctx, row, settings, secrets, caller);
   // Whatever is left at the backend, nothing gets out of it from here on.
   if (!result.ok && settings.network !== null) await releaseEgress(ctx, row.id);
   return result;
 }
 
-async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, caller: AbortSignal): Promise<Attempt> {
+async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, secrets: ResolvedSecrets, caller: AbortSignal): Promise<Attempt> {
   const began = performance.now();
   const where = { phase: "create", backend: row.backend };
   const clock = AbortSignal.timeout(Math.ceil(settings.readyTimeout * 1000));
@@ -114,7 +124,7 @@ async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, caller
     const provider = providerOf(ctx, row.backend);
     ctx.failpoint("create.after_row");
     signal.throwIfAborted();
-    spec = specOf(row, settings, settings.network === null ? undefined : await prepareEgress(ctx, row, []));
+    spec = specOf(row, settings, secrets, settings.network === null ? undefined : await prepareEgress(ctx, row, secrets.bound));
     ctx.failpoint("create.after_prepare");
     created = await createInTime(ctx, provider, spec, signal);
   } catch (thrown) {
@@ -126,7 +136,12 @@ async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, caller
     ctx.failpoint("create.after_provider");
     check(spec, created);
     const ref = JSON.stringify(created.ref);
-    if (settings.network !== null) await attachEgress(ctx, row, created.ref, signal);
+    if (settings.network !== null) {
+      // A secret that was changed since it was resolved.
+      await deliverIfStale(ctx, row.id);
+      await attachEgress(ctx, row, created.ref, signal);
+      await writePlaceholders(ctx, row, created.ref, secrets, signal);
+    }
     ctx.failpoint("create.after_attach");
     if (settings.setup.length > 0) {
       await updateSandbox(ctx.ledger.db, row.id, { ref });

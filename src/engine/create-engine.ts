@@ -1,4 +1,5 @@
 import { type Boundary, type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
+import type { Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { accessibleSandbox } from "./access.ts";
 import { Activity } from "./activity.ts";
@@ -23,6 +24,7 @@ import { profiles } from "./profiles.ts";
 import { provision } from "./provision.ts";
 import { events, get, list, usage } from "./read.ts";
 import { renew, touch } from "./renew.ts";
+import { secrets } from "./secrets.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 import { saveLatencies } from "./sweep.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -47,6 +49,8 @@ export interface EngineOptions {
   readonly boundary?: () => Promise<Boundary>;
   /** Called at every step named in `FAILPOINTS`. */
   readonly failpoint?: (name: Failpoint) => void;
+  /** Opens the store of secrets, when one is first needed; without it secrets are refused. */
+  readonly sealer?: () => Sealer;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
   readonly background?: boolean;
 }
@@ -62,14 +66,19 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     clock = systemClock(),
     boundary,
     failpoint = () => {},
+    sealer = noStore,
   } = options;
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, failpoint,
+    ledger, backends, config, log, instance, clock, failpoint, sealer,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
     boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
   return ctx;
+}
+
+function noStore(): Sealer {
+  throw new SandboxerError("secret_unavailable", "this engine was opened without a store of secrets", { phase: "key" });
 }
 
 /** Does what a read-only ledger or a full disk must not stop: ending sandboxes goes on without it. */
@@ -120,6 +129,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     profiles: profiles(ctx),
     events: events(ctx),
     keys: keys(ctx),
+    secrets: secrets(ctx),
     backends: () => Promise.resolve(backendInfos(ctx)),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),

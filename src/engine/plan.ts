@@ -6,6 +6,7 @@ import {
   type Principal,
   Profile,
   type ProfileRecord,
+  type ProfileSecret,
   type Route,
   SandboxerError,
 } from "../contract/index.ts";
@@ -21,6 +22,8 @@ export interface Plan {
   readonly request: Request;
   readonly profile: ProfileRecord;
   readonly settings: Settings;
+  /** The profile's, unresolved. */
+  readonly secrets: readonly ProfileSecret[];
   readonly ranking: Ranking;
 }
 
@@ -78,7 +81,7 @@ export async function plan(ctx: Context, who: Principal, input: CreateRequest): 
     },
     ctx.backends.map((backend) => ({ name: backend.name, traits: traitsOf(backend) })),
   );
-  return { request, profile, settings, ranking };
+  return { request, profile, settings, secrets: document.secrets ?? [], ranking };
 }
 
 /** The error of a plan that no backend can take: by what stood in the way at those that were not excluded by choice. */

@@ -16,6 +16,7 @@ import { accountEgress, superviseEgress } from "./network/supervise.ts";
 import { parallel } from "./parallel.ts";
 import { reap } from "./reap.ts";
 import { Report } from "./report.ts";
+import { deliverMissed } from "./secret-delivery.ts";
 import { sweepBackend } from "./sweep-backend.ts";
 import { storedRef } from "./view.ts";
 
@@ -81,6 +82,7 @@ export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepRepo
       ctx.backends.map((backend) => report.try({ backend: backend.name }, () => sweepBackend(ctx, backend, report, { living, adopt }))),
     );
     await report.try({}, () => superviseEgress(ctx, report));
+    await report.try({}, () => deliverMissed(ctx, report));
     await report.try({}, () => reportUnreachable(ctx, report));
     await report.try({}, () => keepBooks(ctx, living));
   });

@@ -7,3 +7,13 @@ export type * from "./merge-routing.ts";
 export * from "./quota.ts";
 export * from "./secret-bindings.ts";
 export * from "./suggest-rules.ts";
+export {
+  type Allowed,
+  denied as secretDenied,
+  type HostSource,
+  openSealer,
+  readSource,
+  type Sealer,
+  unusable as unusableSecret,
+  withholdCoreDumps,
+} from "./secrets/index.ts";

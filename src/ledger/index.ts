@@ -13,5 +13,6 @@ export * from "./processes.ts";
 export * from "./profiles.ts";
 export * from "./sandboxes.ts";
 export type * from "./schema.ts";
+export * from "./secrets.ts";
 export * from "./storage-error.ts";
 export * from "./usage.ts";

@@ -82,6 +82,39 @@ export interface ProfileTable {
   digest: string;
   document: Json;
   created_at: number;
+  /** Stored by the operator on this machine, not through a key. */
+  local: number;
+}
+
+/** A tenant's secret under one name: the present value and no earlier one. */
+export interface SecretTable {
+  tenant: string;
+  name: string;
+  version: number;
+  /** Sealed; null once removed. */
+  value: string | null;
+  /** The only hosts it may be bound to; null: those that the profile names. */
+  hosts: Json | null;
+  created_at: number;
+  rotated_at: number | null;
+  last_used_at: number | null;
+  removed_at: number | null;
+}
+
+/** One secret of one sandbox, as its profile binds it. Holds no value. */
+export interface SandboxSecretTable {
+  sandbox_id: string;
+  /** The profile's name for it. */
+  name: string;
+  /** The stored secret it takes its value from; null for other sources. */
+  vault: string | null;
+  local: number;
+  /** The profile's source. */
+  source: Json;
+  /** The contract's `SecretBinding`, with the placeholder. */
+  binding: Json;
+  /** The version that the boundary was told; 0: revoked; null: not known. */
+  delivered: number | null;
 }
 
 export interface KeyTable {
@@ -211,6 +244,8 @@ export interface Tables {
   latency: LatencyTable;
   events: EventTable;
   meta: MetaTable;
+  secrets: SecretTable;
+  sandbox_secrets: SandboxSecretTable;
 }
 
 export type SandboxRow = Selectable<SandboxTable>;
@@ -219,6 +254,8 @@ export type SandboxPatch = Updateable<SandboxTable>;
 export type ExecRow = Selectable<ExecTable>;
 export type ProcessRow = Selectable<ProcessTable>;
 export type ProfileRow = Selectable<ProfileTable>;
+export type SecretRow = Selectable<SecretTable>;
+export type SandboxSecretRow = Selectable<SandboxSecretTable>;
 export type KeyRow = Selectable<KeyTable>;
 export type InstanceRow = Selectable<InstanceTable>;
 export type UsageRow = Selectable<UsageTable>;

@@ -10,8 +10,9 @@ export type {
 export type { AllowRule, NetworkVerdict } from "../contract/network.ts";
 export type { Profile, ProfileRecord } from "../contract/profile.ts";
 export type { Route, SandboxState } from "../contract/sandbox.ts";
+export type { SecretInfo } from "../contract/secret.ts";
 export type { Attachment, AttachEvent, AttachOptions } from "./attachment.ts";
-export { SandBoxer, type ListOptions } from "./client.ts";
+export { SandBoxer, type ListOptions, type SecretOptions } from "./client.ts";
 export type { CommandLine, CommandOptions, StdinStream } from "./command.ts";
 export type { EventOptions } from "./events.ts";
 export { Execution, type ExecEvent, type ExecOptions } from "./exec.ts";

@@ -7,6 +7,7 @@ import { networkRoutes } from "./network.ts";
 import { processRoutes } from "./processes.ts";
 import { profileRoutes } from "./profiles.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
+import { secretRoutes } from "./secrets.ts";
 import { serviceRoutes } from "./service.ts";
 import { socketRoute } from "./socket.ts";
 import { treeRoutes } from "./trees.ts";
@@ -23,5 +24,6 @@ export const ROUTES: readonly Route[] = [
   ...profileRoutes,
   ...eventRoutes,
   ...keyRoutes,
+  ...secretRoutes,
   ...serviceRoutes,
 ];

@@ -134,7 +134,8 @@ describe("making a sandbox with egress", () => {
     await using stage = await openStage();
     const secret = { name: "TOKEN", source: { env: "TOKEN" }, inject: { type: "bearer", hosts: ["api.example.com"] } };
     const profile = { kind: "profile", name: "leaky", version: 1, network: { allow: [{ host: "api.example.com" }] }, secrets: [secret] };
-    await expect(stage.engine.profiles.apply(OWNER, profile)).rejects.toMatchObject({
+    await stage.engine.profiles.apply(OWNER, profile);
+    await expect(stage.engine.create(OWNER, { profile: "leaky" }, {})).rejects.toMatchObject({
       code: "invalid_request",
       message: expect.stringContaining('{ host: "api.example.com", ports: [443], tls: inspect }'),
       details: { issues: [{ path: "secrets[0].inject.hosts[0]" }] },
