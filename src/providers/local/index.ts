@@ -72,6 +72,7 @@ function localProvider(host: Host): Provider {
       processes.dispose();
       host.fifos.dispose();
       host.launcher.dispose();
+      await host.pool.refillUsedUp();
       await removeEmptyGroups(host);
     },
   };
