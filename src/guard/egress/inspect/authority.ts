@@ -36,7 +36,7 @@ export function makeAuthority(): Authority {
       extension(x509.id_ce_subjectKeyIdentifier, new x509.SubjectKeyIdentifier(keyIdentifier(publicKey))),
     ],
   });
-  return { certPem, keyPem: privateKey.export({ type: "pkcs8", format: "pem" }) };
+  return { certPem, keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
 }
 
 /** Signs certificates under one CA. All leaves share one key pair, so a leaf costs one signature. */
@@ -73,7 +73,7 @@ export function leafIssuer({ certPem, keyPem }: Authority): LeafIssuer {
         ),
       ],
     });
-  return { keyPem: privateKey.export({ type: "pkcs8", format: "pem" }), issue: (host) => issueFor(host) + certPem };
+  return { keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), issue: (host) => issueFor(host) + certPem };
 }
 
 interface Issue {
