@@ -154,7 +154,7 @@ describe("a change of a secret", () => {
   });
 
   it("that the boundary could not be told is an error, and the next sweep's to deliver", async () => {
-    const { engine, told, ctx, sandbox } = await openStage();
+    const { engine, told, sandbox } = await openStage();
     await engine.secrets.set(OWNER, "npm", { value: "one" });
     const { id } = await sandbox(OWNER, [binding("npm", { vault: "npm" })]);
     told.down = true;
