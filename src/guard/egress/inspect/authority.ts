@@ -1,4 +1,13 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, type KeyObject, X509Certificate } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  type KeyObject,
+  X509Certificate,
+} from "node:crypto";
 import { isIPv4 } from "node:net";
 import { AsnConvert, OctetString } from "@peculiar/asn1-schema";
 import * as x509 from "@peculiar/asn1-x509";
@@ -94,7 +103,9 @@ function issue({ subject, issuer, publicKey, signer, days, extensions }: Issue):
   });
   const signatureValue = exact(sign("sha256", Buffer.from(AsnConvert.serialize(tbsCertificate)), signer));
   const der = AsnConvert.serialize(new x509.Certificate({ tbsCertificate, signatureAlgorithm: algorithm, signatureValue }));
-  const lines = Buffer.from(der).toString("base64").replaceAll(/.{1,64}/g, "$&\n");
+  const lines = Buffer.from(der)
+    .toString("base64")
+    .replaceAll(/.{1,64}/g, "$&\n");
   return `-----BEGIN CERTIFICATE-----\n${lines}-----END CERTIFICATE-----\n`;
 }
 
@@ -113,7 +124,11 @@ function extension(extnID: string, value: object, critical = false): x509.Extens
 }
 
 function keyIdentifier(key: KeyObject): ArrayBuffer {
-  return exact(createHash("sha1").update(key.export({ type: "spki", format: "der" })).digest());
+  return exact(
+    createHash("sha1")
+      .update(key.export({ type: "spki", format: "der" }))
+      .digest(),
+  );
 }
 
 /** Small buffers share a pool; what is encoded must not be the whole pool. */

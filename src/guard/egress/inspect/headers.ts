@@ -8,7 +8,15 @@ const HOP_BY_HOP = new Set([
 ]); // prettier-ignore
 
 /** Not allowed after the body: what frames, routes or authorises a message (RFC 9110 section 6.5.1). */
-const NOT_IN_TRAILERS = new Set([...HOP_BY_HOP, "authorization", "cookie", "set-cookie", "content-encoding", "content-type", "content-range"]);
+const NOT_IN_TRAILERS = new Set([
+  ...HOP_BY_HOP,
+  "authorization",
+  "cookie",
+  "set-cookie",
+  "content-encoding",
+  "content-type",
+  "content-range",
+]);
 
 /** All values of one field. */
 export function values(headers: Headers, name: string): string[] {
@@ -25,7 +33,12 @@ function is(name: string, lowerCase: string): boolean {
 /** What goes from one end to the other: no field of the connection, and none that `Connection` names. */
 export function endToEnd(headers: Headers, trailers = false): string[] {
   const dropped = trailers ? NOT_IN_TRAILERS : HOP_BY_HOP;
-  const named = values(headers, "connection").flatMap((value) => value.toLowerCase().split(",").map((token) => token.trim()));
+  const named = values(headers, "connection").flatMap((value) =>
+    value
+      .toLowerCase()
+      .split(",")
+      .map((token) => token.trim()),
+  );
   const kept: string[] = [];
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at]!.toLowerCase();

@@ -15,7 +15,11 @@ export interface Asked {
  * Where a request goes, and the rest of its target. On a connection that has a target, Host (or `:authority`) and an absolute form must
  * name just that one; on a proxy's connection the absolute form names it and Host must agree.
  */
-export function requestTarget(asked: Asked, fixed: Target | null, canonicalHost: (host: string) => string): { target: Target; rest: string } {
+export function requestTarget(
+  asked: Asked,
+  fixed: Target | null,
+  canonicalHost: (host: string) => string,
+): { target: Target; rest: string } {
   const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/i.exec(asked.target);
   if (absolute === null && fixed === null) throw mismatch("A proxy is asked with the whole address in the request line.", 400);
   if (absolute !== null && absolute[1]!.toLowerCase() !== asked.scheme) throw mismatch("The request line names another scheme.");
@@ -37,7 +41,12 @@ export function hostField(scheme: "http" | "https", { host, port }: Target): str
 }
 
 /** A Host without a port means the connection's own. */
-function authority(text: string, scheme: "http" | "https", canonicalHost: (host: string) => string, port: number = DEFAULT_PORT[scheme]): Target {
+function authority(
+  text: string,
+  scheme: "http" | "https",
+  canonicalHost: (host: string) => string,
+  port: number = DEFAULT_PORT[scheme],
+): Target {
   const match = /^([^:@[\]]+)(?::([0-9]{1,5}))?$/.exec(text);
   if (match === null) throw mismatch("Host is not a name with a port at most.", 400);
   return { host: canonicalHost(match[1]!), port: match[2] === undefined ? port : Number(match[2]) };
