@@ -142,7 +142,7 @@ export function lastWords(log: string): string {
     .trim()
     .split("\n")
     .filter((line) => line !== "");
-  return lines.slice(-2).map((line) => line.replace(/^.*?(?:msg=|: error: |error: )/i, "").replaceAll('"', "")).join("; ") || "it left no message"; // prettier-ignore
+  return lines.slice(-2).map((line) => line.replace(/^.*?(?:msg=|"msg":|: error: |error: )/i, "").replace(/","level":.*$/, "").replaceAll('"', "")).join("; ") || "it left no message"; // prettier-ignore
 }
 
 /** Version text of a runtime, or undefined where the program does not run. */
