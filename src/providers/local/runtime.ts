@@ -17,8 +17,8 @@ interface Kind {
   /** Global flags before the command. */
   readonly flags: (log: string) => string[];
   /**
-   * Whether it can put a sandbox into a network namespace that is there already. runc 1.1 makes the sandbox, but then runs no command in it: its exec
-   * enters the user namespace first, and has no right to the other any more.
+   * Whether it can put a sandbox into a network namespace of the host's. runc 1.1 makes the sandbox, but its exec then fails: it can enter
+   * only one that belongs to the sandbox's own user namespace.
    */
   readonly joins: boolean;
   /** What is added to them where the sandbox joins a network namespace. The last word counts. */
