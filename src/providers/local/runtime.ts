@@ -17,8 +17,8 @@ interface Kind {
   /** Global flags before the command. */
   readonly flags: (log: string) => string[];
   /**
-   * Whether it can put a sandbox into a network namespace that is there already. runc 1.1 makes the sandbox, but then runs no command in it: its exec
-   * enters the user namespace first, and has no right to the other any more.
+   * Whether it can put a sandbox into a network namespace of the host's. runc 1.1 makes the sandbox, but its exec then fails: it can enter
+   * only one that belongs to the sandbox's own user namespace.
    */
   readonly joins: boolean;
   /** What is added to them where the sandbox joins a network namespace. The last word counts. */
@@ -142,7 +142,7 @@ export function lastWords(log: string): string {
     .trim()
     .split("\n")
     .filter((line) => line !== "");
-  return lines.slice(-2).map((line) => line.replace(/^.*?(?:msg=|: error: |error: )/i, "").replaceAll('"', "")).join("; ") || "it left no message"; // prettier-ignore
+  return lines.slice(-2).map((line) => line.replace(/^.*?(?:msg=|"msg":|: error: |error: )/i, "").replace(/","level":.*$/, "").replaceAll('"', "")).join("; ") || "it left no message"; // prettier-ignore
 }
 
 /** Version text of a runtime, or undefined where the program does not run. */

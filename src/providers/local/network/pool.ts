@@ -24,6 +24,8 @@ export interface NamespacePoolOptions {
 export class NamespacePool {
   readonly #options: NamespacePoolOptions;
   #making: Promise<void> | undefined;
+  /** Claims that found none ready. */
+  #waiting = 0;
   #stays = false;
   #usedUp = false;
 
@@ -41,7 +43,12 @@ export class NamespacePool {
         if (this.#stays) void this.#fill(this.#options.depth / 2).catch(this.#options.onError);
         return this.#path("mounts", name);
       }
-      await this.#make(1);
+      this.#waiting++;
+      try {
+        await this.#make(this.#waiting);
+      } finally {
+        this.#waiting--;
+      }
     }
   }
 
