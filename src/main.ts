@@ -13,7 +13,7 @@ import { createEngine } from "./engine/create-engine.ts";
 import { dataDirectoryId } from "./engine/data-directory.ts";
 import type { Engine } from "./engine/engine.ts";
 import { loadShippedProfiles, type Remember } from "./engine/shipped-profiles.ts";
-import { openSealer, type Sealer, withholdCoreDumps } from "./guard/index.ts";
+import { boundaryFrom, openSealer, type Sealer, withholdCoreDumps } from "./guard/index.ts";
 import { openLedger } from "./ledger/index.ts";
 import type { E2bOptions } from "./server/e2b/index.ts";
 import type { SandboxerServer } from "./server/server.ts";
@@ -68,7 +68,17 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
       rememberingIn(join(dataDir, "cache", "profiles")),
     );
     const sealer = storeIn(dataDir, log);
-    const engine = await createEngine({ ledger, backends, config, log, shippedProfiles, background: stays, sealer, ...points });
+    const engine = await createEngine({
+      ledger,
+      backends,
+      config,
+      log,
+      shippedProfiles,
+      background: stays,
+      sealer,
+      boundary: boundaryFrom(dataDir, config),
+      ...points,
+    });
     let closing: Promise<void> | undefined;
     const closeAll = async () => {
       try {

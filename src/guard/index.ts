@@ -1,6 +1,7 @@
 /** What says no, and what narrows. */
 export * from "./ask-policy.ts";
 export { compilePolicy } from "./egress/policy/index.ts";
+export * from "./boundary-from-config.ts";
 export * from "./merge-network.ts";
 export * from "./merge.ts";
 export type * from "./merge-routing.ts";
