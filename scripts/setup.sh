@@ -43,7 +43,7 @@ doing() {
 }
 
 # What each one is for stands in docs/install.md.
-packages="crun runc tini busybox-static e2fsprogs mount perl-base python3 git tar"
+packages="crun runc tini busybox-static e2fsprogs mount iproute2 nftables perl-base python3 git tar"
 [ "$want_tests" = yes ] && packages="$packages runsc procps"
 
 missing=""
@@ -55,7 +55,7 @@ if command -v dpkg-query >/dev/null 2>&1; then
     printf '%s\n' "$installed" | grep -qx "$package" || missing="$missing $package"
   done
 else
-  for program in crun tini busybox mkfs.ext4 mount perl python3 git tar; do
+  for program in crun tini busybox mkfs.ext4 mount ip nft perl python3 git tar; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
   done
   [ -z "$missing" ] || fail "this is not Debian or Ubuntu, and these programs are missing:$missing" "install them with your system's package manager, then run this again"

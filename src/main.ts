@@ -13,6 +13,7 @@ import { createEngine } from "./engine/create-engine.ts";
 import { dataDirectoryId } from "./engine/data-directory.ts";
 import type { Engine } from "./engine/engine.ts";
 import { loadShippedProfiles, type Remember } from "./engine/shipped-profiles.ts";
+import { boundaryFrom, openSealer, type Sealer, withholdCoreDumps } from "./guard/index.ts";
 import { openLedger } from "./ledger/index.ts";
 import type { E2bOptions } from "./server/e2b/index.ts";
 import type { SandboxerServer } from "./server/server.ts";
@@ -66,7 +67,18 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
       parseYaml,
       rememberingIn(join(dataDir, "cache", "profiles")),
     );
-    const engine = await createEngine({ ledger, backends, config, log, shippedProfiles, background: stays, ...points });
+    const sealer = storeIn(dataDir, log);
+    const engine = await createEngine({
+      ledger,
+      backends,
+      config,
+      log,
+      shippedProfiles,
+      background: stays,
+      sealer,
+      boundary: boundaryFrom(dataDir, config),
+      ...points,
+    });
     let closing: Promise<void> | undefined;
     const closeAll = async () => {
       try {
@@ -81,6 +93,17 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
     await ledger.close();
     throw thrown;
   }
+}
+
+/** The store of secrets, opened when one is first needed; from then on this process leaves no memory in a core dump. */
+function storeIn(dataDir: string, log: Logger): () => Sealer {
+  let sealer: Sealer | undefined;
+  return () => {
+    if (sealer !== undefined) return sealer;
+    sealer = openSealer(dataDir);
+    if (!withholdCoreDumps()) log.warn({}, "core dumps of this process would hold secrets: /proc/self/coredump_filter cannot be written");
+    return sealer;
+  };
 }
 
 /** The HTTP door over an opened engine; it listens when told to. */

@@ -43,6 +43,8 @@ export const Usage = z
     inodes: z.number().nullable(),
     pids: z.number().nullable(),
     oom_kills: z.number().nullable(),
+    egress_bytes_up: z.number().optional().meta({ description: "Through the boundary, over its life; absent where it has no egress." }),
+    egress_bytes_down: z.number().optional(),
   })
   .meta({ id: "Usage" });
 export type Usage = z.infer<typeof Usage>;
@@ -80,8 +82,11 @@ export const BackendInfo = z
   .meta({ id: "BackendInfo" });
 export type BackendInfo = z.infer<typeof BackendInfo>;
 
-/** `read` sees, `write` makes and uses sandboxes, `admin` sees every tenant and manages keys and profiles of all. */
-export const SCOPES = ["read", "write", "admin"] as const;
+/**
+ * `read` sees, `write` makes and uses sandboxes, `secrets` stores, rotates and removes the tenant's secrets, `admin` does all of
+ * this, sees every tenant and manages keys.
+ */
+export const SCOPES = ["read", "write", "secrets", "admin"] as const;
 export const Scope = z.enum(SCOPES).meta({ id: "Scope" });
 export type Scope = z.infer<typeof Scope>;
 

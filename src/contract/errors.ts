@@ -22,6 +22,7 @@ export const ERROR_TABLE = {
   not_found: e(404, false, "Check the address; the API's routes are listed at /openapi.json."),
   sandbox_not_found: e(404, false, "List the live sandboxes with 'sand-boxer ls'."),
   profile_not_found: e(404, false, "List the profiles with 'sand-boxer profile ls'."),
+  secret_not_found: e(404, false, "List the secrets with 'sand-boxer secrets ls'; store one with 'sand-boxer secrets set NAME'."),
   process_not_found: e(404, false, "List the sandbox's processes with 'sand-boxer ps ID'."),
   file_not_found: e(404, false, "List the directory to see what is there."),
   method_not_allowed: e(405, false, "Use a method that the route has; see /openapi.json."),
@@ -48,6 +49,7 @@ export const ERROR_TABLE = {
     "It is not known whether the backend made a sandbox; the sweeper will find and end it. Create again with a new key.",
   ),
   provider_missing_dependency: e(501, false, "Install the package named in the message."),
+  secret_unavailable: e(503, false, "A secret's value cannot be had: correct its source, or the key of the store, as the message says."),
   setup_failed: e(422, false, "A setup command of the profile failed; see its output in the message."),
   storage_unavailable: e(
     503,

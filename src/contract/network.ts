@@ -120,7 +120,10 @@ export interface SecretBinding {
 /** A binding with the value itself. Exists in memory on the way to the boundary, and there; never stored or logged as it is. */
 export interface BoundSecret {
   readonly binding: SecretBinding;
+  /** Empty where it is revoked. */
   readonly value: string;
+  /** The value was removed or cannot be had: a request that it would go into is denied, and its placeholder stays one of this sandbox's. */
+  readonly revoked?: true;
 }
 
 /** Why something was denied; `error` is a failure of ours or of the far side, not a verdict of the policy. */
@@ -196,7 +199,7 @@ export interface Boundary {
   attach(id: string, namespace: string): Promise<void>;
   /** Replaces the policy; open connections that it no longer allows are closed, and counted. */
   update(id: string, policy: EgressPolicy): Promise<{ closed: number }>;
-  /** Replaces the secrets; the next request has the new ones. */
+  /** Replaces the secrets; the next request has the new ones. Throws `sandbox_not_found` where there is no such session. */
   secrets(id: string, secrets: readonly BoundSecret[]): Promise<void>;
   /** Ends its connections and forgets everything of it. Safe to repeat. */
   remove(id: string): Promise<void>;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Capability, IsolationLevel } from "./capability.ts";
 import { Env } from "./exec.ts";
 import { Network } from "./network.ts";
+import { ProfileSecrets } from "./secret.ts";
 import { Duration, Size } from "./units.ts";
 
 export const ProfileName = z
@@ -39,28 +40,6 @@ const LifetimeInput = z.strictObject({
   ready_timeout: positive(Duration).optional(),
   on_idle: z.enum(["terminate", "pause", "suspend"]).optional(),
   on_expire: z.enum(["terminate", "pause", "suspend", "checkpoint"]).optional(),
-});
-
-const Secret = z.strictObject({
-  name: z.string().min(1),
-  source: z.union([
-    z.strictObject({ env: z.string() }),
-    z.strictObject({ file: z.string() }),
-    z.strictObject({ command: z.array(z.string()).min(1) }),
-    z.strictObject({ vault: z.string() }),
-  ]),
-  inject: z.strictObject({
-    type: z.enum(["bearer", "basic", "header"]),
-    header: z.string().optional().meta({ description: "With type header: the header's name." }),
-    username: z.string().optional().meta({ description: 'With type basic; "x-access-token" unless given.' }),
-    hosts: z.array(z.string()).min(1),
-    ports: z.array(z.int().min(1).max(65_535)).optional().meta({ description: "443 unless given." }),
-    methods: z.array(z.string()).optional(),
-    paths: z.array(z.string()).optional(),
-    replace_in: z.array(z.enum(["query", "path", "body"])).optional(),
-    on_violation: z.enum(["block", "terminate"]).optional(),
-  }),
-  expose: z.strictObject({ env: z.string().optional(), file: z.string().optional() }).optional(),
 });
 
 export const Routing = z
@@ -121,7 +100,7 @@ export const Profile = z
       .meta({ description: "Shell commands run as the sandbox's user before it is ready." }),
     allow_ptrace: z.boolean().optional().meta({ description: "Lets debuggers and strace work inside; widens the system calls allowed." }),
     network: Network.optional(),
-    secrets: z.array(Secret).optional(),
+    secrets: ProfileSecrets.optional(),
     routing: Routing.optional(),
     pool: z.strictObject({ warm: z.int().min(0).max(1000) }).optional(),
   })
@@ -151,6 +130,7 @@ export const Overrides = z.strictObject({
   isolation_level: z.strictObject({ min: IsolationLevel }).optional(),
   resources: ResourcesInput.optional(),
   env: Env.optional(),
+  network: Network.pick({ default: true, mode: true, allow: true, limits: true }).optional(),
   routing: Routing.optional(),
 });
 export type Overrides = z.infer<typeof Overrides>;

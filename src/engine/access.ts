@@ -8,6 +8,17 @@ export function requireAdmin(who: Principal, what: string): void {
   if (!who.scopes.includes("admin")) throw new SandboxerError("forbidden", `${what} needs a key with the scope "admin"`);
 }
 
+/** @throws SandboxerError `forbidden` */
+export function requireSecrets(who: Principal, what: string): void {
+  if (!who.scopes.includes("secrets") && !who.scopes.includes("admin"))
+    throw new SandboxerError("forbidden", `${what} needs a key with the scope "secrets"`);
+}
+
+/** Whether it is the operator on the machine itself, who came without a key. A key, an admin's too, came over a network. */
+export function isLocalOperator(who: Principal): boolean {
+  return who.key_id === null && who.scopes.includes("admin");
+}
+
 /** Another tenant's sandbox answers in the same words as one that does not exist. */
 export async function accessibleSandbox(ctx: Context, who: Principal, id: string): Promise<SandboxRow> {
   if (!isId("sandbox", id))

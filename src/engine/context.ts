@@ -1,4 +1,5 @@
 import { type Config, type Logger, nearest, type Op, SandboxerError } from "../contract/index.ts";
+import type { Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Activity } from "./activity.ts";
 import { type Backend, opened } from "./backends.ts";
@@ -6,6 +7,8 @@ import type { Clock } from "./clock.ts";
 import type { Failpoint } from "./failpoints.ts";
 import type { LiveWork } from "./live-work.ts";
 import type { Measure } from "./measure.ts";
+import type { BoundaryLink } from "./network/link.ts";
+import type { OneAtATime } from "./one-at-a-time.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 
 /** What every verb works with. */
@@ -22,6 +25,11 @@ export interface Context {
   readonly activity: Activity;
   readonly measure: Measure;
   readonly shipped: readonly ShippedProfile[];
+  readonly boundary: BoundaryLink;
+  /** Takes the boundary's verdicts into the ledger. */
+  readonly ingestion: OneAtATime;
+  /** Opens the store of secrets on the first call. Throws `secret_unavailable` where its key cannot be used. */
+  readonly sealer: () => Sealer;
 }
 
 /** For calls that nobody takes back. A new one each time: a shared one would collect every signal that is derived from it. */

@@ -1,4 +1,5 @@
-import { type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
+import { type Boundary, type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
+import type { Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { accessibleSandbox } from "./access.ts";
 import { Activity } from "./activity.ts";
@@ -14,12 +15,16 @@ import { registerInstance, unregisterInstance } from "./instances.ts";
 import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
+import { BoundaryLink } from "./network/link.ts";
+import { network } from "./network/network.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 import { explainRoute } from "./plan.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
 import { provision } from "./provision.ts";
 import { events, get, list, usage } from "./read.ts";
 import { renew, touch } from "./renew.ts";
+import { secrets } from "./secrets.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 import { saveLatencies } from "./sweep.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -40,8 +45,12 @@ export interface EngineOptions {
   /** This process's id in the ledger; a new one unless given. */
   readonly instance?: string;
   readonly clock?: Clock;
+  /** Connects to the boundary, and starts it where none runs. Called when a sandbox with egress first needs it; without it none can be made. */
+  readonly boundary?: () => Promise<Boundary>;
   /** Called at every step named in `FAILPOINTS`. */
   readonly failpoint?: (name: Failpoint) => void;
+  /** Opens the store of secrets, when one is first needed; without it secrets are refused. */
+  readonly sealer?: () => Sealer;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
   readonly background?: boolean;
 }
@@ -55,14 +64,21 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     shippedProfiles,
     instance = newId("instance"),
     clock = systemClock(),
+    boundary,
     failpoint = () => {},
+    sealer = noStore,
   } = options;
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, failpoint,
+    ledger, backends, config, log, instance, clock, failpoint, sealer,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
+    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
   return ctx;
+}
+
+function noStore(): Sealer {
+  throw new SandboxerError("secret_unavailable", "this engine was opened without a store of secrets", { phase: "key" });
 }
 
 /** Does what a read-only ledger or a full disk must not stop: ending sandboxes goes on without it. */
@@ -93,6 +109,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await saveLatencies(ctx);
       await unregisterInstance(ctx);
     });
+    await ctx.boundary.close();
     for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 
@@ -108,9 +125,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),
     files: files(ctx),
+    network: network(ctx),
     profiles: profiles(ctx),
     events: events(ctx),
     keys: keys(ctx),
+    secrets: secrets(ctx),
     backends: () => Promise.resolve(backendInfos(ctx)),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),

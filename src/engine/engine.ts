@@ -1,6 +1,7 @@
 import type {
-  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, OutputChunk, Principal, ProcessInfo,
-  ProcessRequest, ProfileRecord, PtySize, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
+  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, NetworkChange, NetworkCheck,
+  NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo,
+  ProcessRequest, ProfileRecord, PtySize, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
 } from "../contract/index.ts"; // prettier-ignore
 
 /** A command for a foreground exec, already validated by the door (seconds, bytes). */
@@ -88,6 +89,20 @@ export interface Engine {
     importTree(who: Principal, id: string, path: string, tar: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
   };
 
+  network: {
+    get(who: Principal, id: string): Promise<NetworkView>;
+    /** Replaces rules and limits within profile and floor; a dry run only says what would change. */
+    update(who: Principal, id: string, request: NetworkUpdate): Promise<NetworkChange>;
+    /** What the boundary decided, oldest first, from after `after`. `denied`: only what no rule allowed. */
+    log(who: Principal, id: string, query: { denied?: boolean; after?: number; limit: number }): Promise<NetworkLogPage>;
+    /** The same as it is decided, until the sandbox has ended. */
+    followLog(who: Principal, id: string, query: { denied?: boolean; after?: number }, signal: AbortSignal): AsyncIterable<NetworkVerdict>;
+    /** Rules that would have allowed what was refused, for a person to review. */
+    suggest(who: Principal, id: string): Promise<NetworkSuggestion>;
+    /** What a profile says to an address; nothing is made. */
+    check(who: Principal, request: NetworkCheckRequest): Promise<NetworkCheck>;
+  };
+
   profiles: {
     list(who: Principal): Promise<ProfileRecord[]>;
     /** `name` (newest) or `name@version`. */
@@ -109,6 +124,17 @@ export interface Engine {
     revoke(who: Principal, id: string): Promise<KeyInfo>;
     /** Who a presented key is, or undefined. Constant work whether the key exists or not. */
     authenticate(secret: string): Promise<Principal | undefined>;
+  };
+
+  /** The tenant's own. A change holds for the next request of every sandbox that is bound to the secret. */
+  secrets: {
+    /** Stores a value. A name that has one is `conflict` unless `replace`, which makes a new version. */
+    set(who: Principal, name: string, request: SecretRequest, options?: { replace?: boolean }): Promise<SecretInfo>;
+    /** A new value under a name that has one: the old is gone. */
+    rotate(who: Principal, name: string, request: SecretRequest): Promise<SecretInfo>;
+    list(who: Principal): Promise<SecretInfo[]>;
+    /** Revokes it: requests that need it are denied. Safe to repeat. */
+    remove(who: Principal, name: string): Promise<SecretInfo>;
   };
 
   backends(who: Principal): Promise<BackendInfo[]>;

@@ -1,5 +1,14 @@
 import { nearest, parse, type Principal, Profile, ProfileReference, type ProfileRecord, SandboxerError } from "../contract/index.ts";
-import { appendEvent, findProfile, insertProfile, isUniqueViolation, listProfiles, type ProfileRow } from "../ledger/index.ts";
+import {
+  appendEvent,
+  findProfile,
+  insertProfile,
+  isUniqueViolation,
+  listProfiles,
+  type ProfileRow,
+  vouchForProfile,
+} from "../ledger/index.ts";
+import { isLocalOperator } from "./access.ts";
 import { canonicalJson, sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
 import type { Engine } from "./engine.ts";
@@ -62,7 +71,8 @@ async function allProfiles(ctx: Context, tenant: string): Promise<ProfileRecord[
 async function apply(ctx: Context, who: Principal, document: unknown): Promise<{ profile: ProfileRecord; created: boolean }> {
   const { name, version } = parse(Profile, document, { what: "profile" });
   const text = canonicalJson(document);
-  const row: ProfileRow = { tenant: who.tenant, name, version, digest: sha256(text), document: text, created_at: ctx.clock.now() };
+  const local = isLocalOperator(who) ? 1 : 0;
+  const row: ProfileRow = { tenant: who.tenant, name, version, digest: sha256(text), document: text, created_at: ctx.clock.now(), local };
   try {
     await ctx.ledger.transaction(async (tx) => {
       await insertProfile(tx, row);
@@ -79,7 +89,10 @@ async function apply(ctx: Context, who: Principal, document: unknown): Promise<{
     if (!isUniqueViolation(thrown)) throw thrown;
   }
   const existing = await findProfile(ctx.ledger.db, who.tenant, name, version);
-  if (existing?.digest === row.digest) return { profile: toRecord(existing), created: false };
+  if (existing?.digest === row.digest) {
+    if (local > existing.local) await ctx.ledger.transaction((tx) => vouchForProfile(tx, existing));
+    return { profile: toRecord(existing), created: false };
+  }
   const newest = await findProfile(ctx.ledger.db, who.tenant, name);
   throw new SandboxerError("conflict", `profile ${name}@${version} exists with other content, and a version never changes`, {
     hint: `Give it a new version: ${(newest?.version ?? version) + 1}.`,

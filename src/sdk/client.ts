@@ -1,6 +1,8 @@
 import type { BackendInfo, CreateRequest, KeyInfo, KeyRequest, LedgerEvent, SandboxPage, SweepReport } from "../contract/api.ts";
+import type { NetworkCheck, NetworkCheckRequest } from "../contract/network-api.ts";
 import type { ProfileRecord } from "../contract/profile.ts";
 import type { Route, Sandbox as SandboxInfo, SandboxState } from "../contract/sandbox.ts";
+import type { SecretInfo } from "../contract/secret.ts";
 import { ledgerEvents, type EventOptions } from "./events.ts";
 import { settle, type SandBoxerOptions } from "./options.ts";
 import { Sandbox, type CreateOptions } from "./sandbox.ts";
@@ -16,6 +18,15 @@ export interface ListOptions {
   /** Sandboxes a page; the iteration goes over all pages whatever it is. */
   pageSize?: number;
   signal?: AbortSignal;
+}
+
+export interface SecretOptions {
+  /** The only hosts that profiles may bind it to; a new value keeps those of before, unless given. */
+  hosts?: string[];
+}
+
+function secretPath(name: string): string {
+  return `/v1/secrets/${encodeURIComponent(name)}`;
 }
 
 /**
@@ -104,6 +115,12 @@ export class SandBoxer {
       ),
   };
 
+  readonly network = {
+    /** What a profile says to an address, and what would be needed; nothing is made. */
+    check: async (request: NetworkCheckRequest): Promise<NetworkCheck> =>
+      this.#transport.json({ method: "POST", path: "/v1/network/check", json: request, repeatable: true }),
+  };
+
   /** API keys. Needs the admin scope. */
   readonly keys = {
     /** `secret` is in this answer once and nowhere else. */
@@ -111,6 +128,20 @@ export class SandBoxer {
       this.#transport.json({ method: "POST", path: "/v1/keys", json: request }),
     list: async (): Promise<KeyInfo[]> => this.#list<KeyInfo>("/v1/keys"),
     revoke: async (id: string): Promise<KeyInfo> => this.#transport.json({ method: "DELETE", path: `/v1/keys/${encodeURIComponent(id)}` }),
+  };
+
+  /** Values that sandboxes use and never see. Changing them needs the scope `secrets`. */
+  readonly secrets = {
+    /** Stores a value. A name that has one is `conflict`, unless `replace`. `hosts`: the only ones that profiles may bind it to. */
+    set: async (name: string, value: string, { replace = false, hosts }: SecretOptions & { replace?: boolean } = {}): Promise<SecretInfo> =>
+      this.#transport.json({ method: "PUT", path: `${secretPath(name)}${replace ? "?replace=true" : ""}`, json: { value, hosts } }),
+    /** A new value under a name that has one. The next request of every sandbox that is bound to it has the new one. */
+    rotate: async (name: string, value: string, { hosts }: SecretOptions = {}): Promise<SecretInfo> =>
+      this.#transport.json({ method: "POST", path: `${secretPath(name)}/rotate`, json: { value, hosts } }),
+    /** Without their values: those are never given back. */
+    list: async (): Promise<SecretInfo[]> => this.#list<SecretInfo>("/v1/secrets"),
+    /** Revokes it: requests that need it are denied from now on. */
+    remove: async (name: string): Promise<SecretInfo> => this.#transport.json({ method: "DELETE", path: secretPath(name) }),
   };
 
   async #list<T>(path: string): Promise<T[]> {

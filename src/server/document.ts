@@ -23,7 +23,9 @@ export function parseJson(text: string, what: string): unknown {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new SandboxerError("invalid_request", `${what} is not JSON: ${error instanceof SyntaxError ? error.message : "unreadable"}`);
+    // The parser quotes the text around the fault, and there may be a secret in it.
+    const place = error instanceof SyntaxError ? (/ at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message)?.[0] ?? "") : "";
+    throw new SandboxerError("invalid_request", `${what} is not JSON${place}`);
   }
   return guarded(value, what);
 }

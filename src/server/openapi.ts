@@ -20,6 +20,7 @@ const TAGS = [
   { name: "Profiles", description: "What a sandbox is: named, versioned, immutable." },
   { name: "Events", description: "Everything that happened, in order." },
   { name: "Keys", description: "Who may do what." },
+  { name: "Secrets", description: "Values that sandboxes use and never see." },
   { name: "Server", description: "Backends, health and housekeeping." },
 ];
 
@@ -76,6 +77,7 @@ function registered(route: Route): Registered {
 
 function parameterText(route: Route, name: string): string {
   if (name === "pid") return "Id of a process.";
+  if (route.path.startsWith("/v1/secrets")) return "Name of a secret.";
   if (name === "name") return "`name`, or `name@version`.";
   return route.path.startsWith("/v1/keys") ? "Id of a key." : "Id of a sandbox.";
 }

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, ProcessInfo, ProfileRecord, SandboxPath, type ErrorCode,
+  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, ProcessInfo, ProfileRecord, SandboxPath, SecretInfo, type ErrorCode,
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});
@@ -34,6 +34,7 @@ export const FileList = listOf(FileInfo, "FileList");
 export const ProfileList = listOf(ProfileRecord, "ProfileList");
 export const BackendList = listOf(BackendInfo, "BackendList");
 export const KeyList = listOf(KeyInfo, "KeyList");
+export const SecretList = listOf(SecretInfo, "SecretList");
 
 export const CreatedKey = KeyInfo.extend({
   secret: z.string().meta({ description: "The key itself. Shown this once; only a hash is kept." }),

@@ -1,5 +1,5 @@
 import {
-  isId, newId, SandboxerError, type FileInfo, type Principal, type ProcessInfo, type Sandbox, type Scope,
+  isId, newId, SandboxerError, type FileInfo, type Principal, type ProcessInfo, type Sandbox, type Scope, type SecretInfo,
 } from "../../src/contract/index.ts"; // prettier-ignore
 import type { Engine, ExecInput } from "../../src/engine/engine.ts";
 import { streams } from "./tiny-streams.ts";
@@ -69,6 +69,22 @@ export class TinyEngine {
       end: null,
     } as const;
     return { ...info, output_bytes: 0 };
+  }
+
+  secret({ tenant }: Principal, name: string): SecretInfo {
+    const created_at = new Date().toISOString();
+    return {
+      object: "secret",
+      name,
+      tenant,
+      version: 1,
+      hosts: null,
+      created_at,
+      rotated_at: null,
+      last_used_at: null,
+      removed_at: null,
+      sandboxes: [],
+    };
   }
 
   /** The same engine through the interface. */
@@ -168,6 +184,14 @@ export class TinyEngine {
           for await (const piece of tar) this.seen.uploadedBytes += piece.byteLength;
         },
       },
+      network: {
+        get: nothing as never,
+        update: nothing as never,
+        log: async (who, id) => ({ object: "list", data: (this.#own(who, id), []), next_cursor: null }),
+        followLog: async function* () {},
+        suggest: nothing as never,
+        check: nothing as never,
+      },
       profiles: {
         list: async () => [],
         get: async (_who, reference) => {
@@ -191,6 +215,18 @@ export class TinyEngine {
           throw new SandboxerError("not_found", `there is no key ${id}`);
         },
         authenticate: async (secret) => this.keyHolders.get(secret),
+      },
+      secrets: {
+        set: async (who, name, { value }) => {
+          this.seen.writes.push(`secret ${value}`);
+          return this.secret(who, name);
+        },
+        rotate: async (who, name, { value }) => {
+          this.seen.writes.push(`secret ${value}`);
+          return this.secret(who, name);
+        },
+        list: async (who) => [this.secret(who, "one")],
+        remove: async (who, name) => this.secret(who, name),
       },
       backends: async () => [],
       route: async () => ({ chosen: "tiny", reason: "only one", candidates: [] }),

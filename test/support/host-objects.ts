@@ -24,7 +24,11 @@ export interface HostObjects {
     readonly numbers: string[];
     readonly expected: string[];
   };
-  /** Released slots that were not thrown away yet. */
+  /** Ids that hold a network namespace. */
+  readonly networks: readonly string[];
+  /** Network namespaces that are mounted, or have a file to be mounted on: each list must equal `expected`. */
+  readonly namespaces: { readonly mounted: string[]; readonly files: string[]; readonly expected: string[] };
+  /** Released slots and namespaces that were not thrown away yet. */
   readonly bin: readonly string[];
   /** Ids that files of running commands are kept for. */
   readonly scratch: readonly string[];
@@ -123,6 +127,9 @@ export function hostObjects(dataDir: string, backend = "local"): HostObjects {
   const slots = names(join(base, "slots", "live")).map((name) => name.split("."));
   const ready = names(join(base, "slots", "ready")).flatMap((key) => names(join(base, "slots", "ready", key)));
   const disks = join(base, "slots", "disks");
+  const network = join(base, "network", "namespaces");
+  const namespaces = join(network, "mounts");
+  const networks = names(join(network, "live")).map((name) => name.split("."));
   const number = (path: string): string => path.slice(disks.length + 1).replace(/\.img$/, "");
   return {
     running: groups.filter((id) => (inside.get(id) ?? []).length > 0),
@@ -139,7 +146,13 @@ export function hostObjects(dataDir: string, backend = "local"): HostObjects {
       numbers: names(join(base, "slots", "numbers")),
       expected: [...ready, ...slots.map(([slot = ""]) => slot)].sort(),
     },
-    bin: names(join(base, "slots", "bin")),
+    networks: networks.map(([, id = ""]) => id).sort(),
+    namespaces: {
+      mounted: mountsBelow(namespaces).map((path) => path.slice(namespaces.length + 1)).sort(), // prettier-ignore
+      files: names(namespaces),
+      expected: [...names(join(network, "ready")), ...networks.map(([name = ""]) => name)].sort(),
+    },
+    bin: [...names(join(base, "slots", "bin")), ...names(join(network, "bin"))],
     scratch: scratchDirectories(dataDir, backend).flatMap((path) => names(path)).filter((name) => name.startsWith("sb")).sort(), // prettier-ignore
     helpers: helperProcesses(dataDir, new Set([...inside.values()].flat())),
   };
@@ -153,6 +166,9 @@ export function exactly(ids: readonly string[], seen: HostObjects): HostObjects 
     running: all, groups: all, states: all, directories: all, slots: all, bin: [], helpers: [],
     // Made with a sandbox's first command.
     scratch: seen.scratch.filter((id) => ids.includes(id)),
+    // Only those with egress.
+    networks: seen.networks.filter((id) => ids.includes(id)),
+    namespaces: { mounted: seen.namespaces.expected, files: seen.namespaces.expected, expected: seen.namespaces.expected },
     disks: { mounted: expected, looped: expected, files: expected, numbers: expected, expected },
   }; // prettier-ignore
 }

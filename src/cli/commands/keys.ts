@@ -7,7 +7,7 @@ import { expect } from "../parse.ts";
 import { json, line, note, table } from "../print.ts";
 
 const VERBS = ["create", "ls", "rm"] as const;
-const SCOPES: readonly Scope[] = ["read", "write", "admin"];
+const SCOPES: readonly Scope[] = ["read", "write", "secrets", "admin"];
 
 export const command: Command = {
   usage: "keys create NAME | keys ls | keys rm KEY_ID",
@@ -18,7 +18,7 @@ export const command: Command = {
       type: "string",
       multiple: true,
       value: "SCOPE",
-      about: "create: read, write or admin; may be repeated; default: read and write",
+      about: "create: read, write, secrets or admin; may be repeated; default: read and write",
     },
   },
   positionals: [VERBS],

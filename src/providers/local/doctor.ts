@@ -2,6 +2,7 @@ import type { Finding } from "../../contract/finding.ts";
 import { SandboxerError } from "../../contract/index.ts";
 import { examineCgroups } from "./doctor/cgroups.ts";
 import { examinePrograms } from "./doctor/programs.ts";
+import { examineNetwork } from "./doctor/network.ts";
 import { flaw } from "./doctor/report.ts";
 import { examineRuntimes } from "./doctor/runtimes.ts";
 import { examineStorage } from "./doctor/storage.ts";
@@ -32,6 +33,7 @@ export async function diagnose({ directory, options }: { directory: string; opti
     examined("system", () => examineSystem(root)),
     examined("cgroup", () => examineCgroups(root)),
     examined("program", examinePrograms),
+    examined("network", () => examineNetwork(root)),
     examined("data", () => examineStorage(directory, root)),
     examined("runtime", () => examineRuntimes(directory, parsed.success ? parsed.data : {}, root)),
   ]);

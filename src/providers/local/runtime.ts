@@ -16,6 +16,13 @@ interface Kind {
   readonly debianPackage: string;
   /** Global flags before the command. */
   readonly flags: (log: string) => string[];
+  /**
+   * Whether it can put a sandbox into a network namespace of the host's. runc 1.1 makes the sandbox, but its exec then fails: it can enter
+   * only one that belongs to the sandbox's own user namespace.
+   */
+  readonly joins: boolean;
+  /** What is added to them where the sandbox joins a network namespace. The last word counts. */
+  readonly joinFlags: readonly string[];
   /** Whether a command's processes are the host's too, below a subreaper. gVisor keeps them to itself. */
   readonly hostProcesses: boolean;
   /** Host threads that it needs for itself, beside the sandbox's own processes: they count in the same control group. */
@@ -32,6 +39,8 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
   crun: {
     level: "container",
     debianPackage: "crun",
+    joins: true,
+    joinFlags: [],
     flags: (log) => [`--log=file:${log}`, "--log-format=text"],
     hostProcesses: true,
     ownThreads: 0,
@@ -43,6 +52,8 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
   runc: {
     level: "container",
     debianPackage: "runc",
+    joins: false,
+    joinFlags: [],
     flags: (log) => ["--log", log, "--log-format", "text"],
     hostProcesses: true,
     ownThreads: 0,
@@ -53,6 +64,9 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
   runsc: {
     level: "gvisor",
     debianPackage: "runsc",
+    joins: true,
+    // Its sockets are then the kernel's, in the joined namespace: that has a boundary, gVisor's own stack would need a device.
+    joinFlags: ["--network=host"],
     // The platform is left to it: ptrace in old releases, systrap since 2023; kvm would have to be asked for.
     flags: (log) => ["--log", log, "--log-format", "text", "--network=none", "--cpu-num-from-quota"],
     hostProcesses: false,
@@ -128,7 +142,7 @@ export function lastWords(log: string): string {
     .trim()
     .split("\n")
     .filter((line) => line !== "");
-  return lines.slice(-2).map((line) => line.replace(/^.*?(?:msg=|: error: |error: )/i, "").replaceAll('"', "")).join("; ") || "it left no message"; // prettier-ignore
+  return lines.slice(-2).map((line) => line.replace(/^.*?(?:msg=|"msg":|: error: |error: )/i, "").replace(/","level":.*$/, "").replaceAll('"', "")).join("; ") || "it left no message"; // prettier-ignore
 }
 
 /** Version text of a runtime, or undefined where the program does not run. */

@@ -17,7 +17,7 @@ export const SANDBOX_UID = 1000;
 export const HELPERS = "/.sandboxer";
 
 const DIRECTORIES = [
-  "etc/alternatives", "etc/ssl/certs", "etc/profile.d", "proc", "dev", "sys/devices/system/cpu", "tmp", "run", "usr", "home/sandbox", "workspace",
+  "etc/alternatives", "etc/ssl/certs", "etc/pki/tls/certs", "etc/profile.d", "proc", "dev", "sys/devices/system/cpu", "tmp", "run", "usr", "home/sandbox", "workspace",
   "root", "opt", "mnt", "srv", "media", "var/tmp", "var/lib", "var/log", "var/cache", HELPERS.slice(1),
 ]; // prettier-ignore
 
@@ -43,11 +43,14 @@ const FILES: Readonly<Record<string, string>> = {
 /** Host files and directories of /etc that programs need and that say nothing about the host's secrets. Bound read-only where they exist. */
 export const HOST_ETC = ["alternatives", "ssl/certs", "ld.so.cache", "os-release", "localtime"] as const;
 
+/** Where programs built for other distributions look for trusted certificates. */
+const CERTIFICATE_LINKS = ["etc/ssl/cert.pem", "etc/pki/tls/certs/ca-bundle.crt"];
+
 /** Links that stand in / on a merged-/usr system. */
 const USR_LINKS = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /** Grows when the way of making it changes, and what it is made from does not. */
-const SKELETON_FORM = 1;
+const SKELETON_FORM = 2;
 
 export interface Skeleton {
   /** The root file system. */
@@ -115,6 +118,7 @@ async function makeRoot(root: string): Promise<void> {
   }
   await symlink("/run", join(root, "var/run"));
   await symlink("sandbox", join(root, "home/user"));
+  for (const link of CERTIFICATE_LINKS) await symlink("/etc/ssl/certs/ca-certificates.crt", join(root, link));
   await symlink("/proc/self/mounts", join(root, "etc/mtab"));
   for (const [name, text] of Object.entries(FILES)) await writeFile(join(root, name), text);
 }

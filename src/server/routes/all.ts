@@ -3,9 +3,11 @@ import { eventRoutes } from "./events.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { keyRoutes } from "./keys.ts";
+import { networkRoutes } from "./network.ts";
 import { processRoutes } from "./processes.ts";
 import { profileRoutes } from "./profiles.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
+import { secretRoutes } from "./secrets.ts";
 import { serviceRoutes } from "./service.ts";
 import { socketRoute } from "./socket.ts";
 import { treeRoutes } from "./trees.ts";
@@ -18,8 +20,10 @@ export const ROUTES: readonly Route[] = [
   socketRoute,
   ...fileRoutes,
   ...treeRoutes,
+  ...networkRoutes,
   ...profileRoutes,
   ...eventRoutes,
   ...keyRoutes,
+  ...secretRoutes,
   ...serviceRoutes,
 ];

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Logger, newId, type Op, type OpenContext, type Provider } from "../../../src/contract/index.ts";
 import type { LocalOptions } from "../../../src/providers/local/options.ts";
 import { discardDisk } from "../../../src/providers/local/disk/image.ts";
+import { discardNamespaces } from "../../../src/providers/local/network/namespace.ts";
 import local from "../../../src/providers/local/index.ts";
 
 const nothing = (): void => undefined;
@@ -49,6 +50,8 @@ export class Scratch {
     for (const name of existsSync(disks) ? readdirSync(disks) : []) {
       if (!name.endsWith(".img")) await discardDisk(join(disks, `${name}.img`), join(disks, name));
     }
+    const namespaces = this.path("network", "namespaces", "mounts");
+    await discardNamespaces((existsSync(namespaces) ? readdirSync(namespaces) : []).map((name) => join(namespaces, name)));
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -21,9 +21,16 @@ const NEEDED: readonly Needed[] = [
     level: "error",
     standalone: true,
   },
-  { program: "perl", debianPackage: "perl-base", why: "background processes and piped input", level: "error" },
+  {
+    program: "perl",
+    debianPackage: "perl-base",
+    why: "background processes, piped input, and sockets in sandboxes' networks",
+    level: "error",
+  },
   { program: "mkfs.ext4", debianPackage: "e2fsprogs", why: "disks with a quota", level: "warn" },
-  { program: "mount", debianPackage: "mount", why: "disks with a quota", level: "warn" },
+  { program: "mount", debianPackage: "mount", why: "disks with a quota, and network namespaces", level: "warn" },
+  { program: "ip", debianPackage: "iproute2", why: "sandboxes that may reach something (network.allow)", level: "warn" },
+  { program: "nft", debianPackage: "nftables", why: "sandboxes that may reach something (network.allow)", level: "warn" },
 ];
 
 /** The programs that the provider calls beside the runtimes. */

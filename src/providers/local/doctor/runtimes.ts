@@ -24,11 +24,18 @@ export async function examineRuntimes(directory: string, options: LocalOptions, 
   try {
     opened = await openHost({ ...options, pool: 0 }, { backend: "doctor", directory: trial, instance, log: silent, failpoint: nothing });
     const { host, probed, disks } = opened;
-    return [...probed.flatMap((one) => aboutRuntime(one, probed)), ...levels(host, root), aboutDisks(disks, options, root)];
+    return [
+      ...probed.flatMap((one) => aboutRuntime(one, probed)),
+      ...levels(host, root),
+      ...egress(host),
+      aboutDisks(disks, options, root),
+    ];
   } catch (error) {
     return [flaw("error", "isolation", "no sandbox could be tried", SandboxerError.from(error).message)];
   } finally {
     await opened?.host.pool.emptyBin();
+    await opened?.host.network.pool.emptyBin();
+    opened?.host.network.dispose();
     opened?.host.fifos.dispose();
     opened?.host.launcher.dispose();
     if (opened !== undefined) await removeEmptyGroups(opened.host);
@@ -63,6 +70,16 @@ function levels(host: Host, root: boolean): Finding[] {
     if (reached !== undefined)
       return well(`isolation.${level}`, `isolation level "${level}" with ${reached.runtime.name}`, PROMISES[level]);
     return flaw(level === "gvisor" ? "info" : "warn", `isolation.${level}`, `isolation level "${level}" is not reached`, PROMISES[level]);
+  });
+}
+
+/** At which levels sandboxes may reach something. */
+function egress({ levels, egressLevels, withoutEgress }: Host): Finding[] {
+  return levels.map(({ level, runtime }) => {
+    const able = egressLevels.find((one) => one.level === level);
+    if (able !== undefined) return well(`egress.${level}`, `network.allow at the level "${level}" with ${able.runtime.name}`);
+    const title = `network.allow is refused at the level "${level}"`;
+    return flaw(level === "container" ? "warn" : "info", `egress.${level}`, title, withoutEgress.get(runtime.name) ?? "");
   });
 }
 

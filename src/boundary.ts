@@ -1,0 +1,39 @@
+/**
+ * The boundary's process: `node boundary.js DATA-DIRECTORY`, started by whoever first needs it (src/guard/egress/process/start.ts). Composition root
+ * of its own: it has no ledger, no server and no provider, so that what holds the secrets' values is small.
+ */
+import { inspect } from "node:util";
+import { makeAuthority } from "./guard/egress/inspect/authority.ts";
+import { serveBoundary } from "./guard/egress/process/serve.ts";
+import { uninspected } from "./guard/egress/process/uninspected.ts";
+import { openSealer } from "./guard/secrets/index.ts";
+import { openNetns } from "./netns/index.ts";
+
+const [dataDirectory] = process.argv.slice(2);
+if (dataDirectory === undefined) {
+  console.error("usage: boundary DATA-DIRECTORY");
+  process.exit(64);
+}
+
+const log = (message: string, thrown?: unknown): void => {
+  const why = thrown === undefined ? "" : `: ${inspect(thrown)}`;
+  console.error(`${new Date().toISOString()} ${message}${why}`);
+};
+const sealer = openSealer(dataDirectory);
+// The key is in memory now; a child has no use for it.
+delete process.env["SANDBOXER_SECRETS_KEY"];
+const end = await serveBoundary({
+  dataDirectory,
+  sealer,
+  netns: openNetns(),
+  makeAuthority,
+  makeInspector: () => uninspected,
+  log,
+  onEnd: () => process.exit(0),
+});
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, end);
+// Fail closed: what cannot be trusted any more ends, and whoever needs it starts another with the same policies.
+process.on("uncaughtException", (thrown) => {
+  log("a fault", thrown);
+  process.exit(70);
+});
