@@ -199,7 +199,7 @@ export interface Boundary {
   attach(id: string, namespace: string): Promise<void>;
   /** Replaces the policy; open connections that it no longer allows are closed, and counted. */
   update(id: string, policy: EgressPolicy): Promise<{ closed: number }>;
-  /** Replaces the secrets; the next request has the new ones. */
+  /** Replaces the secrets; the next request has the new ones. Throws `sandbox_not_found` where there is no such session. */
   secrets(id: string, secrets: readonly BoundSecret[]): Promise<void>;
   /** Ends its connections and forgets everything of it. Safe to repeat. */
   remove(id: string): Promise<void>;

@@ -1,4 +1,4 @@
-import { type Boundary, type Config, type Logger, nearest, type Op, SandboxerError } from "../contract/index.ts";
+import { type Config, type Logger, nearest, type Op, SandboxerError } from "../contract/index.ts";
 import type { Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Activity } from "./activity.ts";
@@ -7,6 +7,7 @@ import type { Clock } from "./clock.ts";
 import type { Failpoint } from "./failpoints.ts";
 import type { LiveWork } from "./live-work.ts";
 import type { Measure } from "./measure.ts";
+import type { BoundaryLink } from "./network/link.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 
 /** What every verb works with. */
@@ -23,10 +24,9 @@ export interface Context {
   readonly activity: Activity;
   readonly measure: Measure;
   readonly shipped: readonly ShippedProfile[];
+  readonly boundary: BoundaryLink;
   /** Opens the store of secrets on the first call. Throws `secret_unavailable` where its key cannot be used. */
   readonly sealer: () => Sealer;
-  /** What holds sandboxes' egress, where this engine has one. */
-  readonly boundary: Boundary | undefined;
 }
 
 /** For calls that nobody takes back. A new one each time: a shared one would collect every signal that is derived from it. */

@@ -15,6 +15,7 @@ import { registerInstance, unregisterInstance } from "./instances.ts";
 import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
+import { BoundaryLink } from "./network/link.ts";
 import { explainRoute } from "./plan.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
@@ -42,12 +43,12 @@ export interface EngineOptions {
   /** This process's id in the ledger; a new one unless given. */
   readonly instance?: string;
   readonly clock?: Clock;
+  /** Connects to the boundary, and starts it where none runs. Called when a sandbox with egress first needs it; without it none can be made. */
+  readonly boundary?: () => Promise<Boundary>;
   /** Called at every step named in `FAILPOINTS`. */
   readonly failpoint?: (name: Failpoint) => void;
   /** Opens the store of secrets, when one is first needed; without it secrets are refused. */
   readonly sealer?: () => Sealer;
-  /** Told of every change of a secret that it holds. */
-  readonly boundary?: Boundary;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
   readonly background?: boolean;
 }
@@ -61,13 +62,14 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     shippedProfiles,
     instance = newId("instance"),
     clock = systemClock(),
+    boundary,
     failpoint = () => {},
     sealer = noStore,
-    boundary,
   } = options;
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, failpoint, sealer, boundary,
+    ledger, backends, config, log, instance, clock, failpoint, sealer,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
+    boundary: new BoundaryLink(boundary),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
   return ctx;
@@ -105,6 +107,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await saveLatencies(ctx);
       await unregisterInstance(ctx);
     });
+    await ctx.boundary.close();
     for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 

@@ -1,6 +1,7 @@
 import { type BoundSecret, SandboxerError, type SecretBinding, type SecretSource } from "../contract/index.ts";
 import { findSandbox, markDelivered, sandboxSecrets, type SandboxSecretRow, staleSandboxes } from "../ledger/index.ts";
 import { type Context, neverAborted } from "./context.ts";
+import type { Report } from "./report.ts";
 import { currentValue } from "./secret-value.ts";
 
 /** Of one delivery. What is still behind after these, such as a value that cannot be unsealed, is the sweep's. */
@@ -53,14 +54,17 @@ async function rebind(ctx: Context, sandboxId: string): Promise<Rebound[]> {
  * @throws SandboxerError what the boundary answers; the next sweep then tries again.
  */
 export async function deliverSecrets(ctx: Context, sandboxId: string): Promise<void> {
-  if (ctx.boundary === undefined) throw new SandboxerError("backend_unavailable", "this engine has no boundary", { phase: "secret" });
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const rebound = await rebind(ctx, sandboxId);
     if (rebound.length === 0) return;
-    await ctx.boundary.secrets(
-      sandboxId,
-      rebound.map(({ bound }) => bound),
-    );
+    const secrets = rebound.map(({ bound }) => bound);
+    try {
+      await ctx.boundary.call((boundary) => boundary.secrets(sandboxId, secrets));
+    } catch (thrown) {
+      // Not there yet, or no more: nothing gets out. A create that is under way looks again once it has its session.
+      if (thrown instanceof SandboxerError && thrown.code === "sandbox_not_found") return;
+      throw thrown;
+    }
     await ctx.ledger.transaction(async (tx) => {
       for (const { row, version } of rebound) if (version !== null) await markDelivered(tx, sandboxId, row.name, version);
     });
@@ -89,10 +93,9 @@ export async function deliverTo(ctx: Context, sandboxIds: readonly string[]): Pr
   );
 }
 
-/** For the sweep: sandboxes whose boundary missed a change. Answers those that it could not tell. */
-export async function deliverMissed(ctx: Context): Promise<{ id: string; error: SandboxerError }[]> {
-  if (ctx.boundary === undefined) return [];
-  return failures(ctx, await staleSandboxes(ctx.ledger.db));
+/** For the sweep: tells again what a boundary missed. */
+export async function deliverMissed(ctx: Context, report: Report): Promise<void> {
+  for (const { id, error } of await failures(ctx, await staleSandboxes(ctx.ledger.db))) report.error(error, { sandboxId: id });
 }
 
 async function failures(ctx: Context, sandboxIds: readonly string[]): Promise<{ id: string; error: SandboxerError }[]> {

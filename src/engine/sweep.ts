@@ -14,6 +14,7 @@ import { heartbeat, livingInstances } from "./instances.ts";
 import { parallel } from "./parallel.ts";
 import { reap } from "./reap.ts";
 import { Report } from "./report.ts";
+import { deliverMissed } from "./secret-delivery.ts";
 import { sweepBackend } from "./sweep-backend.ts";
 import { storedRef } from "./view.ts";
 
@@ -74,6 +75,7 @@ export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepRepo
     await Promise.all(
       ctx.backends.map((backend) => report.try({ backend: backend.name }, () => sweepBackend(ctx, backend, report, { living, adopt }))),
     );
+    await report.try({}, () => deliverMissed(ctx, report));
     await report.try({}, () => reportUnreachable(ctx, report));
     await report.try({}, () => keepBooks(ctx, living));
   });

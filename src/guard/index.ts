@@ -5,7 +5,6 @@ export * from "./quota.ts";
 export {
   type Allowed,
   denied as secretDenied,
-  type HostSource,
   openSealer,
   readSource,
   type Sealer,

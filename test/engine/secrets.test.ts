@@ -3,7 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Principal } from "../../src/contract/index.ts";
-import { deliverIfStale, deliverMissed, rebindSecrets } from "../../src/engine/secret-delivery.ts";
+import { deliverIfStale, rebindSecrets } from "../../src/engine/secret-delivery.ts";
 import { ADMIN, STRANGER } from "./bench.ts";
 import { binding, openStage } from "./secret-stage.ts";
 
@@ -97,7 +97,7 @@ describe("secrets", () => {
     await engine.secrets.remove(OWNER, "npm");
     await engine.secrets.remove(OWNER, "npm");
     const { data } = await engine.events.list(OWNER, { limit: 10 });
-    expect(data.map((event) => [event.type, event.data])).toEqual([
+    expect(data.filter(({ type }) => type.startsWith("secret")).map((event) => [event.type, event.data])).toEqual([
       ["secret.set", { name: "npm", version: 1, key_id: "ky1" }],
       ["secret.rotated", { name: "npm", version: 2, key_id: "ky1" }],
       ["secret.removed", { name: "npm", version: 2, key_id: "ky1" }],
@@ -133,13 +133,13 @@ describe("secrets", () => {
 
 describe("a change of a secret", () => {
   it("is told to the boundary of every live sandbox that it is bound to, under the same placeholder, before it is answered", async () => {
-    const { engine, told, sandbox, end } = await openStage();
+    const { engine, told, sandbox } = await openStage();
     await engine.secrets.set(OWNER, "npm", { value: "one" });
     await engine.secrets.set(OWNER, "git", { value: "git" });
     const bound = await sandbox(OWNER, [binding("npm", { vault: "npm" }), binding("git", { vault: "git" })]);
     const other = await sandbox(OWNER, [binding("git", { vault: "git" })]);
     const ended = await sandbox(OWNER, [binding("npm", { vault: "npm" })]);
-    await end(ended.id);
+    await engine.destroy(OWNER, ended.id);
     expect(await engine.secrets.rotate(OWNER, "npm", { value: "two" })).toMatchObject({ sandboxes: [bound.id] });
     expect([...told.of.keys()]).toEqual([bound.id]);
     expect(values(told.of.get(bound.id))?.sort()).toEqual(["git", "two"]);
@@ -154,7 +154,7 @@ describe("a change of a secret", () => {
   });
 
   it("that the boundary could not be told is an error, and the next sweep's to deliver", async () => {
-    const { engine, told, ctx, sandbox } = await openStage();
+    const { engine, told, sandbox } = await openStage();
     await engine.secrets.set(OWNER, "npm", { value: "one" });
     const { id } = await sandbox(OWNER, [binding("npm", { vault: "npm" })]);
     told.down = true;
@@ -163,12 +163,13 @@ describe("a change of a secret", () => {
       message: expect.stringContaining(id) as string,
     });
     expect(await engine.secrets.list(OWNER)).toEqual([]);
-    expect(await deliverMissed(ctx)).toMatchObject([{ id }]);
+    const missed = async () => (await engine.sweep()).errors.map(({ sandbox_id, code }) => [sandbox_id, code]);
+    expect(await missed()).toEqual([[id, "backend_unavailable"]]);
     told.down = false;
-    expect(await deliverMissed(ctx)).toEqual([]);
+    expect(await missed()).toEqual([]);
     expect(values(told.of.get(id))).toEqual(["revoked"]);
     told.of.clear();
-    expect(await deliverMissed(ctx)).toEqual([]);
+    expect(await missed()).toEqual([]);
     expect(told.of.size, "nothing is missed any more").toBe(0);
   });
 
@@ -196,6 +197,18 @@ describe("a change of a secret", () => {
     told.down = true;
     await expect(engine.secrets.rotate(OWNER, "npm", { value: "two" })).rejects.toMatchObject({ code: "backend_unavailable" });
     told.down = false;
+    await deliverIfStale(ctx, id);
+    expect(values(told.of.get(id))).toEqual(["two"]);
+  });
+
+  it("while a create has no session yet does not fail, and is not lost", async () => {
+    const { engine, told, ctx, sandbox } = await openStage();
+    await engine.secrets.set(OWNER, "npm", { value: "one" });
+    const { id } = await sandbox(OWNER, [binding("npm", { vault: "npm" })]);
+    told.unknown.add(id);
+    expect(await engine.secrets.rotate(OWNER, "npm", { value: "two" })).toMatchObject({ version: 2 });
+    expect((await engine.sweep()).errors).toEqual([]);
+    told.unknown.delete(id);
     await deliverIfStale(ctx, id);
     expect(values(told.of.get(id))).toEqual(["two"]);
   });
