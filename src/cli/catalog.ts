@@ -18,6 +18,7 @@ export const CATALOG: Readonly<Record<string, Entry>> = {
   ps: { summary: "List a sandbox's background processes", load: () => import("./commands/ps.ts") },
   logs: { summary: "Print a background process's output", load: () => import("./commands/logs.ts") },
   renew: { summary: "Give a sandbox more time", load: () => import("./commands/renew.ts") },
+  network: { summary: "Show, check, follow and change what sandboxes may reach", load: () => import("./commands/network.ts") },
   profile: { summary: "List, show and apply profiles", load: () => import("./commands/profile.ts") },
   events: { summary: "Print what happened, and what happens", load: () => import("./commands/events.ts") },
   keys: { summary: "Create, list and revoke API keys", load: () => import("./commands/keys.ts") },

@@ -10,14 +10,17 @@ export interface Option {
   readonly complete?: "profile" | "sandbox";
 }
 
+/** What is asked of the engine when a command line is completed. */
+export type Live = "sandbox" | "profile" | "secret";
+
 /** One command of the CLI; each stands in its own file below commands/. */
 export interface Command {
   /** After the program's name. */
   readonly usage: string;
   readonly about: string;
   readonly options: Readonly<Record<string, Option>>;
-  /** What the positional arguments are, for completion: one entry each, the last repeats. */
-  readonly positionals?: readonly ("sandbox" | "profile" | "secret" | "path" | readonly string[])[];
+  /** What the positional arguments are, for completion: one entry each, the last repeats. By the first of them where that decides. */
+  readonly positionals?: readonly (Live | "path" | readonly string[] | (Readonly<Record<string, Live>> & { readonly otherwise: Live }))[];
   /** This many positional arguments, and all that follows is a command line to run inside. */
   readonly trailing?: number;
   readonly examples: readonly (readonly [command: string, what: string])[];

@@ -1,5 +1,5 @@
 import { CATALOG } from "./catalog.ts";
-import { COMMON_OPTIONS, type Command, type Option } from "./command.ts";
+import { COMMON_OPTIONS, type Command, type Live, type Option } from "./command.ts";
 import { connect } from "./connect.ts";
 
 /**
@@ -28,15 +28,16 @@ async function candidatesFor(before: readonly string[], current: string): Promis
   const pending = optionNamed(options, rest.at(-1));
   if (pending?.type === "string") return pending.complete === undefined ? [] : live(pending.complete);
   if (current.startsWith("-")) return Object.keys(options).map((option) => `--${option}`);
-  return positional(command, countPositionals(options, rest));
+  return positional(command, positionalsIn(options, rest));
 }
 
-async function positional(command: Command, index: number): Promise<readonly string[]> {
+async function positional(command: Command, before: readonly string[]): Promise<readonly string[]> {
   const { positionals = [] } = command;
   // One kind stands for all that follow it (`rm ID...`), unless the rest is a command line.
-  const kind = positionals[index] ?? (command.trailing === undefined && positionals.length === 1 ? positionals[0] : undefined);
+  const kind = positionals[before.length] ?? (command.trailing === undefined && positionals.length === 1 ? positionals[0] : undefined);
   if (kind === undefined || kind === "path") return [];
-  return typeof kind === "string" ? live(kind) : kind;
+  if (typeof kind === "string") return live(kind);
+  return "otherwise" in kind ? live(kind[before[0] ?? ""] ?? kind.otherwise) : kind;
 }
 
 function optionNamed(options: Record<string, Option>, word: string | undefined): Option | undefined {
@@ -45,11 +46,11 @@ function optionNamed(options: Record<string, Option>, word: string | undefined):
   return Object.values(options).find(({ short }) => short === word.slice(-1));
 }
 
-function countPositionals(options: Record<string, Option>, words: readonly string[]): number {
-  return words.filter((word, i) => !word.startsWith("-") && optionNamed(options, words[i - 1])?.type !== "string").length;
+function positionalsIn(options: Record<string, Option>, words: readonly string[]): string[] {
+  return words.filter((word, i) => !word.startsWith("-") && optionNamed(options, words[i - 1])?.type !== "string");
 }
 
-async function live(kind: "sandbox" | "profile" | "secret"): Promise<string[]> {
+async function live(kind: Live): Promise<string[]> {
   await using connection = await connect();
   if (kind === "profile")
     return [...new Set((await connection.client.profiles.list()).flatMap(({ name, version }) => [name, `${name}@${version}`]))];

@@ -43,6 +43,8 @@ export const Usage = z
     inodes: z.number().nullable(),
     pids: z.number().nullable(),
     oom_kills: z.number().nullable(),
+    egress_bytes_up: z.number().optional().meta({ description: "Through the boundary, over its life; absent where it has no egress." }),
+    egress_bytes_down: z.number().optional(),
   })
   .meta({ id: "Usage" });
 export type Usage = z.infer<typeof Usage>;

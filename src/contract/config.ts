@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
+import { AllowRule, NetworkLimits } from "./network.ts";
 import { Overrides } from "./profile.ts";
 import { Duration } from "./units.ts";
 
@@ -40,6 +41,23 @@ export const E2bConfig = z.strictObject({
 });
 export type E2bConfig = z.infer<typeof E2bConfig>;
 
+/** What no profile and no request goes beyond. Ports are 443 unless given, here as there. */
+export const NetworkFloor = z.strictObject({
+  allow: z.array(AllowRule).max(512).optional().meta({ description: "Nothing else can be reached; anything may be listed unless given." }),
+  limits: NetworkLimits.optional(),
+  audit: z
+    .boolean()
+    .optional()
+    .meta({ description: "Whether a profile may have mode audit; true unless given, and false wherever allow is given." }),
+});
+export type NetworkFloor = z.infer<typeof NetworkFloor>;
+
+/** The boundary's own way out: for an operator's resolvers and private authorities. */
+export const NetworkConfig = z.strictObject({
+  resolvers: z.array(z.string().min(1)).min(1).optional().meta({ description: '"ip" or "ip:port"; the system\'s unless given.' }),
+  ca_file: z.string().optional().meta({ description: "PEM file of authorities believed beside the system's." }),
+});
+export type NetworkConfig = z.infer<typeof NetworkConfig>;
 /**
  * What profiles may take from this host when a key asks: nothing unless it is listed. The operator at the Unix socket needs no
  * list for profiles that the operator has stored.
@@ -61,7 +79,7 @@ export const Config = z.strictObject({
   listen: z.strictObject({ host: z.string().optional(), port: z.int().min(0).max(65_535).optional() }).optional(),
   backends: z.array(BackendConfig).optional(),
   floor: Overrides.pick({ ttl: true, idle: true, max_life: true, resources: true })
-    .extend({ isolation_level: z.strictObject({ min: IsolationLevel }).optional() })
+    .extend({ isolation_level: z.strictObject({ min: IsolationLevel }).optional(), network: NetworkFloor.optional() })
     .optional()
     .meta({ description: "The operator's own bounds: no profile and no request goes beyond them." }),
   limits: z
@@ -73,6 +91,7 @@ export const Config = z.strictObject({
     })
     .optional(),
   e2b: E2bConfig.optional(),
+  network: NetworkConfig.optional(),
   secrets: SecretsConfig.optional(),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),

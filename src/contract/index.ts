@@ -9,6 +9,7 @@ export type * from "./finding.ts";
 export * from "./ids.ts";
 export * from "./issues.ts";
 export * from "./nearest.ts";
+export * from "./network-api.ts";
 export * from "./network.ts";
 export * from "./path.ts";
 export * from "./profile.ts";

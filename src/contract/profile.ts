@@ -130,6 +130,7 @@ export const Overrides = z.strictObject({
   isolation_level: z.strictObject({ min: IsolationLevel }).optional(),
   resources: ResourcesInput.optional(),
   env: Env.optional(),
+  network: Network.pick({ default: true, mode: true, allow: true, limits: true }).optional(),
   routing: Routing.optional(),
 });
 export type Overrides = z.infer<typeof Overrides>;

@@ -1,9 +1,21 @@
-import { type Created, meetsIsolation, type Provider, type Ref, SandboxerError, type SandboxSpec } from "../contract/index.ts";
-import { type SandboxRow, updateSandbox } from "../ledger/index.ts";
+import {
+  type Created,
+  type EgressInside,
+  meetsIsolation,
+  type Provider,
+  type Ref,
+  SandboxerError,
+  type SandboxSpec,
+} from "../contract/index.ts";
+import { type SandboxRow, updateNetwork, updateSandbox } from "../ledger/index.ts";
 import type { Settings } from "../guard/index.ts";
 import { usedAt } from "./activity.ts";
 import { type Context, durability, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
+import { attachEgress, prepareEgress, releaseEgress } from "./network/egress.ts";
+import { writePlaceholders } from "./network/placeholders.ts";
+import type { ResolvedSecrets } from "./secret-binding.ts";
+import { deliverIfStale } from "./secret-delivery.ts";
 import { runSetup } from "./setup.ts";
 
 /** How one try at one backend went. `left`: what may still be there: nothing, a known object, or something unknown. */
@@ -15,7 +27,7 @@ export type Attempt =
 /** How long a provider may take to react to an abort before its create counts as ambiguous. */
 const ABORT_GRACE_MS = 10_000;
 
-function specOf(row: SandboxRow, settings: Settings): SandboxSpec {
+function specOf(row: SandboxRow, settings: Settings, { expose }: ResolvedSecrets, egress: EgressInside | undefined): SandboxSpec {
   const { cpu, memory_bytes, disk_bytes, inodes, pids } = settings.resources;
   return {
     id: row.id,
@@ -24,12 +36,14 @@ function specOf(row: SandboxRow, settings: Settings): SandboxSpec {
     image: settings.image,
     ...(settings.user === undefined ? {} : { user: settings.user }),
     hostname: row.id,
-    env: settings.env,
+    // The request's own value of a variable would hide the placeholder.
+    env: { ...settings.env, ...expose.env },
     resources: { cpu, memoryBytes: memory_bytes, diskBytes: disk_bytes, inodes, pids },
     isolationMin: row.isolation_min,
     allowPtrace: settings.allowPtrace,
     maxLifeAt: row.max_life_at,
     metadata: JSON.parse(row.metadata) as Record<string, string>,
+    ...(egress === undefined ? {} : { egress }),
   };
 }
 
@@ -81,22 +95,37 @@ function check(spec: SandboxSpec, { ref, isolation }: Created): void {
 }
 
 /** One create at the row's backend, up to `ready`. Never throws: what went wrong and what is left is the result. */
-export async function attempt(ctx: Context, row: SandboxRow, settings: Settings, caller: AbortSignal): Promise<Attempt> {
+export async function attempt(
+  ctx: Context,
+  row: SandboxRow,
+  settings: Settings,
+  secrets: ResolvedSecrets,
+  caller: AbortSignal,
+): Promise<Attempt> {
+  const result = await tryOnce(ctx, row, settings, secrets, caller);
+  // Whatever is left at the backend, nothing gets out of it from here on.
+  if (!result.ok && settings.network !== null) await releaseEgress(ctx, row.id);
+  return result;
+}
+
+async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, secrets: ResolvedSecrets, caller: AbortSignal): Promise<Attempt> {
   const began = performance.now();
   const where = { phase: "create", backend: row.backend };
   const clock = AbortSignal.timeout(Math.ceil(settings.readyTimeout * 1000));
   const signal = AbortSignal.any([caller, clock]);
-  const spec = specOf(row, settings);
   const explain = (thrown: unknown): SandboxerError => {
     if (!clock.aborted || caller.aborted || (thrown instanceof SandboxerError && thrown.code !== "canceled" && thrown.code !== "timeout"))
       return SandboxerError.from(thrown, where);
     return new SandboxerError("timeout", `it was not ready within ready_timeout (${settings.readyTimeout}s)`, { ...where, cause: thrown });
   };
+  let spec: SandboxSpec;
   let created: Created;
   try {
     const provider = providerOf(ctx, row.backend);
     ctx.failpoint("create.after_row");
     signal.throwIfAborted();
+    spec = specOf(row, settings, secrets, settings.network === null ? undefined : await prepareEgress(ctx, row, secrets.bound));
+    ctx.failpoint("create.after_prepare");
     created = await createInTime(ctx, provider, spec, signal);
   } catch (thrown) {
     // A provider promises that nothing is left unless it says ambiguous; one that throws something else has broken its contract.
@@ -107,6 +136,13 @@ export async function attempt(ctx: Context, row: SandboxRow, settings: Settings,
     ctx.failpoint("create.after_provider");
     check(spec, created);
     const ref = JSON.stringify(created.ref);
+    if (settings.network !== null) {
+      // A secret that was changed since it was resolved.
+      await deliverIfStale(ctx, row.id);
+      await attachEgress(ctx, row, created.ref, signal);
+      await writePlaceholders(ctx, row, created.ref, secrets, signal);
+    }
+    ctx.failpoint("create.after_attach");
     if (settings.setup.length > 0) {
       await updateSandbox(ctx.ledger.db, row.id, { ref });
       await runSetup(ctx, row, created.ref, settings.setup, signal);
@@ -116,8 +152,9 @@ export async function attempt(ctx: Context, row: SandboxRow, settings: Settings,
     ctx.failpoint("create.before_ready");
     const at = ctx.clock.now();
     const ready = await ctx.ledger.transaction(
-      (tx) =>
-        move(tx, row.id, "mark_ready", {
+      async (tx) => {
+        if (settings.network !== null) await updateNetwork(tx, row.id, { attached: 1, applied: 1, problem: null });
+        return move(tx, row.id, "mark_ready", {
           at,
           patch: {
             ref,
@@ -129,7 +166,8 @@ export async function attempt(ctx: Context, row: SandboxRow, settings: Settings,
             isolation_notes: JSON.stringify(created.isolation.notes),
           },
           data: { backend: row.backend, isolation: created.isolation.level, runtime: created.isolation.runtime },
-        }),
+        });
+      },
       durability(ctx, row.backend),
     );
     ctx.failpoint("create.after_ready");

@@ -16,6 +16,8 @@ import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
 import { BoundaryLink } from "./network/link.ts";
+import { network } from "./network/network.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 import { explainRoute } from "./plan.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
@@ -69,7 +71,7 @@ async function makeContext(options: EngineOptions): Promise<Context> {
   const ctx: Context = {
     ledger, backends, config, log, instance, clock, failpoint, sealer,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
-    boundary: new BoundaryLink(boundary),
+    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
   return ctx;
@@ -123,6 +125,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),
     files: files(ctx),
+    network: network(ctx),
     profiles: profiles(ctx),
     events: events(ctx),
     keys: keys(ctx),

@@ -1,5 +1,6 @@
 import type {
-  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, OutputChunk, Principal, ProcessInfo,
+  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, NetworkChange, NetworkCheck,
+  NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo,
   ProcessRequest, ProfileRecord, PtySize, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
 } from "../contract/index.ts"; // prettier-ignore
 
@@ -86,6 +87,20 @@ export interface Engine {
     watch(who: Principal, id: string, path: string, options: WatchOptions, signal: AbortSignal): Promise<AsyncIterable<FileEvent>>;
     exportTree(who: Principal, id: string, path: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
     importTree(who: Principal, id: string, path: string, tar: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
+  };
+
+  network: {
+    get(who: Principal, id: string): Promise<NetworkView>;
+    /** Replaces rules and limits within profile and floor; a dry run only says what would change. */
+    update(who: Principal, id: string, request: NetworkUpdate): Promise<NetworkChange>;
+    /** What the boundary decided, oldest first, from after `after`. `denied`: only what no rule allowed. */
+    log(who: Principal, id: string, query: { denied?: boolean; after?: number; limit: number }): Promise<NetworkLogPage>;
+    /** The same as it is decided, until the sandbox has ended. */
+    followLog(who: Principal, id: string, query: { denied?: boolean; after?: number }, signal: AbortSignal): AsyncIterable<NetworkVerdict>;
+    /** Rules that would have allowed what was refused, for a person to review. */
+    suggest(who: Principal, id: string): Promise<NetworkSuggestion>;
+    /** What a profile says to an address; nothing is made. */
+    check(who: Principal, request: NetworkCheckRequest): Promise<NetworkCheck>;
   };
 
   profiles: {

@@ -1,9 +1,10 @@
 /** Every step at which a test may kill the process, in the order in which the verb passes them. */
 export const FAILPOINTS = [
-  "create.before_row", "create.after_row", "create.after_provider", "create.after_setup", "create.before_ready", "create.after_ready",
+  "create.before_row", "create.after_row", "create.after_prepare", "create.after_provider", "create.after_attach", "create.after_setup", "create.before_ready", "create.after_ready",
   "exec.before_row", "exec.after_row", "exec.after_start", "exec.before_finish", "exec.after_finish",
-  "destroy.before_row", "destroy.after_row", "destroy.after_provider", "destroy.before_settle", "destroy.after_settle",
+  "destroy.before_row", "destroy.after_row", "destroy.after_provider", "destroy.after_release", "destroy.before_settle", "destroy.after_settle",
   "process.after_row", "process.after_start",
+  "network.after_row", "network.after_apply",
 ] as const; // prettier-ignore
 
 export type Failpoint = (typeof FAILPOINTS)[number];

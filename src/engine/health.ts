@@ -25,6 +25,7 @@ export async function health(ctx: Context, sweeper: Sweeper, intervalSeconds: nu
       ? { ok: false, detail: `no sweep has ended for ${Math.round((sweeper.age ?? 0) / 1000)}s` }
       : { ok: true, detail: sweeper.age === null ? "no sweep yet" : null };
   }
+  if (ctx.boundary.used) checks["boundary"] = { ok: ctx.boundary.problem === null, detail: ctx.boundary.problem };
   for (const backend of ctx.backends) {
     const { unavailable } = traitsOf(backend);
     checks[`backend:${backend.name}`] =

@@ -6,10 +6,11 @@ import {
   type Principal,
   Profile,
   type ProfileRecord,
+  type ProfileSecret,
   type Route,
   SandboxerError,
 } from "../contract/index.ts";
-import { mergeSettings, type Request, type Settings } from "../guard/index.ts";
+import { checkSecretBindings, mergeSettings, type Request, type Settings } from "../guard/index.ts";
 import { traitsOf } from "./backends.ts";
 import type { Context } from "./context.ts";
 import { DEFAULT_PROFILE, resolveProfile } from "./profiles.ts";
@@ -21,6 +22,8 @@ export interface Plan {
   readonly request: Request;
   readonly profile: ProfileRecord;
   readonly settings: Settings;
+  /** The profile's, unresolved. */
+  readonly secrets: readonly ProfileSecret[];
   readonly ranking: Ranking;
 }
 
@@ -57,6 +60,7 @@ export async function plan(ctx: Context, who: Principal, input: CreateRequest): 
   const document = parse(Profile, profile.document, { what: `profile ${profile.name}@${profile.version}` });
   const fields = unsupportedRouting(document, request);
   if (fields.length > 0) throw unsupported(fields.map((path) => ({ path, message: "is not supported by this version of sand-boxer" })));
+  checkSecretBindings(document);
   const settings = mergeSettings(ctx.config.floor ?? {}, document, request);
   const needs = requirements(document, request, settings.routing.requireCapabilities);
   const missing = needs.filter(({ capability }) => NOT_IN_THIS_VERSION.has(capability));
@@ -77,7 +81,7 @@ export async function plan(ctx: Context, who: Principal, input: CreateRequest): 
     },
     ctx.backends.map((backend) => ({ name: backend.name, traits: traitsOf(backend) })),
   );
-  return { request, profile, settings, ranking };
+  return { request, profile, settings, secrets: document.secrets ?? [], ranking };
 }
 
 /** The error of a plan that no backend can take: by what stood in the way at those that were not excluded by choice. */

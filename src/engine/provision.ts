@@ -1,6 +1,6 @@
 import { type CreateRequest, newId, type Principal, type Sandbox, SandboxerError } from "../contract/index.ts";
-import { admitOneMore } from "../guard/index.ts";
-import { countLive, findIdempotent, insertIdempotent, type SandboxRow } from "../ledger/index.ts";
+import { admitOneMore, type MergedNetwork } from "../guard/index.ts";
+import { countLive, findIdempotent, insertIdempotent, insertNetwork, insertSandboxSecrets, type SandboxRow } from "../ledger/index.ts";
 import { usedAt } from "./activity.ts";
 import { attempt, type Attempt } from "./attempt.ts";
 import { digest } from "./canonical.ts";
@@ -9,6 +9,7 @@ import { type Context, durability, neverAborted } from "./context.ts";
 import { replay } from "./idempotency.ts";
 import { beginSandbox } from "./lifecycle.ts";
 import { type Plan, plan, refusal } from "./plan.ts";
+import { type ResolvedSecrets, resolveSecrets } from "./secret-binding.ts";
 import { fallBack, giveUp } from "./unwind.ts";
 import { toSandbox } from "./view.ts";
 
@@ -31,6 +32,7 @@ export async function provision(
   }
   const decided = await plan(ctx, who, input);
   if (decided.ranking.ranked.length === 0) throw refusal(decided);
+  const secrets = await resolveSecrets(ctx, who, decided.profile, decided.secrets, signal);
   ctx.failpoint("create.before_row");
   // Before new deadlines are made: those of before a jump are moved along, these must not be.
   await followClock(ctx);
@@ -39,8 +41,8 @@ export async function provision(
   // Known as being made before its row can be seen, so that no sweep takes it for abandoned.
   const done = ctx.live.beginCreate(row.id, abort);
   try {
-    if (await begin(ctx, who, row, decided, key)) {
-      return { sandbox: toSandbox(await make(ctx, row, decided, AbortSignal.any([signal, abort.signal]))), replayed: false };
+    if (await begin(ctx, who, row, decided, secrets, key)) {
+      return { sandbox: toSandbox(await make(ctx, row, decided, secrets, AbortSignal.any([signal, abort.signal]))), replayed: false };
     }
   } finally {
     done();
@@ -55,6 +57,7 @@ async function begin(
   who: Principal,
   row: SandboxRow,
   { ranking, settings }: Plan,
+  secrets: ResolvedSecrets,
   key: { key: string; digest: string } | undefined,
 ): Promise<boolean> {
   const data = {
@@ -65,6 +68,8 @@ async function begin(
       if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return false;
       admitOneMore(await countLive(tx, who.tenant), ctx.config.limits ?? {});
       await beginSandbox(tx, row, data);
+      if (settings.network !== null) await insertNetwork(tx, egressOf(row, settings.network));
+      await insertSandboxSecrets(tx, secrets.rows(row.id));
       if (key !== undefined) {
         await insertIdempotent(tx, {
           tenant: who.tenant,
@@ -78,6 +83,10 @@ async function begin(
     },
     durability(ctx, row.backend),
   );
+}
+
+function egressOf({ id, tenant, generation, created_at }: SandboxRow, { policy, ceiling }: MergedNetwork) {
+  return { sandboxId: id, tenant, generation, policy: JSON.stringify(policy), ceiling: JSON.stringify(ceiling), at: created_at };
 }
 
 function newRow(ctx: Context, who: Principal, { request, profile, settings, ranking }: Plan): SandboxRow {
@@ -120,10 +129,10 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
 }
 
 /** Tries the ranked backends in turn; the next one only after a retryable error of which nothing is left. */
-async function make(ctx: Context, first: SandboxRow, decided: Plan, signal: AbortSignal): Promise<SandboxRow> {
+async function make(ctx: Context, first: SandboxRow, decided: Plan, secrets: ResolvedSecrets, signal: AbortSignal): Promise<SandboxRow> {
   let row = first;
   for (const [index] of decided.ranking.ranked.entries()) {
-    const result: Attempt = await attempt(ctx, row, decided.settings, signal);
+    const result: Attempt = await attempt(ctx, row, decided.settings, secrets, signal);
     ctx.measure.count("sandboxer_creates_total", { backend: row.backend, result: result.ok ? "ok" : result.error.code });
     if (result.ok) return result.row;
     const next = decided.ranking.ranked[index + 1];

@@ -9,10 +9,11 @@ import {
   type SandboxPage,
   type Usage,
 } from "../contract/index.ts";
-import { listSandboxes, readEvents } from "../ledger/index.ts";
+import { findNetwork, listSandboxes, readEvents } from "../ledger/index.ts";
 import { accessibleSandbox, requireAdmin } from "./access.ts";
 import { type Context, op } from "./context.ts";
 import type { Engine } from "./engine.ts";
+import { viewOf } from "./network/read.ts";
 import { usable } from "./use.ts";
 import { toSandbox } from "./view.ts";
 
@@ -48,7 +49,10 @@ export async function usage(ctx: Context, who: Principal, id: string): Promise<U
   const observed = await provider.inspect(ref, op(ctx));
   if (observed === "absent")
     throw new SandboxerError("wrong_state", `backend ${row.backend} no longer has sandbox ${id}`, { phase: "usage", backend: row.backend });
-  return observed.usage;
+  const network = await findNetwork(ctx.ledger.db, id);
+  if (network === undefined) return observed.usage;
+  const { bytes_up, bytes_down } = (await viewOf(ctx, row, network)).traffic;
+  return { ...observed.usage, egress_bytes_up: bytes_up, egress_bytes_down: bytes_down };
 }
 
 async function scope(ctx: Context, who: Principal, sandboxId: string | undefined): Promise<{ tenant?: string; sandboxId?: string }> {

@@ -11,8 +11,6 @@ export interface Requirement {
 /** Capabilities the engine itself cannot use yet, whatever a backend says: refused by name, never ignored. */
 export const NOT_IN_THIS_VERSION: ReadonlySet<Capability> = new Set<Capability>([
   "image.build", "resources.gpu", "create.region",
-  "net.allow_cidr", "net.allow_domain", "net.l7", "net.update", "net.audit", "secrets.egress_inject",
-  "ports.dynamic", "ports.http", "ports.tcp", "ports.signed",
   "pause.memory", "pause.disk", "resume.auto", "snapshot.disk", "snapshot.memory", "snapshot.keeps_running",
   "restore.new", "restore.in_place", "fork", "scope.attach", "workspace.mount", "workspace.mirror", "pool.warm", "volumes",
 ]); // prettier-ignore
@@ -39,8 +37,9 @@ export function requirements(profile: Profile, request: Request, required: reado
   for (const [index, rule] of (profile.network?.allow ?? []).entries()) {
     const field = `network.allow[${index}]`;
     need(rule.cidr === undefined ? "net.allow_domain" : "net.allow_cidr", field);
-    if (rule.methods !== undefined || rule.paths !== undefined || rule.tls === "inspect") need("net.l7", field);
+    if (rule.methods !== undefined || rule.paths !== undefined || rule.tls === "inspect" || rule.websocket === true) need("net.l7", field);
   }
+  if (profile.network?.mode === "audit") need("net.audit", "network.mode");
   if ((profile.network?.ports ?? []).length > 0) need("ports.http", "network.ports");
   if ((profile.secrets ?? []).length > 0) need("secrets.egress_inject", "secrets");
   if ((profile.pool?.warm ?? 0) > 0) need("pool.warm", "pool.warm");

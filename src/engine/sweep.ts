@@ -8,9 +8,11 @@ import {
   finishExec,
   openExecs,
   pruneIdempotent,
+  pruneVerdicts,
 } from "../ledger/index.ts";
 import { backendOf, type Context, op, providerOf } from "./context.ts";
 import { heartbeat, livingInstances } from "./instances.ts";
+import { accountEgress, superviseEgress } from "./network/supervise.ts";
 import { parallel } from "./parallel.ts";
 import { reap } from "./reap.ts";
 import { Report } from "./report.ts";
@@ -20,6 +22,8 @@ import { storedRef } from "./view.ts";
 
 /** How long an Idempotency-Key is remembered. */
 const KEY_LIFE_MS = 24 * 3600_000;
+/** How long what the boundary decided is kept. */
+const VERDICT_LIFE_MS = 7 * 24 * 3600_000;
 const AT_ONCE = 8;
 
 /** An exec whose process died with it: what runs on is ended, and how it ended is not known. */
@@ -56,6 +60,7 @@ async function reportUnreachable(ctx: Context, report: Report): Promise<void> {
 async function keepBooks(ctx: Context, living: ReadonlySet<string>): Promise<void> {
   await heartbeat(ctx, living);
   await pruneIdempotent(ctx.ledger.db, ctx.clock.now() - KEY_LIFE_MS);
+  await pruneVerdicts(ctx.ledger.db, ctx.clock.now() - VERDICT_LIFE_MS);
   await saveLatencies(ctx);
 }
 
@@ -72,9 +77,11 @@ export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepRepo
     const living = await livingInstances(ctx);
     await report.try({}, () => settleExecs(ctx, report, living));
     await report.try({}, () => reap(ctx, report));
+    await report.try({}, () => accountEgress(ctx, report));
     await Promise.all(
       ctx.backends.map((backend) => report.try({ backend: backend.name }, () => sweepBackend(ctx, backend, report, { living, adopt }))),
     );
+    await report.try({}, () => superviseEgress(ctx, report));
     await report.try({}, () => deliverMissed(ctx, report));
     await report.try({}, () => reportUnreachable(ctx, report));
     await report.try({}, () => keepBooks(ctx, living));

@@ -1,5 +1,6 @@
 import type { SweepReport } from "../contract/index.ts";
 import type { Context } from "./context.ts";
+import { watchEgress } from "./network/watch.ts";
 import { reap } from "./reap.ts";
 import { Report } from "./report.ts";
 import { sweepOnce } from "./sweep.ts";
@@ -55,6 +56,7 @@ export class Sweeper {
     const report = new Report();
     const work = report
       .try({}, () => reap(this.#ctx, report))
+      .then(() => watchEgress(this.#ctx, report))
       .then(() => {
         this.#reaping = false;
         if (report.result.errors.length > 0) this.#ctx.log.warn({ errors: report.result.errors }, "what was due could not all be ended");

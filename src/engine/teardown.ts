@@ -4,6 +4,7 @@ import { appendEvent, findSandbox, type SandboxRow, updateSandbox } from "../led
 import { type Context, durability, op, providerOf } from "./context.ts";
 import { livingInstances } from "./instances.ts";
 import { move } from "./lifecycle.ts";
+import { releaseEgress } from "./network/egress.ts";
 import { storedRef } from "./view.ts";
 
 export interface Why {
@@ -44,6 +45,8 @@ async function teardown(ctx: Context, seen: SandboxRow, why: Why): Promise<Sandb
     throw await unconfirmed(ctx, row, SandboxerError.from(thrown, { phase: "destroy", backend: row.backend }));
   }
   ctx.failpoint("destroy.after_provider");
+  await releaseEgress(ctx, row.id);
+  ctx.failpoint("destroy.after_release");
   const ended = await confirm(ctx, row, why);
   ctx.activity.forget(row.id);
   ctx.measure.latency(row.backend, "destroy", performance.now() - began);

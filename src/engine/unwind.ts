@@ -1,5 +1,5 @@
 import { isTerminal, type Ref, SandboxerError } from "../contract/index.ts";
-import { appendEvent, closeUsage, findSandbox, openUsage, type SandboxRow, updateSandbox } from "../ledger/index.ts";
+import { appendEvent, closeUsage, findSandbox, openUsage, type SandboxRow, updateNetwork, updateSandbox } from "../ledger/index.ts";
 import type { Attempt } from "./attempt.ts";
 import { type Context, durability, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
@@ -29,6 +29,7 @@ export async function fallBack(ctx: Context, row: SandboxRow, backend: string, e
       await closeUsage(tx, row.id, at);
       await openUsage(tx, { sandboxId: row.id, generation, tenant: row.tenant, backend, at, resources });
       await updateSandbox(tx, row.id, patch);
+      await updateNetwork(tx, row.id, { generation, applied: 0, attached: 0, bytes_up: 0, bytes_down: 0, released_at: null });
       await appendEvent(tx, {
         type: "sandbox.rerouted",
         at,

@@ -1,7 +1,12 @@
 /** What says no, and what narrows. */
+export * from "./ask-policy.ts";
+export { compilePolicy } from "./egress/policy/index.ts";
+export * from "./merge-network.ts";
 export * from "./merge.ts";
 export type * from "./merge-routing.ts";
 export * from "./quota.ts";
+export * from "./secret-bindings.ts";
+export * from "./suggest-rules.ts";
 export {
   type Allowed,
   denied as secretDenied,

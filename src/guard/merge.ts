@@ -7,6 +7,7 @@ import {
   type Profile,
   type Resources,
 } from "../contract/index.ts";
+import { type MergedNetwork, mergeNetwork } from "./merge-network.ts";
 import { type MergedRouting, mergeRouting } from "./merge-routing.ts";
 
 export type Floor = NonNullable<Config["floor"]>;
@@ -26,6 +27,8 @@ export interface Settings {
   readonly env: Readonly<Record<string, string>>;
   readonly setup: readonly string[];
   readonly allowPtrace: boolean;
+  /** null: nothing can be reached, and no request of its own can change that. */
+  readonly network: MergedNetwork | null;
   readonly routing: MergedRouting;
   /** Fields that were asked for wider than they were given. */
   readonly narrowed: readonly string[];
@@ -117,6 +120,7 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
     env: { ...profile.env, ...request.env },
     setup: profile.setup ?? [],
     allowPtrace: profile.allow_ptrace ?? false,
+    network: mergeNetwork(floor.network ?? {}, profile.network ?? {}, request.network, (field) => narrowed.add(field)),
     routing: mergeRouting(profile.routing ?? {}, request.routing ?? {}),
     narrowed: [...narrowed].sort(),
   };

@@ -7,6 +7,8 @@ export * from "./keys.ts";
 export * from "./latency.ts";
 export * from "./ledger.ts";
 export * from "./meta.ts";
+export * from "./network-log.ts";
+export * from "./networks.ts";
 export * from "./processes.ts";
 export * from "./profiles.ts";
 export * from "./sandboxes.ts";

@@ -164,6 +164,47 @@ export interface UsageTable {
   vcpu_seconds: number | null;
   mem_mib_seconds: number | null;
   disk_mib_seconds: number | null;
+  /** What its connections through the boundary moved: out of the sandbox, and into it. */
+  egress_bytes_up: Generated<number>;
+  egress_bytes_down: Generated<number>;
+}
+
+/** A sandbox's egress: written before the boundary is told of it, and kept after its end. */
+export interface SandboxNetworkTable {
+  sandbox_id: string;
+  tenant: string;
+  generation: number;
+  /** An `EgressPolicy`: what is in force. */
+  policy: Json;
+  /** An `EgressPolicy`: profile and operator's floor, beyond which no update goes. */
+  ceiling: Json;
+  /** Grows with every change of the policy; from 1. */
+  revision: number;
+  /** The revision that the boundary has confirmed; 0 before it has one. */
+  applied: number;
+  /** Whether the boundary was last seen to listen inside. */
+  attached: number;
+  /** Why nothing gets out now, where that is not the policy. */
+  problem: string | null;
+  bytes_up: number;
+  bytes_down: number;
+  /** Denials told as events since `told_since`, and those that were too many to tell. */
+  told_since: number;
+  told: number;
+  untold: number;
+  updated_at: number;
+  /** When the boundary confirmed that it has forgotten it; null: it may still hold something. */
+  released_at: number | null;
+}
+
+/** What the boundary decided, one connection, request or name a row. */
+export interface NetworkLogTable {
+  sandbox_id: string;
+  seq: number;
+  at: number;
+  verdict: "allow" | "deny" | "audit";
+  /** The whole `NetworkVerdict`. */
+  entry: Json;
 }
 
 /** A histogram kept over restarts: how often a verb at a backend took at most `le_ms`. */
@@ -198,6 +239,8 @@ export interface Tables {
   idempotency: IdempotencyTable;
   instances: InstanceTable;
   usage: UsageTable;
+  sandbox_network: SandboxNetworkTable;
+  network_log: NetworkLogTable;
   latency: LatencyTable;
   events: EventTable;
   meta: MetaTable;
@@ -216,4 +259,6 @@ export type SandboxSecretRow = Selectable<SandboxSecretTable>;
 export type KeyRow = Selectable<KeyTable>;
 export type InstanceRow = Selectable<InstanceTable>;
 export type UsageRow = Selectable<UsageTable>;
+export type SandboxNetworkRow = Selectable<SandboxNetworkTable>;
+export type SandboxNetworkPatch = Updateable<SandboxNetworkTable>;
 export type EventRow = Selectable<EventTable>;

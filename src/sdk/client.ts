@@ -1,4 +1,5 @@
 import type { BackendInfo, CreateRequest, KeyInfo, KeyRequest, LedgerEvent, SandboxPage, SweepReport } from "../contract/api.ts";
+import type { NetworkCheck, NetworkCheckRequest } from "../contract/network-api.ts";
 import type { ProfileRecord } from "../contract/profile.ts";
 import type { Route, Sandbox as SandboxInfo, SandboxState } from "../contract/sandbox.ts";
 import type { SecretInfo } from "../contract/secret.ts";
@@ -112,6 +113,12 @@ export class SandBoxer {
           ? { method: "POST", path: "/v1/profiles", body: document, type: "application/yaml" }
           : { method: "POST", path: "/v1/profiles", json: document },
       ),
+  };
+
+  readonly network = {
+    /** What a profile says to an address, and what would be needed; nothing is made. */
+    check: async (request: NetworkCheckRequest): Promise<NetworkCheck> =>
+      this.#transport.json({ method: "POST", path: "/v1/network/check", json: request, repeatable: true }),
   };
 
   /** API keys. Needs the admin scope. */

@@ -4,6 +4,10 @@ export type { ErrorCode, Issue } from "../contract/errors.ts";
 export type { BackendInfo, CreateRequest, KeyInfo, KeyRequest, LedgerEvent, Scope, SweepReport, Usage } from "../contract/api.ts";
 export type { ProcessInfo, PtySize } from "../contract/exec.ts";
 export type { FileEvent, FileInfo } from "../contract/files.ts";
+export type {
+  EffectiveRule, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkSuggestion, NetworkUpdate, NetworkView,
+} from "../contract/network-api.ts"; // prettier-ignore
+export type { AllowRule, NetworkVerdict } from "../contract/network.ts";
 export type { Profile, ProfileRecord } from "../contract/profile.ts";
 export type { Route, SandboxState } from "../contract/sandbox.ts";
 export type { SecretInfo } from "../contract/secret.ts";
@@ -14,6 +18,7 @@ export type { EventOptions } from "./events.ts";
 export { Execution, type ExecEvent, type ExecOptions } from "./exec.ts";
 export { Files, type FileContent } from "./files.ts";
 export type { FetchFunction, FetchInit, SandBoxerOptions, WebSocketConstructor, WebSocketLike } from "./options.ts";
+export { Network, type NetworkLogOptions } from "./network.ts";
 export type { OutputOptions, ProcessOutput } from "./output.ts";
 export { Process } from "./process.ts";
 export { ExecResult, type Ending } from "./result.ts";

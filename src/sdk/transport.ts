@@ -5,7 +5,7 @@ import type { FetchInit, Settings } from "./options.ts";
 
 /** One call of the API. */
 export interface Call {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Path and query below the server's address, already escaped. */
   readonly path: string;
   readonly json?: unknown;

@@ -26,7 +26,7 @@ type BodyKind =
 
 /** One route: what is checked before its handler runs, and what the reference says of it. */
 export interface Route {
-  readonly method: "get" | "post" | "put" | "delete";
+  readonly method: "get" | "post" | "put" | "patch" | "delete";
   /** With `{id}` for parameters. */
   readonly path: string;
   /** Its name in the OpenAPI document, as `createSandbox`. */

@@ -65,6 +65,7 @@ export function createServer({ engine, log, version, limits, e2b }: ServerOption
       import("./socket-door.ts"),
       e2b === undefined ? undefined : import("./e2b/index.ts"),
     ]);
+    service.counter.watch();
     sockets ??= new SocketDoor(service);
     if (e2b !== undefined) e2bDoor ??= e2bRoom?.createE2bDoor(service, e2b, ports);
     return createListener(service, { app, sockets, e2b: e2bDoor }, door, tls);

@@ -6,6 +6,8 @@ import type { Config, Logger, Principal } from "../../src/contract/index.ts";
 import type { Backend, Clock, Engine, EngineOptions } from "../../src/engine/index.ts";
 import { createEngine, dataDirectoryId, loadShippedProfiles, openBackends } from "../../src/engine/index.ts";
 import { type Ledger, openLedger } from "../../src/ledger/index.ts";
+import type { MemoryBoundary } from "../support/memory-boundary.ts";
+import networkedFake from "../support/networked-fake.ts";
 import fake, { FakeControl } from "../../src/providers/fake/index.ts";
 
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -48,6 +50,8 @@ export interface BenchOptions {
   readonly engine?: Partial<EngineOptions>;
   /** Options of the fake backends by name; one called "fake" unless given. */
   readonly fakes?: Readonly<Record<string, object>>;
+  /** The fake backends then have egress, through it. */
+  readonly boundary?: MemoryBoundary;
 }
 
 /** A bench in a directory of its own, which goes away with it. */
@@ -59,23 +63,37 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
 
 export async function openBenchIn(
   directory: string,
-  { config = {}, engine: engineOptions = {}, fakes = { fake: {} } }: BenchOptions = {},
+  { config = {}, engine: engineOptions = {}, fakes = { fake: {} }, boundary }: BenchOptions = {},
 ): Promise<Bench> {
   const controls = new Map(Object.keys(fakes).map((name) => [name, new FakeControl()]));
   const configured: Config = {
     ...config,
     backends: Object.entries(fakes).map(([name, options]) => ({
       name,
-      provider: "fake",
+      provider: boundary === undefined ? "fake" : "networked-fake",
       options: { isolation: "container", control: controls.get(name), ...options },
     })),
   };
   const ledgers = [openLedger(directory)];
-  const backends = await openBackends(configured, directory, { builtIn: { fake }, instance: dataDirectoryId(directory), log: silent });
+  const backends = await openBackends(configured, directory, {
+    builtIn: { fake, "networked-fake": networkedFake },
+    instance: dataDirectoryId(directory),
+    log: silent,
+  });
   const clock = new HandClock();
   const shippedProfiles = loadShippedProfiles("profiles", (text) => parseYaml(text));
   const open = (ledger: Ledger, extra: Partial<EngineOptions>) =>
-    createEngine({ ledger, backends, config: configured, log: silent, shippedProfiles, clock, background: false, ...extra });
+    createEngine({
+      ledger,
+      backends,
+      config: configured,
+      log: silent,
+      shippedProfiles,
+      clock,
+      background: false,
+      ...(boundary === undefined ? {} : { boundary: async () => boundary }),
+      ...extra,
+    });
   const [ledger] = ledgers as [Ledger];
   const engines = [await open(ledger, engineOptions)];
   return {

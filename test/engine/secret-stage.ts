@@ -8,6 +8,7 @@ import type { Context } from "../../src/engine/context.ts";
 import type { Engine } from "../../src/engine/index.ts";
 import { LiveWork } from "../../src/engine/live-work.ts";
 import { Measure } from "../../src/engine/measure.ts";
+import { OneAtATime } from "../../src/engine/one-at-a-time.ts";
 import { BoundaryLink } from "../../src/engine/network/link.ts";
 import { resolveSecrets } from "../../src/engine/secret-binding.ts";
 import { openSealer } from "../../src/guard/index.ts";
@@ -57,6 +58,7 @@ export async function openStage(config: Config = {}): Promise<Stage> {
   const ctx: Context = {
     ledger, backends, config, log: silent, instance: newId("instance"), clock, failpoint: () => {}, live: new LiveWork(),
     activity: new Activity(ledger, clock), measure: new Measure(), shipped: [], sealer, boundary: new BoundaryLink(boundary),
+    ingestion: new OneAtATime(),
   }; // prettier-ignore
   return {
     directory, ctx, engine, told,

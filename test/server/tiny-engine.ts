@@ -184,6 +184,14 @@ export class TinyEngine {
           for await (const piece of tar) this.seen.uploadedBytes += piece.byteLength;
         },
       },
+      network: {
+        get: nothing as never,
+        update: nothing as never,
+        log: async (who, id) => ({ object: "list", data: (this.#own(who, id), []), next_cursor: null }),
+        followLog: async function* () {},
+        suggest: nothing as never,
+        check: nothing as never,
+      },
       profiles: {
         list: async () => [],
         get: async (_who, reference) => {

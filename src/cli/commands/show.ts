@@ -1,5 +1,5 @@
 import { formatBytes, formatDuration } from "../../contract/format.ts";
-import type { SandboxInfo, Usage } from "../../sdk/index.ts";
+import type { NetworkView, SandboxInfo, Usage } from "../../sdk/index.ts";
 import type { Command } from "../command.ts";
 import { connect } from "../connect.ts";
 import { expect } from "../parse.ts";
@@ -17,13 +17,14 @@ and what it uses now.`,
     await using connection = await connect();
     const sandbox = await connection.client.connect(id);
     const usage = sandbox.info.state === "ready" || sandbox.info.state === "paused" ? await sandbox.usage() : null;
-    if (args.json) await json({ ...sandbox.info, usage });
-    else await print(sandbox.info, usage);
+    const network = await sandbox.network.get();
+    if (args.json) await json({ ...sandbox.info, usage, network });
+    else await print(sandbox.info, usage, network);
     return 0;
   },
 };
 
-async function print(info: SandboxInfo, usage: Usage | null): Promise<void> {
+async function print(info: SandboxInfo, usage: Usage | null, network: NetworkView): Promise<void> {
   const { isolation, termination, error, route, resources } = info;
   const when = (timestamp: string | null) => (timestamp === null ? null : `${timestamp} (${relative(timestamp, formatDuration)})`);
   const of = (used: number | null | undefined, limit: number) =>
@@ -59,6 +60,7 @@ async function print(info: SandboxInfo, usage: Usage | null): Promise<void> {
     ["memory", `${of(usage?.memory_bytes, resources.memory_bytes)}${usage?.oom_kills ? `; ${usage.oom_kills} killed for want of it` : ""}`],
     ["disk", of(usage?.disk_bytes, resources.disk_bytes)],
     ["processes", usage?.pids === null || usage === null ? `limit ${resources.pids}` : `${usage.pids} of ${resources.pids}`],
+    ["network", reach(network)],
     ...Object.entries(info.metadata).map(([key, value]) => [`label ${key}`, value] as const),
   ]);
   if (route.candidates.length > 1) {
@@ -68,4 +70,10 @@ async function print(info: SandboxInfo, usage: Usage | null): Promise<void> {
       route.candidates.map(({ backend, verdict, reason }) => [backend, verdict, reason]),
     );
   }
+}
+
+function reach({ state, problem, rules, mode }: NetworkView): string {
+  if (state === "none") return "none";
+  const count = `${rules.length} ${rules.length === 1 ? "rule" : "rules"}${mode === "audit" ? ", mode audit" : ""}`;
+  return problem === null ? `${count}, ${state}` : `${count}; nothing gets out: ${problem}`;
 }

@@ -56,6 +56,10 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
         throw new SandboxerError("isolation_unavailable", `this backend claims ${options.isolation}, not ${spec.isolationMin}`, {
           phase: "create",
         });
+      if (spec.egress !== undefined)
+        throw new SandboxerError("capability_unsupported", "network.allow: this backend has no network, and pretends none", {
+          phase: "create",
+        });
       const strike = await meet("create", op);
       const { created } = world.make(spec);
       if (strike.lose) world.vanish(spec.id);

@@ -3,6 +3,7 @@ import { eventRoutes } from "./events.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { keyRoutes } from "./keys.ts";
+import { networkRoutes } from "./network.ts";
 import { processRoutes } from "./processes.ts";
 import { profileRoutes } from "./profiles.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
@@ -19,6 +20,7 @@ export const ROUTES: readonly Route[] = [
   socketRoute,
   ...fileRoutes,
   ...treeRoutes,
+  ...networkRoutes,
   ...profileRoutes,
   ...eventRoutes,
   ...keyRoutes,

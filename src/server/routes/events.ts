@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { EventPage, isId, LedgerEvent, SandboxerError, type LedgerEvent as LedgerEventType } from "../../contract/index.ts";
-import type { Call } from "../call.ts";
+import { EventPage, isId, LedgerEvent, type LedgerEvent as LedgerEventType } from "../../contract/index.ts";
+import { lastEventId } from "../last-event-id.ts";
 import { json } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { integer } from "../schemas.ts";
@@ -52,14 +52,6 @@ export const eventRoutes: readonly Route[] = [
     },
   ),
 ];
-
-function lastEventId(call: Call): number | undefined {
-  const text = call.context.req.header("last-event-id");
-  if (text === undefined || text === "") return undefined;
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  const message = "must be the id of an event";
-  throw new SandboxerError("invalid_request", `the header Last-Event-ID ${message}`, { issues: [{ path: "Last-Event-ID", message }] });
-}
 
 async function* ledgerEvents(source: AsyncIterable<LedgerEventType>): AsyncGenerator<ServerEvent, void, void> {
   for await (const event of source) yield { type: event.type, id: event.seq, data: event };
