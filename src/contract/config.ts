@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
+import { PortVisibility, PublishRange } from "./network.ts";
 import { Overrides } from "./profile.ts";
 import { Duration } from "./units.ts";
 
@@ -40,6 +41,24 @@ export const E2bConfig = z.strictObject({
 });
 export type E2bConfig = z.infer<typeof E2bConfig>;
 
+/** Ports of sandboxes, as they are reached through the server. */
+export const PreviewConfig = z.strictObject({
+  enabled: z
+    .boolean()
+    .optional()
+    .meta({ description: "true unless given; false: no port is reached from outside, whatever a profile lists." }),
+  widest: PortVisibility.optional().meta({ description: "No profile and no request goes beyond it; public unless given." }),
+  publish: z
+    .array(PublishRange)
+    .optional()
+    .meta({ description: "Ports that may be published while a sandbox lives, whatever its profile; none unless listed." }),
+  https: z
+    .boolean()
+    .optional()
+    .meta({ description: "A proxy in front ends TLS: addresses are https and cookies are Secure. false unless given." }),
+});
+export type PreviewConfig = z.infer<typeof PreviewConfig>;
+
 /** `sand-boxer.yaml`, in the data directory or named by `SANDBOXER_CONFIG`. Every field has a default. */
 export const Config = z.strictObject({
   listen: z.strictObject({ host: z.string().optional(), port: z.int().min(0).max(65_535).optional() }).optional(),
@@ -57,6 +76,7 @@ export const Config = z.strictObject({
     })
     .optional(),
   e2b: E2bConfig.optional(),
+  preview: PreviewConfig.optional(),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

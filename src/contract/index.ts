@@ -11,6 +11,7 @@ export * from "./issues.ts";
 export * from "./nearest.ts";
 export * from "./network.ts";
 export * from "./path.ts";
+export * from "./ports.ts";
 export * from "./profile.ts";
 export * from "./provider.ts";
 export * from "./sandbox.ts";

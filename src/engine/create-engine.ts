@@ -15,6 +15,7 @@ import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
 import { explainRoute } from "./plan.ts";
+import { ports } from "./ports.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
 import { provision } from "./provision.ts";
@@ -108,6 +109,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),
     files: files(ctx),
+    ports: ports(ctx),
     profiles: profiles(ctx),
     events: events(ctx),
     keys: keys(ctx),

@@ -1,7 +1,8 @@
 import type {
   BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, OutputChunk, Principal, ProcessInfo,
-  ProcessRequest, ProfileRecord, PtySize, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
+  ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
 } from "../contract/index.ts"; // prettier-ignore
+import type { PortConnection, Publication, Visitor } from "./publication.ts";
 
 /** A command for a foreground exec, already validated by the door (seconds, bytes). */
 export interface ExecInput {
@@ -88,6 +89,27 @@ export interface Engine {
     importTree(who: Principal, id: string, path: string, tar: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
   };
 
+  ports: {
+    /**
+     * A connection to a TCP port on the sandbox's loopback. Whoever may use the sandbox reaches every port of it, a visitor
+     * the published one whose generation and serial he was let in by. Ends when the signal aborts, when the sandbox ends, and
+     * for visitors when the port is unpublished or their key is revoked (noticed within 5 s where another process did it).
+     *
+     * @throws SandboxerError `port_closed` where nothing listens, `quota_exceeded` beyond 512 connections of one sandbox,
+     * `capability_unsupported` where the backend has no ports, `not_found` for a visitor of what is not published (any more).
+     */
+    connect(who: Principal | Visitor, id: string, port: number, signal?: AbortSignal): Promise<PortConnection>;
+    /** What is published of a port and can be visited now; undefined for everything else, whatever the reason. */
+    published(id: string, port: number): Promise<Publication | undefined>;
+    list(who: Principal, id: string): Promise<Publication[]>;
+    /** Throws `policy_denied` for a port or a visibility that neither profile nor operator allows. */
+    publish(who: Principal, id: string, request: PublishRequest): Promise<Publication>;
+    /** Ends the visits that are under way too. Throws `not_found` where it is not published. */
+    unpublish(who: Principal, id: string, port: number): Promise<void>;
+    /** Uses up a one-time address; false where it was used before. Survives restarts. */
+    redeem(grant: string, expiresAt: number): Promise<boolean>;
+  };
+
   profiles: {
     list(who: Principal): Promise<ProfileRecord[]>;
     /** `name` (newest) or `name@version`. */
@@ -109,6 +131,8 @@ export interface Engine {
     revoke(who: Principal, id: string): Promise<KeyInfo>;
     /** Who a presented key is, or undefined. Constant work whether the key exists or not. */
     authenticate(secret: string): Promise<Principal | undefined>;
+    /** Who a key is, by its id; undefined once it is revoked. */
+    holder(id: string): Promise<Principal | undefined>;
   };
 
   backends(who: Principal): Promise<BackendInfo[]>;

@@ -12,7 +12,7 @@ export interface Requirement {
 export const NOT_IN_THIS_VERSION: ReadonlySet<Capability> = new Set<Capability>([
   "image.build", "resources.gpu", "create.region",
   "net.allow_cidr", "net.allow_domain", "net.l7", "net.update", "net.audit", "secrets.egress_inject",
-  "ports.dynamic", "ports.http", "ports.tcp", "ports.signed",
+  "ports.tcp",
   "pause.memory", "pause.disk", "resume.auto", "snapshot.disk", "snapshot.memory", "snapshot.keeps_running",
   "restore.new", "restore.in_place", "fork", "scope.attach", "workspace.mount", "workspace.mirror", "pool.warm", "volumes",
 ]); // prettier-ignore
@@ -41,7 +41,11 @@ export function requirements(profile: Profile, request: Request, required: reado
     need(rule.cidr === undefined ? "net.allow_domain" : "net.allow_cidr", field);
     if (rule.methods !== undefined || rule.paths !== undefined || rule.tls === "inspect") need("net.l7", field);
   }
-  if ((profile.network?.ports ?? []).length > 0) need("ports.http", "network.ports");
+  const ports = profile.network?.ports ?? [];
+  if (ports.length > 0) need("ports.http", "network.ports");
+  for (const [index, { visibility }] of ports.entries())
+    if (visibility === "token") need("ports.signed", `network.ports[${index}].visibility`);
+  if ((profile.network?.publish ?? []).length > 0) need("ports.dynamic", "network.publish");
   if ((profile.secrets ?? []).length > 0) need("secrets.egress_inject", "secrets");
   if ((profile.pool?.warm ?? 0) > 0) need("pool.warm", "pool.warm");
   const onIdle = WHEN_IDLE[profile.lifetime?.on_idle ?? ""];

@@ -7,6 +7,7 @@ export * from "./keys.ts";
 export * from "./latency.ts";
 export * from "./ledger.ts";
 export * from "./meta.ts";
+export * from "./ports.ts";
 export * from "./processes.ts";
 export * from "./profiles.ts";
 export * from "./sandboxes.ts";

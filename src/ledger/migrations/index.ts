@@ -1,8 +1,10 @@
 import { initial } from "./0001-initial.ts";
 import { processNumbers } from "./0002-process-numbers.ts";
+import { publishedPorts } from "./0005-published-ports.ts";
 
 /** Every migration in order; the schema's version is how many have run. A released one is never edited. */
 export const MIGRATIONS: readonly { readonly name: string; readonly statements: readonly string[] }[] = [
   { name: "0001-initial", statements: initial },
   { name: "0002-process-numbers", statements: processNumbers },
+  { name: "0005-published-ports", statements: publishedPorts },
 ];

@@ -1,6 +1,7 @@
 import type { Created, OpenContext, Op, Provider, SandboxSpec } from "../../contract/index.ts";
 import { defineProvider } from "../../contract/index.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
+import { portsOverExec } from "../shared/ports-over-exec.ts";
 import { throwIfAborted } from "./abort.ts";
 import { createSandbox } from "./create.ts";
 import { destroySandbox, removeEmptyGroups } from "./destroy.ts";
@@ -62,6 +63,7 @@ function localProvider(host: Host): Provider {
       return inspectSandbox(host, ref);
     },
     files: filesOverExec({ exec, busybox: `${HELPERS}/busybox`, workdir: WORKDIR }),
+    ports: portsOverExec({ exec, busybox: `${HELPERS}/busybox` }),
     processes,
     abandonExec: (ref, execId) => abandonExec(host, ref, execId),
     async maintain() {
