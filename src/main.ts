@@ -84,13 +84,21 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
 /** The HTTP door over an opened engine; it listens when told to. */
 export async function serverOver({ engine, config, dataDir, log }: Opened): Promise<SandboxerServer> {
   const { createServer } = await import("./server/server.ts");
-  const { tokenSecret } = await import("./server/e2b/secret.ts");
+  const { tokenSecret } = await import("./server/token-secret.ts");
   const { max_body_bytes: maxBodyBytes, max_upload_bytes: maxUploadBytes } = config.limits ?? {};
   const limits = { ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }), ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }) };
   let secret: Uint8Array | undefined;
   const domain = config.e2b?.domain;
-  const e2b = { secret: () => (secret ??= tokenSecret(dataDir)), ...(domain === undefined ? {} : { domain }) };
-  return createServer({ engine, log, version: version(), limits, ...(config.e2b?.enabled === false ? {} : { e2b }) });
+  const at = domain === undefined ? {} : { domain };
+  const e2b = { secret: () => (secret ??= tokenSecret(dataDir, "e2b")), ...at };
+  let previewSecret: Uint8Array | undefined;
+  const { enabled: served = true, https = false } = config.preview ?? {};
+  const preview = { secret: () => (previewSecret ??= tokenSecret(dataDir, "preview")), https, ...at };
+  return createServer({
+    engine, log, version: version(), limits,
+    ...(config.e2b?.enabled === false ? {} : { e2b }),
+    ...(served ? { preview } : {}),
+  }); // prettier-ignore
 }
 
 /**
@@ -105,7 +113,7 @@ export async function listenWithTls(
   server: SandboxerServer,
 ): Promise<{ domain: string; authority: string | undefined } | undefined> {
   const { tls, domain, enabled = true } = config.e2b ?? {};
-  if (tls === undefined || !enabled) return undefined;
+  if (tls === undefined || (!enabled && config.preview?.enabled === false)) return undefined;
   if (domain === undefined) throw new SandboxerError("invalid_request", "e2b.tls needs e2b.domain, the name it is for", { phase: "open" });
   const { certificateFrom, developmentCertificate } = await import("./server/e2b/certificate.ts");
   const { certificate, key, host, port } = tls;

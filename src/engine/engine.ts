@@ -131,8 +131,8 @@ export interface Engine {
     revoke(who: Principal, id: string): Promise<KeyInfo>;
     /** Who a presented key is, or undefined. Constant work whether the key exists or not. */
     authenticate(secret: string): Promise<Principal | undefined>;
-    /** Who a key is, by its id; undefined once it is revoked. */
-    holder(id: string): Promise<Principal | undefined>;
+    /** Whether a key, by its id, exists and is not revoked. */
+    holds(id: string): Promise<boolean>;
   };
 
   backends(who: Principal): Promise<BackendInfo[]>;

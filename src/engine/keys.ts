@@ -82,10 +82,6 @@ async function authenticate(ctx: Context, secret: string): Promise<Principal | u
       ctx.log.warn({ key: row.id, error: String(thrown) }, "the use of a key could not be written"),
     );
   }
-  return toPrincipal(row);
-}
-
-function toPrincipal(row: KeyRow): Principal {
   return { tenant: row.tenant, key_id: row.id, scopes: JSON.parse(row.scopes) as Scope[] };
 }
 
@@ -97,10 +93,7 @@ export function keys(ctx: Context): Engine["keys"] {
       return (await listKeys(ctx.ledger.db)).map(toInfo);
     },
     revoke: (who, id) => revoke(ctx, who, id),
-    async holder(id) {
-      const row = await findKey(ctx.ledger.db, id);
-      return row === undefined || row.revoked_at !== null ? undefined : toPrincipal(row);
-    },
+    holds: async (id) => (await findKey(ctx.ledger.db, id))?.revoked_at === null,
     authenticate: (secret) => authenticate(ctx, secret),
   };
 }

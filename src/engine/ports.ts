@@ -10,6 +10,8 @@ import { explain, requireCapability, type Usable, usable } from "./use.ts";
 const MAX_CONNECTIONS = 512;
 /** How soon a visitor's connection notices what another process did: an unpublish, a revoked key. */
 const LOOK_AGAIN_MS = 5000;
+/** Between two uses that are told to the idle clock, which knows its own measure. */
+const TOUCH_EVERY_MS = 100;
 /** For a connection to stand. */
 const CONNECT_MS = 30_000;
 
@@ -20,8 +22,8 @@ async function tenantFor(ctx: Context, { publication, keyId }: Visitor, id: stri
   const now = await published(ctx, id, port);
   const { generation, serial, visibility } = publication;
   if (now?.generation !== generation || now.serial !== serial || now.visibility !== visibility) return undefined;
-  const key = keyId === null ? undefined : await findKey(ctx.ledger.db, keyId);
-  return keyId !== null && (key === undefined || key.revoked_at !== null) ? undefined : now.tenant;
+  const stands = keyId === null || (await findKey(ctx.ledger.db, keyId))?.revoked_at === null;
+  return stands ? now.tenant : undefined;
 }
 
 async function targetFor(ctx: Context, who: Principal | Visitor, id: string, port: number): Promise<Usable> {
@@ -64,7 +66,7 @@ async function connect(
       signal.removeEventListener("abort", end);
       done();
     });
-    const active = (): void => ctx.live.background(touch(ctx, target));
+    const active = activity(ctx, target);
     active();
     return { stream, active };
   } catch (thrown) {
@@ -93,6 +95,17 @@ function lookAgain(ctx: Context, who: Visitor, id: string, port: number, ended: 
       },
     );
   }, LOOK_AGAIN_MS).unref();
+}
+
+/** Called for every piece, so that most calls do nothing. */
+function activity(ctx: Context, target: Usable): () => void {
+  let last = -Infinity;
+  return () => {
+    const now = performance.now();
+    if (now - last < TOUCH_EVERY_MS) return;
+    last = now;
+    ctx.live.background(touch(ctx, target));
+  };
 }
 
 async function touch(ctx: Context, { row }: Usable): Promise<void> {

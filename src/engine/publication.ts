@@ -26,5 +26,5 @@ export interface Visitor {
 export interface PortConnection {
   readonly stream: Duplex;
   /** Says that what just moved was use: sets the idle clock back. Cheap, to be called for every piece. */
-  active(): void;
+  readonly active: () => void;
 }

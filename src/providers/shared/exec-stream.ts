@@ -53,8 +53,13 @@ export class ExecStream extends Duplex {
   override _destroy(error: Error | null, destroyed: (error: Error | null) => void): void {
     this.#input.end();
     this.#stop.abort(new DOMException("the connection was closed", "AbortError"));
+    void this.#letGo(() => destroyed(error));
+  }
+
+  async #letGo(gone: () => void): Promise<void> {
     // The abort is what ends the command, and how that turns out is of no interest any more.
-    void Promise.allSettled([this.#output.return?.()]).then(() => destroyed(error));
+    await Promise.allSettled([this.#output.return?.()]);
+    gone();
   }
 
   /** Pushes one piece, or the end. */

@@ -3,6 +3,7 @@ import { eventRoutes } from "./events.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { keyRoutes } from "./keys.ts";
+import { portRoutes } from "./ports.ts";
 import { processRoutes } from "./processes.ts";
 import { profileRoutes } from "./profiles.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
@@ -18,6 +19,7 @@ export const ROUTES: readonly Route[] = [
   socketRoute,
   ...fileRoutes,
   ...treeRoutes,
+  ...portRoutes,
   ...profileRoutes,
   ...eventRoutes,
   ...keyRoutes,
