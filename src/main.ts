@@ -12,8 +12,9 @@ import { openBackends } from "./engine/backends.ts";
 import { createEngine } from "./engine/create-engine.ts";
 import { dataDirectoryId } from "./engine/data-directory.ts";
 import type { Engine } from "./engine/engine.ts";
-import { loadShippedProfiles } from "./engine/shipped-profiles.ts";
+import { loadShippedProfiles, type Remember } from "./engine/shipped-profiles.ts";
 import { openLedger } from "./ledger/index.ts";
+import type { E2bOptions } from "./server/e2b/index.ts";
 import type { SandboxerServer } from "./server/server.ts";
 
 export interface OpenOptions {
@@ -62,7 +63,8 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
     const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance, log, stays, ...points });
     const shippedProfiles = loadShippedProfiles(
       join(import.meta.dirname, "../profiles"),
-      remembering(parseYaml, join(dataDir, "cache", "yaml")),
+      parseYaml,
+      rememberingIn(join(dataDir, "cache", "profiles")),
     );
     const engine = await createEngine({ ledger, backends, config, log, shippedProfiles, background: stays, ...points });
     let closing: Promise<void> | undefined;
@@ -82,23 +84,34 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
 }
 
 /** The HTTP door over an opened engine; it listens when told to. */
-export async function serverOver({ engine, config, dataDir, log }: Opened): Promise<SandboxerServer> {
-  const { createServer } = await import("./server/server.ts");
+export async function serverOver(opened: Opened): Promise<SandboxerServer> {
+  const { config, dataDir } = opened;
+  if (config.e2b?.enabled === false) return plainServer(opened);
   const { tokenSecret } = await import("./server/token-secret.ts");
+  let secret: Uint8Array | undefined;
+  return plainServer(opened, { secret: () => (secret ??= tokenSecret(dataDir, "e2b")), ...domainOf(config) });
+}
+
+/** Our own API and published ports, with the E2B wire beside them where that is given. */
+async function plainServer({ engine, config, dataDir, log }: Opened, e2b?: E2bOptions): Promise<SandboxerServer> {
+  const [{ createServer }, { tokenSecret }] = await Promise.all([import("./server/server.ts"), import("./server/token-secret.ts")]);
   const { max_body_bytes: maxBodyBytes, max_upload_bytes: maxUploadBytes } = config.limits ?? {};
   const limits = { ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }), ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }) };
   let secret: Uint8Array | undefined;
-  const domain = config.e2b?.domain;
-  const at = domain === undefined ? {} : { domain };
-  const e2b = { secret: () => (secret ??= tokenSecret(dataDir, "e2b")), ...at };
-  let previewSecret: Uint8Array | undefined;
-  const { enabled: served = true, https = false } = config.preview ?? {};
-  const preview = { secret: () => (previewSecret ??= tokenSecret(dataDir, "preview")), https, ...at };
+  const { enabled: published = true, https = false } = config.preview ?? {};
+  const preview = { secret: () => (secret ??= tokenSecret(dataDir, "preview")), https, ...domainOf(config) };
   return createServer({
-    engine, log, version: version(), limits,
-    ...(config.e2b?.enabled === false ? {} : { e2b }),
-    ...(served ? { preview } : {}),
-  }); // prettier-ignore
+    engine,
+    log,
+    version: version(),
+    limits,
+    ...(e2b === undefined ? {} : { e2b }),
+    ...(published ? { preview } : {}),
+  });
+}
+
+function domainOf({ e2b }: Config): { domain?: string } {
+  return e2b?.domain === undefined ? {} : { domain: e2b.domain };
 }
 
 /**
@@ -132,7 +145,7 @@ export async function listenWithTls(
 
 /** The API in this process as the local operator, in the form of `fetch`: for the SDK, without a connection. */
 export async function localFetch(opened: Opened): Promise<(url: string, init: PlainInit) => Promise<Response>> {
-  const server = await serverOver(opened);
+  const server = await plainServer(opened);
   return (url, init) => server.call(url, init, { principal: LOCAL_OPERATOR });
 }
 
@@ -233,28 +246,30 @@ function parseYaml(text: string): unknown {
 }
 
 /**
- * Keeps what was parsed as JSON, under the hash of the text. The shipped profiles are read at every start, and loading a
- * YAML parser for them takes a tenth of a short command's whole time. Only this account can write to the directory.
+ * Keeps what a text was made into as JSON, under the hash of the text and of our version. The shipped profiles are read at every
+ * start, and to load a YAML parser and check them takes a tenth of a short command's whole time. Only this account can write to
+ * the directory.
  */
-function remembering(parser: (text: string) => unknown, directory: string): (text: string) => unknown {
-  return (text) => {
-    const path = join(directory, `${createHash("sha256").update(text).digest("hex")}.json`);
+function rememberingIn(directory: string): Remember {
+  return (text, make) => {
+    const path = join(directory, `${createHash("sha256").update(`${version()}\0${text}`).digest("hex")}.json`);
+    type Made = ReturnType<typeof make>;
     try {
-      return JSON.parse(readFileSync(path, "utf8")) as unknown;
+      return JSON.parse(readFileSync(path, "utf8")) as Made;
     } catch (thrown) {
-      // Not there yet, or cut short by a crash: parse it.
+      // Not there yet, or cut short by a crash: made anew.
       if (!(thrown instanceof SyntaxError) && !hasErrno(thrown)) throw thrown;
     }
-    const document = parser(text);
+    const made = make();
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      writeFileSync(`${path}.${process.pid}`, JSON.stringify(document), { mode: 0o600 });
+      writeFileSync(`${path}.${process.pid}`, JSON.stringify(made), { mode: 0o600 });
       renameSync(`${path}.${process.pid}`, path);
     } catch (thrown) {
       // A full or read-only disk costs time here and nothing else; what must be written says so itself.
       if (!hasErrno(thrown)) throw thrown;
     }
-    return document;
+    return made;
   };
 }
 

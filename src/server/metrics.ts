@@ -1,12 +1,18 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { monitorEventLoopDelay } from "node:perf_hooks";
 import type { MetricSample } from "../engine/engine.ts";
+
+type Delays = ReturnType<typeof monitorEventLoopDelay>;
 
 /** Counts answers and watches the event loop. `stop` lets the process end. */
 export class HttpCounter {
   readonly #answers = new Map<string, { labels: Record<string, string>; value: number }>();
-  readonly #delay = monitorEventLoopDelay({ resolution: 20 });
+  #delay: Delays | undefined;
 
-  constructor() {
+  /** Begins to watch the event loop: for what listens. What answers one command in its own process is spared loading what it takes. */
+  watch(): void {
+    if (this.#delay !== undefined) return;
+    const measure: { monitorEventLoopDelay: typeof monitorEventLoopDelay } = process.getBuiltinModule("node:perf_hooks");
+    this.#delay = measure.monitorEventLoopDelay({ resolution: 20 });
     this.#delay.enable();
   }
 
@@ -19,14 +25,12 @@ export class HttpCounter {
   }
 
   stop(): void {
-    this.#delay.disable();
+    this.#delay?.disable();
   }
 
-  /** What this process itself knows; event loop delays are since the last look. */
+  /** What this process itself knows. Event loop delays are since the last look, and absent where nothing listens. */
   samples(openRequests: number): MetricSample[] {
-    const seconds = (nanoseconds: number): number => (Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0);
-    const quantiles = [50, 90, 99].map((q) => ({ labels: { quantile: String(q / 100) }, value: seconds(this.#delay.percentile(q)) }));
-    const samples: MetricSample[] = [
+    return [
       { name: "sandboxer_http_requests_total", help: "Answers by route and status.", type: "counter", values: [...this.#answers.values()] },
       gauge("sandboxer_http_requests_open", "Requests being answered now.", openRequests),
       gauge("process_resident_memory_bytes", "Resident memory of the server.", process.memoryUsage.rss()),
@@ -37,12 +41,21 @@ export class HttpCounter {
         type: "counter",
         values: [{ labels: {}, value: cpuSeconds() }],
       },
-      { name: "nodejs_eventloop_delay_seconds", help: "Delay of the event loop since the last scrape.", type: "gauge", values: quantiles },
-      gauge("nodejs_eventloop_delay_max_seconds", "Longest delay of the event loop since the last scrape.", seconds(this.#delay.max)),
+      ...delays(this.#delay),
     ];
-    this.#delay.reset();
-    return samples;
   }
+}
+
+function delays(delay: Delays | undefined): MetricSample[] {
+  if (delay === undefined) return [];
+  const seconds = (nanoseconds: number): number => (Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0);
+  const quantiles = [50, 90, 99].map((q) => ({ labels: { quantile: String(q / 100) }, value: seconds(delay.percentile(q)) }));
+  const longest = seconds(delay.max);
+  delay.reset();
+  return [
+    { name: "nodejs_eventloop_delay_seconds", help: "Delay of the event loop since the last scrape.", type: "gauge", values: quantiles },
+    gauge("nodejs_eventloop_delay_max_seconds", "Longest delay of the event loop since the last scrape.", longest),
+  ];
 }
 
 function gauge(name: string, help: string, value: number): MetricSample {

@@ -72,6 +72,7 @@ export function createServer({ engine, log, version, limits, e2b, preview }: Ser
       e2b === undefined ? undefined : import("./e2b/index.ts"),
       preview === undefined ? undefined : import("./preview/door.ts"),
     ]);
+    service.counter.watch();
     sockets ??= new SocketDoor(service);
     if (e2b !== undefined) e2bDoor ??= e2bRoom?.createE2bDoor(service, e2b, ports);
     if (preview !== undefined && previewRoom !== undefined) previewDoor ??= new previewRoom.PreviewDoor(service, preview, e2bDoor);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { SandboxSpec } from "../../contract/index.ts";
 import { idBase, IDS_PER_SANDBOX, type Slot, WRITABLE } from "./disk/slot.ts";
 import type { Host } from "./host.ts";
+import type { SandboxNetwork } from "./network/network.ts";
 import type { OciProcess } from "./oci-process.ts";
 import { type SeccompProfile, seccompProfile } from "./seccomp.ts";
 import { type RuntimeName, RUNTIMES } from "./runtime.ts";
@@ -29,7 +30,7 @@ export interface OciConfig {
   annotations?: Record<string, string>;
   linux: {
     cgroupsPath?: string;
-    namespaces: { type: string }[];
+    namespaces: { type: string; path?: string }[];
     uidMappings?: IdMapping[];
     gidMappings?: IdMapping[];
     resources?: object;
@@ -57,6 +58,8 @@ export interface BundleInput {
   readonly cpus: { readonly list: string; readonly count: number };
   readonly runtime: RuntimeName;
   readonly rootless: Host["rootless"];
+  /** Given where it has egress; else it gets a network namespace of its own with nothing in it. */
+  readonly network: SandboxNetwork | undefined;
   /** The system call filter as this runtime has compiled it before, in base64. */
   readonly compiledFilter: string | undefined;
 }
@@ -91,7 +94,7 @@ function tmpfs(destination: string, bytes: number, inodes: number, mode: string,
   };
 }
 
-function mounts({ skeleton, slot, spec, cpus, runtime, rootless }: BundleInput, owner: number): Mount[] {
+function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: BundleInput, owner: number): Mount[] {
   // gVisor makes its own /sys, and its tmpfs knows no owner.
   const gvisor = runtime === "runsc";
   const owned = gvisor ? [] : [`uid=${owner}`, `gid=${owner}`];
@@ -128,6 +131,8 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless }: BundleInput, 
     ...HOST_ETC.filter((name) => existsSync(join("/etc", name))).map((name) =>
       bind(join("/etc", name), join("/etc", name), "ro", "noexec"),
     ),
+    // Over the host's certificates and the empty resolv.conf.
+    ...(network?.mounts ?? []).map(({ source, destination }) => bind(source, destination, "ro", "noexec")),
     ...(gvisor ? [] : [bind(join(skeleton.cpus, String(cpus.count)), "/sys/devices/system/cpu", "ro", "noexec")]),
     bind(skeleton.helpers, HELPERS, "ro"),
     ...writable,
@@ -172,7 +177,9 @@ export function ociConfig(input: BundleInput, owner: number): OciConfig {
     // crun takes a compiled filter instead of compiling the same one again (2 ms): crun(1), run.oci.seccomp_bpf_data.
     ...(input.compiledFilter === undefined ? {} : { annotations: { "run.oci.seccomp_bpf_data": input.compiledFilter } }),
     linux: {
-      namespaces: NAMESPACES.map((type) => ({ type })),
+      namespaces: NAMESPACES.map((type) =>
+        type === "network" && input.network?.namespace !== undefined ? { type, path: input.network.namespace } : { type },
+      ),
       uidMappings,
       gidMappings,
       ...(rootless === undefined ? { cgroupsPath: input.cgroupsPath, resources: resources(input) } : {}),

@@ -1,11 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Created, IsolationLevel, Op, SandboxSpec } from "../../contract/index.ts";
+import type { Created, Op, SandboxSpec } from "../../contract/index.ts";
 import { meetsIsolation, SandboxerError } from "../../contract/index.ts";
 import { throwIfAborted, whyAborted } from "./abort.ts";
 import { ociConfig } from "./bundle.ts";
 import { destroySandbox } from "./destroy.ts";
-import { cgroupOf, directoryOf, type Host, hostUser, scratchOf } from "./host.ts";
+import { cgroupOf, directoryOf, type Host, hostUser, type Level, scratchOf } from "./host.ts";
+import { missingNetwork } from "./network/network.ts";
 import { initProcess, userIds } from "./oci-process.ts";
 import { identify } from "./process-tree.ts";
 import { NOT_EXECUTED, startProgram } from "./program.ts";
@@ -16,7 +17,12 @@ import { SANDBOX_UID } from "./skeleton.ts";
 import { missingConfinement } from "./verify.ts";
 
 /** The steps at which a test may kill the control plane. */
-export const CREATE_FAILPOINTS = ["local.create.after_record", "local.create.after_slot", "local.create.after_run"] as const;
+export const CREATE_FAILPOINTS = [
+  "local.create.after_record",
+  "local.create.after_slot",
+  "local.create.after_namespace",
+  "local.create.after_run",
+] as const;
 
 /**
  * Makes a sandbox and looks whether it is confined as asked. Takes about as long as the runtime does. Nothing is left when
@@ -24,7 +30,7 @@ export const CREATE_FAILPOINTS = ["local.create.after_record", "local.create.aft
  * runtime failed, `storage_unavailable` where the disk is full.
  */
 export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Promise<Created> {
-  const choice = chooseLevel(host, spec.isolationMin);
+  const choice = chooseLevel(host, spec);
   const owner = userIds(spec.user);
   if (host.rootless !== undefined && owner.uid !== SANDBOX_UID) {
     throw new SandboxerError("capability_unsupported", "without root there is one user inside, sandbox", {
@@ -49,6 +55,10 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     const slot = await host.pool.claim(spec.id, { bytes: spec.resources.diskBytes, inodes: spec.resources.inodes });
     host.failpoint("local.create.after_slot");
     host.pool.giveTo(slot, owner.uid);
+    const { joins, joinFlags } = RUNTIMES[choice.runtime.name];
+    const network =
+      spec.egress === undefined ? undefined : await host.network.prepare(spec.id, directory.file("network"), spec.egress, joins);
+    host.failpoint("local.create.after_namespace");
     const seconds = Math.max(1, Math.ceil((spec.maxLifeAt - Date.now()) / 1000));
     const { runtime } = choice;
     if (host.rootless === undefined) cgroup.prepareParent();
@@ -62,6 +72,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
         init: host.rootless === undefined ? initProcess(spec, seconds) : initProcess(spec, seconds, owner),
         cpus: cpuList(host, slot.number, spec.resources.cpu),
         runtime: runtime.name,
+        network,
         compiledFilter: filter,
         rootless: host.rootless,
       },
@@ -73,7 +84,18 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     writeFileSync(join(bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
     const started = runDetached(
       host,
-      runtimeArgv(choice.runtime, log, "run", "--detach", "--bundle", bundle, "--pid-file", pidFile, spec.id),
+      runtimeArgv(
+        choice.runtime,
+        log,
+        ...(network === undefined ? [] : joinFlags),
+        "run",
+        "--detach",
+        "--bundle",
+        bundle,
+        "--pid-file",
+        pidFile,
+        spec.id,
+      ),
       log,
       op.signal,
     );
@@ -84,6 +106,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     const init = identify(pid);
     if (init === undefined) throw new SandboxerError("backend_unavailable", `the sandbox ended at once: ${lastWords(log)}`);
     const missing = await missingPromises(host, choice, spec, pid, slot.number);
+    if (network !== undefined) missing.push(...missingNetwork(pid, network.namespace ?? (await host.network.pool.hold(spec.id, pid))));
     if (missing.length > 0) {
       throw new SandboxerError("isolation_unavailable", `${choice.runtime.name} did not give the sandbox: ${missing.join(", ")}`);
     }
@@ -107,7 +130,7 @@ const LOOKS = 500;
 /** What the sandbox lacks of what its level promises. gVisor's own process is confined in ways of its own: of it only limits are read. */
 async function missingPromises(
   host: Host,
-  { level, runtime }: Host["levels"][number],
+  { level, runtime }: Level,
   spec: SandboxSpec,
   pid: number,
   slotNumber: number,
@@ -123,22 +146,33 @@ async function missingPromises(
 }
 
 /** The weakest level that meets the floor: stronger ones cost more, and are chosen by asking for them. */
-function chooseLevel(host: Host, floor: IsolationLevel): Host["levels"][number] {
-  const choice = host.levels.find(({ level }) => meetsIsolation(level, floor));
+function chooseLevel(host: Host, { isolationMin: floor, egress }: SandboxSpec): Level {
+  const levels = egress === undefined ? host.levels : host.egressLevels;
+  const choice = levels.find(({ level }) => meetsIsolation(level, floor));
   if (choice === undefined) {
     if (host.unavailable !== undefined)
       throw new SandboxerError("isolation_unavailable", `no sandbox can be made on this host: ${host.unavailable}`, {
         phase: "create",
         backend: host.backend,
       });
-    const best = host.levels.at(-1)?.level ?? "none";
+    if (levels.length === 0) throw withoutEgress(host);
+    const best = levels.at(-1)?.level ?? "none";
     throw new SandboxerError(
       "isolation_unavailable",
-      `isolation level "${floor}" was asked for; the best this host can verify is "${best}"`,
+      `isolation level "${floor}" was asked for; the best this host can verify${egress === undefined ? "" : " with egress"} is "${best}"`,
       { phase: "create", backend: host.backend },
     );
   }
   return choice;
+}
+
+function withoutEgress({ withoutEgress, backend }: Host): SandboxerError {
+  const why = [...withoutEgress].map(([name, reason]) => `${name}: ${reason}`).join("; ");
+  return new SandboxerError("capability_unsupported", `sandboxes on this host cannot reach anything: ${why}`, {
+    phase: "create",
+    backend,
+    issues: [{ path: "network.allow", message: "cannot be given" }],
+  });
 }
 
 /** As many CPUs as the share asks for, taken in turn, so that programs inside count right. */

@@ -10,7 +10,12 @@ import { RUNTIMES, stateNames } from "./runtime.ts";
 import { removeEmptyScratch } from "./scratch.ts";
 
 /** The steps at which a test may kill the control plane. */
-export const DESTROY_FAILPOINTS = ["local.destroy.after_kill", "local.destroy.after_delete", "local.destroy.after_release"] as const;
+export const DESTROY_FAILPOINTS = [
+  "local.destroy.after_kill",
+  "local.destroy.after_delete",
+  "local.destroy.after_release",
+  "local.destroy.after_namespace",
+] as const;
 
 /** How long the kernel may take to end what was killed; a process in the middle of a disk write can hold out. */
 const GONE_WITHIN_MS = 10_000;
@@ -23,11 +28,12 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   const directory = directoryOf(host, id);
   const cgroup = cgroupOf(host, id);
   const slot = host.pool.live().get(id);
+  const networked = host.network.pool.live().has(id);
   const record = directory.read();
   // Also of a runtime that is not used, or not installed, any more.
   const roots = Object.keys(RUNTIMES).map((name) => join(host.runtimeRoot, name));
   const stateful = roots.filter((root) => stateNames(root, id).length > 0);
-  if (record === undefined && slot === undefined && stateful.length === 0 && !existsSync(directory.path) && !cgroup.exists())
+  if (record === undefined && slot === undefined && !networked && stateful.length === 0 && !existsSync(directory.path) && !cgroup.exists())
     return "absent";
 
   // The kernel's own way: with the first process everything in its pid namespace ends. The runtimes' own delete of a live
@@ -42,6 +48,8 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   host.failpoint("local.destroy.after_delete");
   if (slot !== undefined) host.pool.release(slot, id);
   host.failpoint("local.destroy.after_release");
+  host.network.pool.release(id);
+  host.failpoint("local.destroy.after_namespace");
   await rm(scratchOf(host, id), { recursive: true, force: true });
   await directory.remove();
   return "destroyed";

@@ -6,9 +6,17 @@ import type { SlotPool } from "./disk/pool.ts";
 import { idBase } from "./disk/slot.ts";
 import type { FifoPool } from "./fifo.ts";
 import type { Launcher } from "./launcher.ts";
+import type { SandboxNetworks } from "./network/network.ts";
 import { SandboxDirectory } from "./record.ts";
 import type { Runtime, RuntimeName } from "./runtime.ts";
 import type { Skeleton } from "./skeleton.ts";
+
+/** A level of isolation as this host gives it. */
+export interface Level {
+  readonly level: IsolationLevel;
+  readonly runtime: Runtime;
+  readonly notes: readonly string[];
+}
 
 /** What the verbs of the local provider share: this host as it was probed, and where things stand on it. */
 export interface Host {
@@ -27,7 +35,12 @@ export interface Host {
   readonly cgroups: CgroupMounts;
   readonly cpuCount: number;
   /** The best runtime for each level that works here, weakest level first. */
-  readonly levels: readonly { readonly level: IsolationLevel; readonly runtime: Runtime; readonly notes: readonly string[] }[];
+  readonly levels: readonly Level[];
+  /** The same for sandboxes with egress, where that was seen to work as well. */
+  readonly egressLevels: readonly Level[];
+  /** Why a runtime that works cannot have egress. */
+  readonly withoutEgress: ReadonlyMap<RuntimeName, string>;
+  readonly network: SandboxNetworks;
   /** Every runtime on this host, chosen for new sandboxes or not: those that it made before are still its own. */
   readonly runtimes: ReadonlyMap<RuntimeName, Runtime>;
   /** Directory of the runtimes' state directories, one for each by its name. */

@@ -5,9 +5,10 @@ import { portsOverExec } from "../shared/ports-over-exec.ts";
 import { throwIfAborted } from "./abort.ts";
 import { createSandbox } from "./create.ts";
 import { destroySandbox, removeEmptyGroups } from "./destroy.ts";
-import { abandonExec, execCommand } from "./exec.ts";
+import { abandonExec, execCommand, liveRecord } from "./exec.ts";
 import { directoryOf, type Host } from "./host.ts";
 import { inspectSandbox, listSandboxes } from "./observe.ts";
+import { localPorts } from "./network/ports.ts";
 import { LocalOptions } from "./options.ts";
 import { openHost } from "./open-host.ts";
 import { WORKDIR } from "./oci-process.ts";
@@ -37,7 +38,9 @@ function localProvider(host: Host): Provider {
 
   const createOnce = async (spec: SandboxSpec, op: Op): Promise<Created> => {
     const record = directoryOf(host, spec.id).read();
-    if (record?.init !== undefined && isAlive(record.init)) {
+    // The same one: also what it believes in and where its traffic goes is as asked for.
+    const same = record?.spec.egress?.caPem === spec.egress?.caPem && (spec.egress === undefined || host.network.pool.live().has(spec.id));
+    if (record?.init !== undefined && isAlive(record.init) && same) {
       const version = host.runtimes.get(record.runtime)?.version ?? "";
       return {
         ref: refOf(record),
@@ -63,17 +66,27 @@ function localProvider(host: Host): Provider {
       return inspectSandbox(host, ref);
     },
     files: filesOverExec({ exec, busybox: `${HELPERS}/busybox`, workdir: WORKDIR }),
-    ports: portsOverExec({ exec, busybox: `${HELPERS}/busybox` }),
     processes,
+    ports: localPorts(host, portsOverExec({ exec, busybox: `${HELPERS}/busybox` })),
+    network: {
+      namespace: async (ref) => {
+        liveRecord(host, ref);
+        return host.network.of(ref.id);
+      },
+    },
     abandonExec: (ref, execId) => abandonExec(host, ref, execId),
     async maintain() {
       host.fifos.sweep();
       await host.pool.maintain();
+      await host.network.pool.maintain();
     },
     async dispose() {
       processes.dispose();
       host.fifos.dispose();
       host.launcher.dispose();
+      host.network.dispose();
+      await host.pool.refillUsedUp();
+      await host.network.pool.refillUsedUp();
       await removeEmptyGroups(host);
     },
   };

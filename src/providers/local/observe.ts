@@ -14,6 +14,7 @@ import { RUNTIMES, statefulIds } from "./runtime.ts";
 export function* listSandboxes(host: Host): Generator<Listed> {
   const ids = new Set(recordedIds(host.sandboxes));
   for (const id of host.pool.live().keys()) ids.add(id);
+  for (const id of host.network.pool.live().keys()) ids.add(id);
   for (const name of Object.keys(RUNTIMES)) for (const id of statefulIds(join(host.runtimeRoot, name))) ids.add(id);
   for (const id of groupedIds(host)) ids.add(id);
   for (const id of ids) {

@@ -1,5 +1,6 @@
 import type { Command, PtySize, SandboxSpec } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
+import { EGRESS_VARIABLES } from "./network/inside.ts";
 import { type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { HELPERS, SANDBOX_UID } from "./skeleton.ts";
 
@@ -101,6 +102,7 @@ export function commandProcess(spec: SandboxSpec, command: Command, { runtime, p
     LANG: "C.UTF-8",
     ...Object.fromEntries(THREAD_VARIABLES.map((name) => [name, cpus])),
     ...(pty === undefined ? {} : { TERM: "xterm-256color" }),
+    ...(spec.egress === undefined ? {} : EGRESS_VARIABLES),
     ...spec.env,
     ...command.env,
     ...(RUNTIMES[runtime].hostProcesses ? {} : { [MARK]: command.id }),

@@ -10,16 +10,17 @@ import { SlotPool } from "./disk/pool.ts";
 import { FifoPool } from "./fifo.ts";
 import type { Host } from "./host.ts";
 import { Launcher } from "./launcher.ts";
+import { SandboxNetworks } from "./network/network.ts";
 import type { LocalOptions } from "./options.ts";
-import { bestPerLevel, type Probed, probeRuntime } from "./probe.ts";
+import { type BareHost, bestPerLevel, type Probed, probeRuntime } from "./probe.ts";
 import { ProbeCache } from "./probe-cache.ts";
 import { identify } from "./process-tree.ts";
 import { findProgram, type Runtime, type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { scratchDirectory } from "./scratch.ts";
 import { ensureSkeleton, SANDBOX_UID } from "./skeleton.ts";
 
-/** Prepared disks in a process that stays, and in one that ends: there whoever waits for its exit waits for them. */
-const [MANY_DISKS, FEW_DISKS] = [16, 4];
+/** Prepared disks and namespaces in a process that stays, and in one that ends: there whoever waits for its exit waits for them. */
+const [MANY, FEW] = [16, 4];
 
 /** A host that is ready for sandboxes, and what was found out about it. */
 export interface OpenedHost {
@@ -48,15 +49,12 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
   const skeleton = await ensureSkeleton(join(directory, "skeleton"));
   const disks =
     rootless === undefined && options.disk !== "tmpfs" && (cache.disks ?? (await disksWork(directory, options.disk === "image")));
-  const pool = new SlotPool({
-    directory: join(directory, "slots"),
-    disks,
-    depth: options.pool ?? (context.stays === false ? FEW_DISKS : MANY_DISKS),
-    owner: SANDBOX_UID,
-    onError: (error) => log.warn({ error: String(error) }, "prepared disks could not be made or thrown away; the next sweep tries again"),
-  });
+  const depth = options.pool ?? (context.stays === false ? FEW : MANY);
+  const onError = (error: unknown): void =>
+    log.warn({ error: String(error) }, "prepared things could not be made or thrown away; the next sweep tries again");
+  const pool = new SlotPool({ directory: join(directory, "slots"), disks, depth, owner: SANDBOX_UID, onError });
   await pool.recover();
-  const bare: Omit<Host, "levels"> = {
+  const bare: BareHost = {
     backend: context.backend,
     instance: context.instance,
     log,
@@ -66,6 +64,7 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
     pool,
     fifos: new FifoPool(join(scratch, "fifos"), launcher),
     launcher,
+    network: new SandboxNetworks({ directory: join(directory, "network"), depth, onError }),
     scratch,
     cgroups: rootless === undefined ? findCgroups() : NO_CGROUPS,
     rootless,
@@ -75,7 +74,8 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
     seccompCache: join(directory, "seccomp"),
   };
   const blocked = rootless === undefined ? blockedPassage(directory) : undefined;
-  if (blocked !== undefined) return { host: { ...bare, levels: [], unavailable: explainPassage(blocked) }, probed: [], disks };
+  const nothing = { levels: [], egressLevels: [], withoutEgress: new Map<RuntimeName, string>() };
+  if (blocked !== undefined) return { host: { ...bare, ...nothing, unavailable: explainPassage(blocked) }, probed: [], disks };
 
   const known = [...found.keys()].map((name) => cache.runtime(name)).filter((one) => one !== undefined);
   const probed: Probed[] = [];
@@ -90,9 +90,18 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
     ...probed.flatMap(({ name, runtime }) => (runtime === undefined ? [] : [[name, runtime] as const])),
   ]);
   const levels = bestPerLevel(probed);
+  const egressLevels = bestPerLevel(probed.filter(({ withoutEgress }) => withoutEgress === undefined));
+  const withoutEgress = new Map(probed.flatMap(({ name, withoutEgress }) => (withoutEgress === undefined ? [] : [[name, withoutEgress]])));
   const why = probed.map(({ name, reason }) => `${name}: ${reason ?? "does not work"}`).join("; ");
   return {
-    host: { ...bare, runtimes, levels, ...(levels.length === 0 ? { unavailable: why || "no OCI runtime works here" } : {}) },
+    host: {
+      ...bare,
+      runtimes,
+      levels,
+      egressLevels,
+      withoutEgress,
+      ...(levels.length === 0 ? { unavailable: why || "no OCI runtime works here" } : {}),
+    },
     probed,
     disks,
   };

@@ -2,6 +2,7 @@ import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import type { Logger } from "../../contract/index.ts";
 import type { Probed } from "./probe.ts";
+import { missingPrograms } from "./network/probe.ts";
 import type { Runtime, RuntimeName } from "./runtime.ts";
 
 /**
@@ -15,9 +16,12 @@ export interface ProbeResults {
 }
 
 /** Part of the key: what a probe looks at has changed when this does. */
-const FORM = 2;
+const FORM = 3;
 
 const FAILURES_KEPT_MS = 60_000;
+
+/** Longer: a runtime that works but for egress stays so, mostly, and whoever installs a program changes the key. */
+const EGRESS_FAILURES_KEPT_MS = 3_600_000;
 
 export class ProbeCache {
   readonly #file: string;
@@ -29,8 +33,10 @@ export class ProbeCache {
     this.#key = keyOf(found);
     try {
       const kept = JSON.parse(readFileSync(file, "utf8")) as { key: string; at: number; results: ProbeResults };
-      const fresh = Date.now() - kept.at < FAILURES_KEPT_MS;
-      if (kept.key === this.#key) this.#results = { ...kept.results, probed: kept.results.probed.filter(({ works }) => works || fresh) };
+      const age = Date.now() - kept.at;
+      const holds = ({ works, withoutEgress }: Probed): boolean =>
+        works ? withoutEgress === undefined || age < EGRESS_FAILURES_KEPT_MS : age < FAILURES_KEPT_MS;
+      if (kept.key === this.#key) this.#results = { ...kept.results, probed: kept.results.probed.filter(holds) };
     } catch {
       // Not there, or cut short by a crash: probing again is always right.
     }
@@ -63,5 +69,5 @@ function keyOf(found: ReadonlyMap<RuntimeName, Runtime | undefined>): string {
   });
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((line) => / - cgroup2? /.test(line)).length; // prettier-ignore
-  return JSON.stringify([FORM, boot, release(), process.getuid?.(), mounts, programs]);
+  return JSON.stringify([FORM, boot, release(), process.getuid?.(), mounts, programs, missingPrograms()]);
 }

@@ -4,10 +4,14 @@ import { ISOLATION_LEVELS, newId, SandboxerError } from "../../contract/index.ts
 import { createSandbox } from "./create.ts";
 import { destroySandbox } from "./destroy.ts";
 import { execCommand } from "./exec.ts";
-import type { Host } from "./host.ts";
+import type { Host, Level } from "./host.ts";
+import { missingForEgress } from "./network/probe.ts";
 import { identify, isAlive, type ProcessIdentity } from "./process-tree.ts";
 import type { SandboxRecord } from "./record.ts";
 import { knownFlaws, type Runtime, RUNTIMES, type RuntimeName, runtimeVersion } from "./runtime.ts";
+
+/** A host of which it is not known yet what works on it. */
+export type BareHost = Omit<Host, "levels" | "egressLevels" | "withoutEgress">;
 
 /** What was found of one runtime, by starting a real sandbox with it. */
 export interface Probed {
@@ -18,6 +22,8 @@ export interface Probed {
   readonly works: boolean;
   /** Why it does not work. */
   readonly reason?: string;
+  /** Why it works, but not with egress. */
+  readonly withoutEgress?: string;
   readonly notes: readonly string[];
 }
 
@@ -59,10 +65,10 @@ export function isBeingProbed({ spec }: SandboxRecord): boolean {
 const ANSWERS_WITHIN_MS = 30_000;
 
 /**
- * Tries a runtime: makes a sandbox with the whole hardening, reads back what the kernel gave it, runs a command in it, and ends it. About
- * 50 ms for crun, 0.5 s for runsc.
+ * Tries a runtime: makes a sandbox with the whole hardening, reads back what the kernel gave it, runs a command in it, and ends it; then one
+ * with egress. About 0.1 s for crun, 0.8 s for runsc.
  */
-export async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName, found: Runtime | undefined): Promise<Probed> {
+export async function probeRuntime(bare: BareHost, name: RuntimeName, found: Runtime | undefined): Promise<Probed> {
   const { debianPackage } = RUNTIMES[name];
   const level = bare.rootless === undefined ? RUNTIMES[name].level : "process";
   if (found === undefined) return { name, level, works: false, reason: `not installed (package ${debianPackage})`, notes: [] };
@@ -71,7 +77,8 @@ export async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName
   const runtime = { ...found, version };
   mkdirSync(runtime.root, { recursive: true, mode: 0o711 });
   const notes = [...(bare.rootless === undefined ? [] : WITHOUT_ROOT), ...RUNTIMES[name].notes, ...knownFlaws(name, version)];
-  const host: Host = { ...bare, levels: [{ level, runtime, notes }], runtimes: new Map([[name, runtime]]) };
+  const levels = [{ level, runtime, notes }];
+  const host: Host = { ...bare, levels, egressLevels: levels, withoutEgress: new Map(), runtimes: new Map([[name, runtime]]) };
   const op: Op = { signal: AbortSignal.timeout(ANSWERS_WITHIN_MS), log: bare.log };
   const spec = probeSpec(level);
   try {
@@ -81,7 +88,9 @@ export async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName
       if (event.type === "exited" && event.exitCode !== 0)
         throw new SandboxerError("backend_unavailable", `a command in it answered ${event.exitCode ?? event.outcome}`);
     }
-    return { name, level, runtime, works: true, notes };
+    await destroySandbox(host, spec.id);
+    const missing = await missingForEgress(host, probeSpec(level), op);
+    return { name, level, runtime, works: true, notes, ...(missing === undefined ? {} : { withoutEgress: missing }) };
   } catch (error) {
     return { name, level, runtime, works: false, reason: SandboxerError.from(error).message, notes };
   } finally {
@@ -90,7 +99,7 @@ export async function probeRuntime(bare: Omit<Host, "levels">, name: RuntimeName
 }
 
 /** The best working runtime of each level, weakest level first. Within a level the first that works is the best. */
-export function bestPerLevel(probed: readonly Probed[]): Host["levels"] {
+export function bestPerLevel(probed: readonly Probed[]): Level[] {
   return ISOLATION_LEVELS.flatMap((level) => {
     const best = probed.find((candidate) => candidate.level === level && candidate.works);
     return best?.runtime === undefined ? [] : [{ level, runtime: best.runtime, notes: best.notes }];

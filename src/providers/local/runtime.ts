@@ -16,6 +16,13 @@ interface Kind {
   readonly debianPackage: string;
   /** Global flags before the command. */
   readonly flags: (log: string) => string[];
+  /**
+   * Whether it can put a sandbox into a network namespace that is there already. runc 1.1 makes the sandbox, but then runs no command in it: its exec
+   * enters the user namespace first, and has no right to the other any more.
+   */
+  readonly joins: boolean;
+  /** What is added to them where the sandbox joins a network namespace. The last word counts. */
+  readonly joinFlags: readonly string[];
   /** Whether a command's processes are the host's too, below a subreaper. gVisor keeps them to itself. */
   readonly hostProcesses: boolean;
   /** Host threads that it needs for itself, beside the sandbox's own processes: they count in the same control group. */
@@ -32,6 +39,8 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
   crun: {
     level: "container",
     debianPackage: "crun",
+    joins: true,
+    joinFlags: [],
     flags: (log) => [`--log=file:${log}`, "--log-format=text"],
     hostProcesses: true,
     ownThreads: 0,
@@ -43,6 +52,8 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
   runc: {
     level: "container",
     debianPackage: "runc",
+    joins: false,
+    joinFlags: [],
     flags: (log) => ["--log", log, "--log-format", "text"],
     hostProcesses: true,
     ownThreads: 0,
@@ -53,6 +64,9 @@ export const RUNTIMES: Readonly<Record<RuntimeName, Kind>> = {
   runsc: {
     level: "gvisor",
     debianPackage: "runsc",
+    joins: true,
+    // Its sockets are then the kernel's, in the joined namespace: that has a boundary, gVisor's own stack would need a device.
+    joinFlags: ["--network=host"],
     // The platform is left to it: ptrace in old releases, systrap since 2023; kvm would have to be asked for.
     flags: (log) => ["--log", log, "--log-format", "text", "--network=none", "--cpu-num-from-quota"],
     hostProcesses: false,

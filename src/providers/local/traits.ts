@@ -9,23 +9,37 @@ const NATIVE: readonly Capability[] = [
   "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics", "ports.dynamic", "ports.signed",
 ]; // prettier-ignore
 
-/** A connection is a command that stands inside while it lasts. */
+/** Where no socket leads in, a connection is a command that stands inside while it lasts. */
 const EMULATED: readonly Capability[] = ["ports.http"];
 
 /** Needs control groups. */
 const LIMITED: readonly Capability[] = ["resources.cpu_mem", "resources.pids"];
 
+/** With a network namespace that the boundary can be attached to: what passes is the boundary's to say. */
+const EGRESS: readonly Capability[] = ["net.allow_domain", "net.allow_cidr", "net.l7", "net.update", "net.audit", "secrets.egress_inject"];
+
+/** Needs root: a socket that is made in the sandbox's network namespace. */
+const PORTS: readonly Capability[] = ["ports.http", "ports.tcp"];
+
 /** What this host was seen to do. */
-export function traitsOf({ levels, rootless, unavailable }: Host): Traits {
-  const capabilities = rootless === undefined ? NATIVE : NATIVE.filter((capability) => !LIMITED.includes(capability));
+export function traitsOf({ levels, egressLevels, withoutEgress, rootless, unavailable }: Host): Traits {
+  const capabilities =
+    rootless === undefined
+      ? [...NATIVE, ...PORTS, ...(egressLevels.length > 0 ? EGRESS : [])]
+      : NATIVE.filter((capability) => !LIMITED.includes(capability));
   return {
-    isolation: levels.map(({ level, runtime, notes }) => ({ level, runtime: `${runtime.name} ${runtime.version}`, notes })),
+    isolation: levels.map(({ level, runtime, notes }) => {
+      const other = egressLevels.find((one) => one.level === level)?.runtime.name;
+      const lacks = `nothing can be reached from inside at this level: ${withoutEgress.get(runtime.name) ?? ""}`;
+      const egress = other === runtime.name ? [] : other === undefined ? [lacks] : [`sandboxes with egress run with ${other}`];
+      return { level, runtime: `${runtime.name} ${runtime.version}`, notes: [...notes, ...egress] };
+    }),
     capabilities:
       levels.length === 0
         ? {}
         : Object.fromEntries([
-            ...capabilities.map((capability) => [capability, "native"] as const),
             ...EMULATED.map((capability) => [capability, "emulated"] as const),
+            ...capabilities.map((capability) => [capability, "native"] as const),
           ]),
     limits: {
       cpu: { min: 0.05, max: availableParallelism() },

@@ -34,6 +34,8 @@ export class SlotPool {
   readonly #making = new Map<string, Promise<void>>();
   #emptying: Promise<void> | undefined;
   #stays = false;
+  /** The quota whose last prepared slot this process took, where nobody here refills it at intervals. */
+  #usedUp: Quota | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -73,6 +75,7 @@ export class SlotPool {
       const slot = this.#take(quotaKey(quota), sandboxId);
       if (slot !== undefined) {
         this.#inBackground(() => this.#fill(quota));
+        if (this.#readyNames(quotaKey(quota)).length === 0) this.#usedUp = quota;
         return slot;
       }
       await this.#make(quota, 1);
@@ -82,6 +85,17 @@ export class SlotPool {
   /** Work beside the hot path, in a process that stays: one that ends after a command leaves it to the next sweep. */
   #inBackground(work: () => Promise<void>): void {
     if (this.#stays) void work().catch(this.#options.onError);
+  }
+
+  /**
+   * For a process that ends after its command: prepares slots where it took the last one, so that one command in several waits
+   * for that at its end, and none at its start. Does nothing in a process that stays.
+   */
+  async refillUsedUp(): Promise<void> {
+    const quota = this.#usedUp;
+    if (quota === undefined || this.#stays) return;
+    this.#usedUp = undefined;
+    await this.#fill(quota);
   }
 
   async #fill(quota: Quota): Promise<void> {
