@@ -4,6 +4,7 @@ import type { Sandbox as SandboxInfo } from "../contract/sandbox.ts";
 import { commandFields, type CommandLine, type CommandOptions } from "./command.ts";
 import { Execution, type ExecOptions } from "./exec.ts";
 import { Files } from "./files.ts";
+import { Ports } from "./ports.ts";
 import { Process } from "./process.ts";
 import type { Transport } from "./transport.ts";
 
@@ -29,6 +30,7 @@ export interface SpawnOptions extends CommandOptions {
 export class Sandbox {
   readonly id: string;
   readonly files: Files;
+  readonly ports: Ports;
   readonly processes: { list: () => Promise<Process[]>; get: (processId: string) => Promise<Process> };
   readonly #transport: Transport;
   readonly #path: string;
@@ -40,6 +42,7 @@ export class Sandbox {
     this.id = info.id;
     this.#path = `/v1/sandboxes/${encodeURIComponent(info.id)}`;
     this.files = new Files(transport, info.id);
+    this.ports = new Ports(transport, info.id);
     this.processes = {
       list: async () => {
         const { data } = await transport.json<{ data: ProcessInfo[] }>({ method: "GET", path: `${this.#path}/processes` });

@@ -51,6 +51,8 @@ export class PortPool extends Agent {
 
   override reuseSocket(stream: Duplex, request: ClientRequest): void {
     clearTimeout(this.#clocks.get(stream));
-    request.reusedSocket = true;
+    // What Node does for a kept connection asks this of it; a stream that is no socket holds no process anyway.
+    if (!("ref" in stream)) Object.assign(stream, { ref: () => stream });
+    super.reuseSocket(stream, request);
   }
 }

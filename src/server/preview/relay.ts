@@ -39,6 +39,8 @@ const THINKING_MS = 1000;
  */
 export async function relay(pool: PortPool, exchange: Exchange): Promise<void> {
   const { incoming, outgoing, log } = exchange;
+  // The doors and Node's own pipeline each listen for its end; together they are more than Node expects of one.
+  outgoing.setMaxListeners(30);
   const { answer, active } = await head(pool, exchange);
   if (isClosed(outgoing)) return void answer.destroy();
   const isEvents = answer.headers["content-type"]?.startsWith("text/event-stream") === true;

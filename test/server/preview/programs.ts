@@ -40,7 +40,7 @@ server.on("upgrade", (q, socket) => {
   if (q.url === "/refuse") return socket.end("HTTP/1.1 401 Unauthorized\\r\\ncontent-length: 2\\r\\n\\r\\nno");
   count.open++; socket.on("close", () => count.open--); socket.on("error", () => {});
   const say = (op, text) => socket.write(Buffer.concat([Buffer.from([128 | op, text.length]), Buffer.from(text)]));
-  socket.write("HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Protocol: " + (q.headers["sec-websocket-protocol"] ?? "none") + "\\r\\nSec-WebSocket-Accept: " + key + "\\r\\n\\r\\n");
+  socket.write("HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n" + (q.headers["sec-websocket-protocol"] === undefined ? "" : "Sec-WebSocket-Protocol: " + q.headers["sec-websocket-protocol"] + "\\r\\n") + "Sec-WebSocket-Accept: " + key + "\\r\\n\\r\\n");
   say(1, JSON.stringify({ type: "connected" }));
   const timer = q.url === "/pinging" ? setInterval(() => say(9, "alive"), 50) : undefined; socket.on("close", () => clearInterval(timer));
   let held = Buffer.alloc(0);
