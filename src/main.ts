@@ -110,18 +110,31 @@ function storeIn(dataDir: string, log: Logger): () => Sealer {
 export async function serverOver(opened: Opened): Promise<SandboxerServer> {
   const { config, dataDir } = opened;
   if (config.e2b?.enabled === false) return plainServer(opened);
-  const { tokenSecret } = await import("./server/e2b/secret.ts");
+  const { tokenSecret } = await import("./server/token-secret.ts");
   let secret: Uint8Array | undefined;
-  const domain = config.e2b?.domain;
-  return plainServer(opened, { secret: () => (secret ??= tokenSecret(dataDir)), ...(domain === undefined ? {} : { domain }) });
+  return plainServer(opened, { secret: () => (secret ??= tokenSecret(dataDir, "e2b")), ...domainOf(config) });
 }
 
-/** Our own API, with the E2B wire beside it where that is given. */
-async function plainServer({ engine, config, log }: Opened, e2b?: E2bOptions): Promise<SandboxerServer> {
-  const { createServer } = await import("./server/server.ts");
+/** Our own API and published ports, with the E2B wire beside them where that is given. */
+async function plainServer({ engine, config, dataDir, log }: Opened, e2b?: E2bOptions): Promise<SandboxerServer> {
+  const [{ createServer }, { tokenSecret }] = await Promise.all([import("./server/server.ts"), import("./server/token-secret.ts")]);
   const { max_body_bytes: maxBodyBytes, max_upload_bytes: maxUploadBytes } = config.limits ?? {};
   const limits = { ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }), ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }) };
-  return createServer({ engine, log, version: version(), limits, ...(e2b === undefined ? {} : { e2b }) });
+  let secret: Uint8Array | undefined;
+  const { enabled: published = true, https = false } = config.preview ?? {};
+  const preview = { secret: () => (secret ??= tokenSecret(dataDir, "preview")), https, ...domainOf(config) };
+  return createServer({
+    engine,
+    log,
+    version: version(),
+    limits,
+    ...(e2b === undefined ? {} : { e2b }),
+    ...(published ? { preview } : {}),
+  });
+}
+
+function domainOf({ e2b }: Config): { domain?: string } {
+  return e2b?.domain === undefined ? {} : { domain: e2b.domain };
 }
 
 /**
@@ -136,7 +149,7 @@ export async function listenWithTls(
   server: SandboxerServer,
 ): Promise<{ domain: string; authority: string | undefined } | undefined> {
   const { tls, domain, enabled = true } = config.e2b ?? {};
-  if (tls === undefined || !enabled) return undefined;
+  if (tls === undefined || (!enabled && config.preview?.enabled === false)) return undefined;
   if (domain === undefined) throw new SandboxerError("invalid_request", "e2b.tls needs e2b.domain, the name it is for", { phase: "open" });
   const { certificateFrom, developmentCertificate } = await import("./server/e2b/certificate.ts");
   const { certificate, key, host, port } = tls;

@@ -17,6 +17,7 @@ export const CATALOG: Readonly<Record<string, Entry>> = {
   cp: { summary: "Copy files and trees into and out of a sandbox", load: () => import("./commands/cp.ts") },
   ps: { summary: "List a sandbox's background processes", load: () => import("./commands/ps.ts") },
   logs: { summary: "Print a background process's output", load: () => import("./commands/logs.ts") },
+  ports: { summary: "Publish ports of a sandbox, and make addresses for them", load: () => import("./commands/ports.ts") },
   renew: { summary: "Give a sandbox more time", load: () => import("./commands/renew.ts") },
   network: { summary: "Show, check, follow and change what sandboxes may reach", load: () => import("./commands/network.ts") },
   profile: { summary: "List, show and apply profiles", load: () => import("./commands/profile.ts") },

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
-import { AllowRule, NetworkLimits } from "./network.ts";
+import { AllowRule, NetworkLimits, PortVisibility, PublishRange } from "./network.ts";
 import { Overrides } from "./profile.ts";
 import { Duration } from "./units.ts";
 
@@ -73,6 +73,23 @@ const SecretsConfig = z.strictObject({
     .optional()
     .meta({ description: 'First words of command lines: ["op", "read"] lets any "op read ..." run.' }),
 });
+/** Ports of sandboxes, as they are reached through the server. */
+export const PreviewConfig = z.strictObject({
+  enabled: z
+    .boolean()
+    .optional()
+    .meta({ description: "true unless given; false: no port is reached from outside, whatever a profile lists." }),
+  widest: PortVisibility.optional().meta({ description: "No profile and no request goes beyond it; public unless given." }),
+  publish: z
+    .array(PublishRange)
+    .optional()
+    .meta({ description: "Ports that may be published while a sandbox lives, whatever its profile; none unless listed." }),
+  https: z
+    .boolean()
+    .optional()
+    .meta({ description: "A proxy in front ends TLS: addresses are https and cookies are Secure. false unless given." }),
+});
+export type PreviewConfig = z.infer<typeof PreviewConfig>;
 
 /** `sand-boxer.yaml`, in the data directory or named by `SANDBOXER_CONFIG`. Every field has a default. */
 export const Config = z.strictObject({
@@ -93,6 +110,7 @@ export const Config = z.strictObject({
   e2b: E2bConfig.optional(),
   network: NetworkConfig.optional(),
   secrets: SecretsConfig.optional(),
+  preview: PreviewConfig.optional(),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

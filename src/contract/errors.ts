@@ -42,6 +42,7 @@ export const ERROR_TABLE = {
   backend_auth: e(502, false, "The backend refused our credentials; correct them in the configuration."),
   backend_unavailable: e(503, true, "The backend does not answer; try again, or allow a fallback."),
   backend_rate_limited: e(429, true, "Wait for the time in Retry-After and try again."),
+  port_closed: e(502, true, "Start the program that listens on that port inside the sandbox, on 127.0.0.1 or [::1], and try again."),
   backend_rejected: e(502, false, "The backend refused the request as it is; see the message."),
   ambiguous_create: e(
     502,

@@ -12,6 +12,7 @@ export * from "./nearest.ts";
 export * from "./network-api.ts";
 export * from "./network.ts";
 export * from "./path.ts";
+export * from "./ports.ts";
 export * from "./profile.ts";
 export * from "./provider.ts";
 export * from "./sandbox.ts";

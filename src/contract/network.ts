@@ -10,7 +10,8 @@ const PathPattern = z
   .regex(/^\/[\x21-\x7e]*$/, 'must begin with "/"')
   .max(1024);
 
-const Port = z.int().min(1).max(65_535);
+/** A TCP port. */
+export const Port = z.int().min(1).max(65_535);
 
 /** `passthrough`: the server name is checked and the bytes go on untouched. `inspect`: TLS ends at the boundary under the sandbox's own CA. */
 export const TlsMode = z.enum(["passthrough", "inspect"]);
@@ -56,6 +57,16 @@ export const PublishedPort = z.strictObject({
 });
 export type PublishedPort = z.infer<typeof PublishedPort>;
 
+/** Ports that may be published while a sandbox lives, and how wide at most. */
+export const PublishRange = z
+  .strictObject({
+    from: Port,
+    to: Port,
+    visibility: PortVisibility.optional().meta({ description: "The widest that may be asked for; private unless given." }),
+  })
+  .refine(({ from, to }) => from <= to, '"from" must not be after "to"');
+export type PublishRange = z.infer<typeof PublishRange>;
+
 /** What a sandbox may reach and who may reach it. Nothing, unless it is listed: a missing or empty list denies. */
 export const Network = z
   .strictObject({
@@ -66,6 +77,11 @@ export const Network = z
     allow: z.array(AllowRule).max(512).optional(),
     limits: NetworkLimits.optional(),
     ports: z.array(PublishedPort).max(64).optional().meta({ description: "Ports inside that can be reached through the server." }),
+    publish: z
+      .array(PublishRange)
+      .max(64)
+      .optional()
+      .meta({ description: "Further ports that may be published while the sandbox lives; none unless listed." }),
   })
   .meta({ id: "Network" });
 export type Network = z.infer<typeof Network>;

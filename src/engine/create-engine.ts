@@ -19,6 +19,7 @@ import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { explainRoute } from "./plan.ts";
+import { ports } from "./ports.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
 import { provision } from "./provision.ts";
@@ -126,6 +127,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     processes: processes(ctx),
     files: files(ctx),
     network: network(ctx),
+    ports: ports(ctx),
     profiles: profiles(ctx),
     events: events(ctx),
     keys: keys(ctx),

@@ -1,8 +1,7 @@
 import type {
-  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, NetworkChange, NetworkCheck,
-  NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo,
-  ProcessRequest, ProfileRecord, PtySize, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
+  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
 } from "../contract/index.ts"; // prettier-ignore
+import type { PortConnection, Publication, Visitor } from "./publication.ts";
 
 /** A command for a foreground exec, already validated by the door (seconds, bytes). */
 export interface ExecInput {
@@ -103,6 +102,27 @@ export interface Engine {
     check(who: Principal, request: NetworkCheckRequest): Promise<NetworkCheck>;
   };
 
+  ports: {
+    /**
+     * A connection to a TCP port on the sandbox's loopback. Whoever may use the sandbox reaches every port of it, a visitor
+     * the published one whose generation and serial he was let in by. Ends when the signal aborts, when the sandbox ends, and
+     * for visitors when the port is unpublished or their key is revoked (noticed within 5 s where another process did it).
+     *
+     * @throws SandboxerError `port_closed` where nothing listens, `quota_exceeded` beyond 512 connections of one sandbox,
+     * `capability_unsupported` where the backend has no ports, `not_found` for a visitor of what is not published (any more).
+     */
+    connect(who: Principal | Visitor, id: string, port: number, signal?: AbortSignal): Promise<PortConnection>;
+    /** What is published of a port and can be visited now; undefined for everything else, whatever the reason. */
+    published(id: string, port: number): Promise<Publication | undefined>;
+    list(who: Principal, id: string): Promise<Publication[]>;
+    /** Throws `policy_denied` for a port or a visibility that neither profile nor operator allows. */
+    publish(who: Principal, id: string, request: PublishRequest): Promise<Publication>;
+    /** Ends the visits that are under way too. Throws `not_found` where it is not published. */
+    unpublish(who: Principal, id: string, port: number): Promise<void>;
+    /** Uses up a one-time address; false where it was used before. Survives restarts. */
+    redeem(grant: string, expiresAt: number): Promise<boolean>;
+  };
+
   profiles: {
     list(who: Principal): Promise<ProfileRecord[]>;
     /** `name` (newest) or `name@version`. */
@@ -124,6 +144,8 @@ export interface Engine {
     revoke(who: Principal, id: string): Promise<KeyInfo>;
     /** Who a presented key is, or undefined. Constant work whether the key exists or not. */
     authenticate(secret: string): Promise<Principal | undefined>;
+    /** Whether a key, by its id, exists and is not revoked. */
+    holds(id: string): Promise<boolean>;
   };
 
   /** The tenant's own. A change holds for the next request of every sandbox that is bound to the secret. */

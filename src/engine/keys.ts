@@ -93,6 +93,7 @@ export function keys(ctx: Context): Engine["keys"] {
       return (await listKeys(ctx.ledger.db)).map(toInfo);
     },
     revoke: (who, id) => revoke(ctx, who, id),
+    holds: async (id) => (await findKey(ctx.ledger.db, id))?.revoked_at === null,
     authenticate: (secret) => authenticate(ctx, secret),
   };
 }

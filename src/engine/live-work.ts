@@ -4,6 +4,7 @@ import type { SandboxRow } from "../ledger/index.ts";
 export class LiveWork {
   readonly #creates = new Map<string, { readonly abort: AbortController; readonly done: Promise<void> }>();
   readonly #execs = new Map<string, { readonly sandboxId: string; readonly abort: AbortController }>();
+  readonly #connections = new Map<AbortController, { readonly sandboxId: string; readonly published: number | null }>();
   readonly #ends = new Map<string, Promise<SandboxRow>>();
   readonly #background = new Set<Promise<unknown>>();
 
@@ -39,6 +40,22 @@ export class LiveWork {
 
   abortExecs(sandboxId: string): void {
     for (const exec of this.#execs.values()) if (exec.sandboxId === sandboxId) exec.abort.abort();
+  }
+
+  /** Registers a connection to a port until the returned function is called; `published` is the port where a visitor made it. */
+  beginConnection(sandboxId: string, published: number | null, abort: AbortController): () => void {
+    this.#connections.set(abort, { sandboxId, published });
+    return () => this.#connections.delete(abort);
+  }
+
+  countConnections(sandboxId: string): number {
+    return [...this.#connections.values()].filter((connection) => connection.sandboxId === sandboxId).length;
+  }
+
+  /** Ends a sandbox's connections: all, or those that visitors have to one port. */
+  abortConnections(sandboxId: string, published?: number): void {
+    for (const [abort, connection] of this.#connections)
+      if (connection.sandboxId === sandboxId && (published === undefined || connection.published === published)) abort.abort();
   }
 
   isEnding(sandboxId: string): boolean {

@@ -11,6 +11,7 @@ export interface Requirement {
 /** Capabilities the engine itself cannot use yet, whatever a backend says: refused by name, never ignored. */
 export const NOT_IN_THIS_VERSION: ReadonlySet<Capability> = new Set<Capability>([
   "image.build", "resources.gpu", "create.region",
+  "ports.tcp",
   "pause.memory", "pause.disk", "resume.auto", "snapshot.disk", "snapshot.memory", "snapshot.keeps_running",
   "restore.new", "restore.in_place", "fork", "scope.attach", "workspace.mount", "workspace.mirror", "pool.warm", "volumes",
 ]); // prettier-ignore
@@ -40,7 +41,11 @@ export function requirements(profile: Profile, request: Request, required: reado
     if (rule.methods !== undefined || rule.paths !== undefined || rule.tls === "inspect" || rule.websocket === true) need("net.l7", field);
   }
   if (profile.network?.mode === "audit") need("net.audit", "network.mode");
-  if ((profile.network?.ports ?? []).length > 0) need("ports.http", "network.ports");
+  const ports = profile.network?.ports ?? [];
+  if (ports.length > 0) need("ports.http", "network.ports");
+  for (const [index, { visibility }] of ports.entries())
+    if (visibility === "token") need("ports.signed", `network.ports[${index}].visibility`);
+  if ((profile.network?.publish ?? []).length > 0) need("ports.dynamic", "network.publish");
   if ((profile.secrets ?? []).length > 0) need("secrets.egress_inject", "secrets");
   if ((profile.pool?.warm ?? 0) > 0) need("pool.warm", "pool.warm");
   const onIdle = WHEN_IDLE[profile.lifetime?.on_idle ?? ""];

@@ -36,6 +36,7 @@ async function teardown(ctx: Context, seen: SandboxRow, why: Why): Promise<Sandb
   if (isTerminal(row.state)) return row;
   ctx.failpoint("destroy.after_row");
   ctx.live.abortExecs(row.id);
+  ctx.live.abortConnections(row.id);
   await ctx.live.cancelCreate(row.id);
   row = await waitForOwner(ctx, (await findSandbox(ctx.ledger.db, row.id)) ?? row);
   if (isTerminal(row.state)) return row;

@@ -9,6 +9,7 @@ export * from "./ledger.ts";
 export * from "./meta.ts";
 export * from "./network-log.ts";
 export * from "./networks.ts";
+export * from "./ports.ts";
 export * from "./processes.ts";
 export * from "./profiles.ts";
 export * from "./sandboxes.ts";

@@ -136,4 +136,9 @@ export async function shiftDeadlines(tx: Db, by: number): Promise<void> {
     }))
     .where("ended_at", "is", null)
     .execute();
+  await tx
+    .updateTable("published_ports")
+    .set((row) => ({ expires_at: row("expires_at", "+", by) }))
+    .where("expires_at", "is not", null)
+    .execute();
 }

@@ -1,5 +1,5 @@
 import type { Generated, Insertable, Selectable, Updateable } from "kysely";
-import type { IsolationLevel, SandboxState, TerminationReason } from "../contract/index.ts";
+import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
 
 /** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
 type Json = string;
@@ -224,6 +224,24 @@ export interface EventTable {
   data: Json;
 }
 
+/** What was said about a port while its sandbox lived; ports that only the profile lists have no row. */
+export interface PublishedPortTable {
+  sandbox_id: string;
+  port: number;
+  /** null: taken back. */
+  visibility: PortVisibility | null;
+  generation: number;
+  /** Grows with every change, so that addresses from before it hold no longer. */
+  serial: number;
+  expires_at: number | null;
+}
+
+/** One-time addresses that were used, until they would have expired anyway. */
+export interface PortGrantTable {
+  id: string;
+  expires_at: number;
+}
+
 export interface MetaTable {
   key: string;
   value: string;
@@ -243,6 +261,8 @@ export interface Tables {
   network_log: NetworkLogTable;
   latency: LatencyTable;
   events: EventTable;
+  published_ports: PublishedPortTable;
+  port_grants: PortGrantTable;
   meta: MetaTable;
   secrets: SecretTable;
   sandbox_secrets: SandboxSecretTable;
@@ -261,4 +281,5 @@ export type InstanceRow = Selectable<InstanceTable>;
 export type UsageRow = Selectable<UsageTable>;
 export type SandboxNetworkRow = Selectable<SandboxNetworkTable>;
 export type SandboxNetworkPatch = Updateable<SandboxNetworkTable>;
+export type PublishedPortRow = Selectable<PublishedPortTable>;
 export type EventRow = Selectable<EventTable>;

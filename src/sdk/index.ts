@@ -8,6 +8,7 @@ export type {
   EffectiveRule, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkSuggestion, NetworkUpdate, NetworkView,
 } from "../contract/network-api.ts"; // prettier-ignore
 export type { AllowRule, NetworkVerdict } from "../contract/network.ts";
+export type { AddressRequest, PortAddress, PortInfo, PublishRequest } from "../contract/ports.ts";
 export type { Profile, ProfileRecord } from "../contract/profile.ts";
 export type { Route, SandboxState } from "../contract/sandbox.ts";
 export type { SecretInfo } from "../contract/secret.ts";
@@ -20,6 +21,7 @@ export { Files, type FileContent } from "./files.ts";
 export type { FetchFunction, FetchInit, SandBoxerOptions, WebSocketConstructor, WebSocketLike } from "./options.ts";
 export { Network, type NetworkLogOptions } from "./network.ts";
 export type { OutputOptions, ProcessOutput } from "./output.ts";
+export { Ports } from "./ports.ts";
 export { Process } from "./process.ts";
 export { ExecResult, type Ending } from "./result.ts";
 export { Sandbox, type CreateOptions, type SandboxInfo, type SpawnOptions } from "./sandbox.ts";

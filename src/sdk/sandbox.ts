@@ -5,6 +5,7 @@ import { commandFields, type CommandLine, type CommandOptions } from "./command.
 import { Execution, type ExecOptions } from "./exec.ts";
 import { Files } from "./files.ts";
 import { Network } from "./network.ts";
+import { Ports } from "./ports.ts";
 import { Process } from "./process.ts";
 import type { Transport } from "./transport.ts";
 
@@ -31,6 +32,7 @@ export class Sandbox {
   readonly id: string;
   readonly files: Files;
   readonly network: Network;
+  readonly ports: Ports;
   readonly processes: { list: () => Promise<Process[]>; get: (processId: string) => Promise<Process> };
   readonly #transport: Transport;
   readonly #path: string;
@@ -43,6 +45,7 @@ export class Sandbox {
     this.#path = `/v1/sandboxes/${encodeURIComponent(info.id)}`;
     this.files = new Files(transport, info.id);
     this.network = new Network(transport, info.id);
+    this.ports = new Ports(transport, info.id);
     this.processes = {
       list: async () => {
         const { data } = await transport.json<{ data: ProcessInfo[] }>({ method: "GET", path: `${this.#path}/processes` });

@@ -6,6 +6,7 @@ import { isClosed, isComplete } from "./answered.ts";
 import type { ServerLimits } from "./limits.ts";
 import type { HttpCounter } from "./metrics.ts";
 import type { CallKind, OpenCalls } from "./open-calls.ts";
+import type { PreviewAddresses } from "./preview/addresses.ts";
 
 /** What every route works with. */
 export interface Service {
@@ -15,6 +16,8 @@ export interface Service {
   readonly limits: ServerLimits;
   readonly open: OpenCalls;
   readonly counter: HttpCounter;
+  /** How published ports are reached; absent where they are not served. */
+  readonly addresses?: PreviewAddresses;
 }
 
 /** Where a request came in. */

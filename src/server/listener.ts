@@ -5,6 +5,7 @@ import type { Hono } from "hono";
 import { newId, SandboxerError } from "../contract/index.ts";
 import type { Bindings, Door, Service } from "./call.ts";
 import type { E2bDoor } from "./e2b/index.ts";
+import type { PreviewDoor } from "./preview/door.ts";
 import { toPublic } from "./reply.ts";
 import { isSocketRequest, type SocketDoor } from "./socket-door.ts";
 import { createTlsServer, type Listening, type TlsFiles } from "./tls-server.ts";
@@ -15,10 +16,12 @@ export interface Behind {
   readonly sockets: SocketDoor;
   /** Takes what is of E2B's wire before our own API sees it. */
   readonly e2b: E2bDoor | undefined;
+  /** Takes what is for ports inside sandboxes before both. */
+  readonly preview: PreviewDoor | undefined;
 }
 
 /** A Node server over the app, not listening yet; with TLS where there are files for it. */
-export function createListener(service: Service, { app, sockets, e2b }: Behind, door: Door, tls?: TlsFiles): Listening {
+export function createListener(service: Service, { app, sockets, e2b, preview }: Behind, door: Door, tls?: TlsFiles): Listening {
   const { limits, log } = service;
   const fetch = (request: Request, env: Omit<Bindings, "door">): Promise<Response> | Response =>
     e2b !== undefined && env.incoming !== undefined && e2b.takes(env.incoming)
@@ -39,15 +42,26 @@ export function createListener(service: Service, { app, sockets, e2b }: Behind, 
     keepAliveTimeout: 65_000,
     // Refused by hono in our error form.
     requireHostHeader: false,
-    shouldUpgradeCallback: (incoming) => isSocketRequest(incoming) || e2b?.takesUpgrade(incoming) === true,
+    shouldUpgradeCallback: (incoming) =>
+      preview?.placeOf(incoming) !== undefined || isSocketRequest(incoming) || e2b?.takesUpgrade(incoming) === true,
   };
-  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => void handle(incoming, outgoing);
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const otherwise = (): void => void handle(incoming, outgoing);
+    const place = preview?.placeOf(incoming);
+    if (preview === undefined || place === undefined) otherwise();
+    else void preview.answer(place, incoming, outgoing, door, otherwise);
+  };
   const listening = tls === undefined ? plain(options, onRequest) : createTlsServer(tls, options, onRequest);
   const { server } = listening;
-  server.on("upgrade", (request, socket, head) => {
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (e2b?.takesUpgrade(request) === true) void e2b.upgrade(request, socket, head, door);
     else if (isSocketRequest(request)) void sockets.upgrade(request, socket, head, door);
     else answerRaw(socket, new SandboxerError("invalid_request", "this address has nothing to upgrade to"));
+  };
+  server.on("upgrade", (request, socket, head) => {
+    const place = preview?.placeOf(request);
+    if (preview === undefined || place === undefined) onUpgrade(request, socket, head);
+    else void preview.upgrade(place, request, socket, head, door, () => onUpgrade(request, socket, head));
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => answerRaw(socket, clientError(error)));
   return listening;

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, ProcessInfo, ProfileRecord, SandboxPath, SecretInfo, type ErrorCode,
+  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, PortInfo, ProcessInfo, ProfileRecord, SandboxPath, SecretInfo, type ErrorCode,
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});
@@ -31,6 +31,7 @@ const listOf = <T extends z.ZodType>(item: T, id: string) => z.object({ object: 
 
 export const ProcessList = listOf(ProcessInfo, "ProcessList");
 export const FileList = listOf(FileInfo, "FileList");
+export const PortList = listOf(PortInfo, "PortList");
 export const ProfileList = listOf(ProfileRecord, "ProfileList");
 export const BackendList = listOf(BackendInfo, "BackendList");
 export const KeyList = listOf(KeyInfo, "KeyList");

@@ -8,6 +8,8 @@ import type { E2bDoor, E2bOptions } from "./e2b/index.ts";
 import { DEFAULT_LIMITS, type ServerLimits } from "./limits.ts";
 import { HttpCounter } from "./metrics.ts";
 import { OpenCalls } from "./open-calls.ts";
+import { PreviewAddresses } from "./preview/addresses.ts";
+import type { PreviewDoor, PreviewOptions } from "./preview/door.ts";
 import type { SocketDoor } from "./socket-door.ts";
 import type { Listening, TlsFiles } from "./tls-server.ts";
 import { listen, listenOnSocket } from "./unix-socket.ts";
@@ -20,6 +22,8 @@ export interface ServerOptions {
   readonly limits?: Partial<ServerLimits>;
   /** Serves E2B's wire beside our own API on every listener; not served unless given. */
   readonly e2b?: E2bOptions;
+  /** Serves published ports of sandboxes by host name and by path on every listener; not served unless given. */
+  readonly preview?: PreviewOptions;
 }
 
 /** The HTTP door over an engine. */
@@ -44,7 +48,8 @@ export interface SandboxerServer {
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 
 /** Makes the door; it listens when told to. */
-export function createServer({ engine, log, version, limits, e2b }: ServerOptions): SandboxerServer {
+export function createServer({ engine, log, version, limits, e2b, preview }: ServerOptions): SandboxerServer {
+  const ports = { plain: 0, tls: 0 };
   const service: Service = {
     engine,
     log,
@@ -52,23 +57,26 @@ export function createServer({ engine, log, version, limits, e2b }: ServerOption
     limits: { ...DEFAULT_LIMITS, ...limits },
     open: new OpenCalls(),
     counter: new HttpCounter(),
+    ...(preview === undefined ? {} : { addresses: new PreviewAddresses(preview, ports) }),
   };
   const app = createApp(service);
   let sockets: SocketDoor | undefined;
   const listeners: Listening[] = [];
-  const ports = { plain: 0, tls: 0 };
   let e2bDoor: E2bDoor | undefined;
+  let previewDoor: PreviewDoor | undefined;
   // A process that only calls itself needs none of what listening takes.
   const listenerFor = async (door: Door, tls?: TlsFiles): Promise<Listening> => {
-    const [{ createListener }, { SocketDoor }, e2bRoom] = await Promise.all([
+    const [{ createListener }, { SocketDoor }, e2bRoom, previewRoom] = await Promise.all([
       import("./listener.ts"),
       import("./socket-door.ts"),
       e2b === undefined ? undefined : import("./e2b/index.ts"),
+      preview === undefined ? undefined : import("./preview/door.ts"),
     ]);
     service.counter.watch();
     sockets ??= new SocketDoor(service);
     if (e2b !== undefined) e2bDoor ??= e2bRoom?.createE2bDoor(service, e2b, ports);
-    return createListener(service, { app, sockets, e2b: e2bDoor }, door, tls);
+    if (preview !== undefined && previewRoom !== undefined) previewDoor ??= new previewRoom.PreviewDoor(service, preview, e2bDoor);
+    return createListener(service, { app, sockets, e2b: e2bDoor, preview: previewDoor }, door, tls);
   };
   const answer = async (request: Request, as: { principal: Principal } | undefined): Promise<Response> =>
     app.fetch(request, { door: { principal: as?.principal, loopback: false } });

@@ -206,6 +206,18 @@ export class TinyEngine {
         list: async () => ({ object: "list", data: [], next_cursor: null }),
         follow: (_who, { after }, signal) => make.ledger(after ?? 0, signal),
       },
+      ports: {
+        connect: async (_who, _id, port) => {
+          throw new SandboxerError("port_closed", `nothing listens on port ${port}`);
+        },
+        published: async () => undefined,
+        list: async () => [],
+        publish: async () => {
+          throw new SandboxerError("policy_denied", "nothing is published here");
+        },
+        unpublish: async () => {},
+        redeem: async () => false,
+      },
       keys: {
         create: async () => {
           throw new SandboxerError("storage_unavailable", "no keys are made here", { retry_after: 2.5 });
@@ -215,6 +227,7 @@ export class TinyEngine {
           throw new SandboxerError("not_found", `there is no key ${id}`);
         },
         authenticate: async (secret) => this.keyHolders.get(secret),
+        holds: async () => false,
       },
       secrets: {
         set: async (who, name, { value }) => {

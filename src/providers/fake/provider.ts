@@ -7,13 +7,14 @@ import { failure } from "./failure.ts";
 import type { Operation, Strike } from "./faults.ts";
 import { fakeFiles } from "./files.ts";
 import type { FakeOptions } from "./options.ts";
+import { fakePorts } from "./ports.ts";
 import { fakeProcesses } from "./processes.ts";
 import { FakeWorld } from "./world.ts";
 
 const CAPABILITIES: readonly Capability[] = [
   "image.host", "resources.cpu_mem", "resources.disk", "resources.pids", "create.idempotent", "create.labels", "ttl.max", "net.block_all",
   "exec.stream", "exec.split_stderr", "exec.stdin", "exec.pty", "exec.background", "exec.reattach", "exec.user", "exec.timeout", "exec.cwd_env",
-  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics",
+  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics", "ports.http", "ports.dynamic", "ports.signed",
 ]; // prettier-ignore
 
 /** The provider that {@link openFake} gives: with the handle on its faults. */
@@ -99,6 +100,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
     },
     ...(has("exec.background") ? { processes: fakeProcesses(reach("processes"), has("exec.pty")) } : {}),
     ...(has("fs.rw") ? { files: fakeFiles(reach("files"), has("fs.watch")) } : {}),
+    ...(has("ports.http") ? { ports: fakePorts(reach("ports")) } : {}),
     abandonExec: () => Promise.resolve(),
     dispose: async () => world.clear(),
   };

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { SandboxerError } from "../../contract/index.ts";
 import type { Created, IsolationLevel, Observed, Ref, SandboxSpec } from "../../contract/index.ts";
 import type { BackgroundProcess } from "./background.ts";
@@ -24,6 +25,8 @@ export class FakeSandbox {
   readonly tree: Tree;
   readonly pids = new PidTable();
   readonly processes = new Map<string, BackgroundProcess>();
+  /** What takes connections, by port. */
+  readonly listeners = new Map<number, (connection: Duplex) => void>();
   stopped: Observed["stoppedBecause"];
   oomKills = 0;
   #expiry: NodeJS.Timeout | undefined;

@@ -1,6 +1,7 @@
 import type { Created, OpenContext, Op, Provider, SandboxSpec } from "../../contract/index.ts";
 import { defineProvider } from "../../contract/index.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
+import { portsOverExec } from "../shared/ports-over-exec.ts";
 import { throwIfAborted } from "./abort.ts";
 import { createSandbox } from "./create.ts";
 import { destroySandbox, removeEmptyGroups } from "./destroy.ts";
@@ -66,7 +67,7 @@ function localProvider(host: Host): Provider {
     },
     files: filesOverExec({ exec, busybox: `${HELPERS}/busybox`, workdir: WORKDIR }),
     processes,
-    ports: localPorts(host),
+    ports: localPorts(host, portsOverExec({ exec, busybox: `${HELPERS}/busybox` })),
     network: {
       namespace: async (ref) => {
         liveRecord(host, ref);

@@ -6,8 +6,11 @@ import type { Host } from "./host.ts";
 const NATIVE: readonly Capability[] = [
   "image.host", "resources.cpu_mem", "resources.disk", "resources.pids", "create.idempotent", "create.labels", "ttl.max", "net.block_all",
   "exec.stream", "exec.split_stderr", "exec.stdin", "exec.pty", "exec.background", "exec.reattach", "exec.user", "exec.timeout", "exec.cwd_env",
-  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics",
+  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics", "ports.dynamic", "ports.signed",
 ]; // prettier-ignore
+
+/** Where no socket leads in, a connection is a command that stands inside while it lasts. */
+const EMULATED: readonly Capability[] = ["ports.http"];
 
 /** Needs control groups. */
 const LIMITED: readonly Capability[] = ["resources.cpu_mem", "resources.pids"];
@@ -16,7 +19,7 @@ const LIMITED: readonly Capability[] = ["resources.cpu_mem", "resources.pids"];
 const EGRESS: readonly Capability[] = ["net.allow_domain", "net.allow_cidr", "net.l7", "net.update", "net.audit", "secrets.egress_inject"];
 
 /** Needs root: a socket that is made in the sandbox's network namespace. */
-const PORTS: readonly Capability[] = ["ports.dynamic", "ports.http", "ports.tcp"];
+const PORTS: readonly Capability[] = ["ports.http", "ports.tcp"];
 
 /** What this host was seen to do. */
 export function traitsOf({ levels, egressLevels, withoutEgress, rootless, unavailable }: Host): Traits {
@@ -31,7 +34,13 @@ export function traitsOf({ levels, egressLevels, withoutEgress, rootless, unavai
       const egress = other === runtime.name ? [] : other === undefined ? [lacks] : [`sandboxes with egress run with ${other}`];
       return { level, runtime: `${runtime.name} ${runtime.version}`, notes: [...notes, ...egress] };
     }),
-    capabilities: levels.length === 0 ? {} : Object.fromEntries(capabilities.map((capability) => [capability, "native" as const])),
+    capabilities:
+      levels.length === 0
+        ? {}
+        : Object.fromEntries([
+            ...EMULATED.map((capability) => [capability, "emulated"] as const),
+            ...capabilities.map((capability) => [capability, "native"] as const),
+          ]),
     limits: {
       cpu: { min: 0.05, max: availableParallelism() },
       memory_bytes: { min: 16 * 1024 ** 2, max: totalmem() },

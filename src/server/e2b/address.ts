@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { isId } from "../../contract/index.ts";
+import { hostOf, insideHost } from "../preview/address.ts";
 import { ENVD_PORT } from "./context.ts";
 
 /** Where a request of E2B's wire goes. */
@@ -14,19 +14,6 @@ const CONTROL =
   /^(?:\/v[23])?\/(?:sandboxes|snapshots|templates|volumes|volumecontent|secrets|teams|events|admin|nodes|access-tokens|api-keys)(?:\/|$)/;
 /** What our own API has at its top. */
 const OURS = /^\/(?:v1(?:\/|$)|openapi\.json$|docs(?:\/|$)|health$|metrics$)/;
-const SANDBOX_HOST = /^(\d{1,5})-(sb[0-9a-z]{22})$/;
-
-/** The host a request names, in lower case and without the port; HTTP/2 calls it `:authority`. */
-export function hostOf(headers: IncomingHttpHeaders): string {
-  const host = headers.host ?? headers[":authority"];
-  return (typeof host === "string" ? host : "").toLowerCase().replace(/:\d{1,5}$/, "");
-}
-
-/** The domain's name without its port. */
-export function domainName(domain: string): string {
-  return domain.toLowerCase().replace(/:\d{1,5}$/, "");
-}
-
 /**
  * Where a request goes; undefined: it is not of E2B's wire. Headers count before the host, and both before the path, so
  * that a path inside a sandbox is never taken for one of ours.
@@ -37,12 +24,8 @@ export function domainName(domain: string): string {
 export function destination(headers: IncomingHttpHeaders, path: string, query: string, domain: string): Destination | undefined {
   const id = headers["e2b-sandbox-id"];
   if (typeof id === "string") return { to: "sandbox", sandboxId: id, port: portOf(headers["e2b-sandbox-port"]) };
-  const name = domainName(domain);
-  const host = hostOf(headers);
-  if (host.endsWith(`.${name}`)) {
-    const inside = SANDBOX_HOST.exec(host.slice(0, -name.length - 1));
-    if (inside !== null) return { to: "sandbox", sandboxId: inside[2] ?? "", port: portOf(inside[1]) };
-  }
+  const inside = insideHost(hostOf(headers), domain);
+  if (inside !== undefined) return { to: "sandbox", sandboxId: inside.sandboxId, port: portOf(inside.port) };
   if (path === "/files" && /(?:^|&)signature=/.test(query)) return { to: "signed-file" };
   if (CONTROL.test(path) || (headers["x-api-key"] !== undefined && !OURS.test(path))) return { to: "control" };
   return undefined;
@@ -52,11 +35,4 @@ export function destination(headers: IncomingHttpHeaders, path: string, query: s
 function portOf(text: string | string[] | undefined): number {
   if (text === undefined) return ENVD_PORT;
   return typeof text === "string" && /^\d{1,5}$/.test(text) && Number(text) <= 65_535 && Number(text) > 0 ? Number(text) : Number.NaN;
-}
-
-/** Whether a name may be used to reach a listener of this machine: its domain's own names may. */
-export function isOwnName(host: string, domain: string): boolean {
-  const name = domainName(domain);
-  if (host === name || host === `api.${name}` || host === `sandbox.${name}`) return true;
-  return host.endsWith(`.${name}`) && isId("sandbox", SANDBOX_HOST.exec(host.slice(0, -name.length - 1))?.[2] ?? "");
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { SandboxerError } from "../../contract/index.ts";
 import type { TlsFiles } from "../tls-server.ts";
-import { domainName } from "./address.ts";
+import { domainName } from "../preview/address.ts";
 
 const run = promisify(execFile);
 const DAYS = 397;

@@ -1,7 +1,7 @@
 import { isId, LOCAL_OPERATOR, SandboxerError, type Principal } from "../../contract/index.ts";
 import type { Destination } from "./address.ts";
 import { ENVD_PORT, type E2bContext } from "./context.ts";
-import { trafficIsPublic } from "./own-metadata.ts";
+import { TRAFFIC_KEY, trafficIsPublic } from "./own-metadata.ts";
 import { checkSignature, findBySignature, signedFile } from "./signature.ts";
 
 /** A request to the data plane, whose caller may use the sandbox. */
@@ -18,6 +18,8 @@ const REMEMBERED = 10_000;
 interface Owner {
   readonly tenant: string;
   readonly publicTraffic: boolean;
+  /** Whether it was made over this wire, whose ports then follow its rules. */
+  readonly madeHere: boolean;
 }
 
 /** What of a request says who sent it. */
@@ -67,6 +69,17 @@ export class DataGate {
     return this.#of(sandboxId, port);
   }
 
+  /** False for what does not exist, too. */
+  async wasMadeHere(sandboxId: string): Promise<boolean> {
+    if (!isId("sandbox", sandboxId)) return false;
+    try {
+      return (await this.#owner(sandboxId)).madeHere;
+    } catch (thrown) {
+      if (thrown instanceof SandboxerError && thrown.code === "sandbox_not_found") return false;
+      throw thrown;
+    }
+  }
+
   #check(kind: "envd" | "traffic", sandboxId: string, presented: string): void {
     if (!this.#ctx.tokens.verify(kind, sandboxId, presented)) throw new SandboxerError("unauthorized", "the access token is not valid");
   }
@@ -84,7 +97,7 @@ export class DataGate {
       return known;
     }
     const { tenant, metadata } = await this.#ctx.engine.get(LOCAL_OPERATOR, sandboxId);
-    const owner = { tenant, publicTraffic: trafficIsPublic(metadata) };
+    const owner = { tenant, publicTraffic: trafficIsPublic(metadata), madeHere: TRAFFIC_KEY in metadata };
     this.#owners.set(sandboxId, owner);
     const oldest = this.#owners.keys().next();
     if (this.#owners.size > REMEMBERED && oldest.done === false) this.#owners.delete(oldest.value);

@@ -7,11 +7,13 @@ import { requireScope } from "../auth.ts";
 import { Call, type Bindings, type Door, type HttpContext, type Service } from "../call.ts";
 import { json, send, toPublic } from "../reply.ts";
 import { tracker } from "../tracker.ts";
-import { destination, hostOf, type Destination } from "./address.ts";
+import { hostOf, type Place } from "../preview/address.ts";
+import { destination, type Destination } from "./address.ts";
 import { authenticateApiKey } from "./auth.ts";
 import { ControlCall } from "./call.ts";
 import { ENVD_PORT, type DataCall, type E2bContext } from "./context.ts";
-import { handleEnvd, handlePort } from "./data/index.ts";
+import { handleEnvd } from "./data/index.ts";
+import { forward } from "./data/port/forward.ts";
 import { toE2bError } from "./errors.ts";
 import { DataGate } from "./gate.ts";
 import { goneAnswer } from "./gone.ts";
@@ -38,6 +40,10 @@ export interface E2bDoor {
   /** Whether a request is an upgrade (to a WebSocket, most often) for a port inside a sandbox. */
   takesUpgrade(incoming: IncomingMessage): boolean;
   upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer, door: Door): Promise<void>;
+  /** The port by which E2B's agent is reached: no program's. */
+  readonly agentPort: number;
+  /** Whether a port that nobody published is open by E2B's own rules, or asked for with E2B's own token. */
+  claims(place: Place, incoming: IncomingMessage): Promise<boolean>;
 }
 
 /** The ports that are listened on as they become known; 0 while there is none. */
@@ -65,6 +71,8 @@ export function createE2bDoor(service: Service, options: E2bOptions, ports: Port
   });
   return {
     context: ctx,
+    agentPort: ENVD_PORT,
+    claims: async ({ sandboxId }, { headers }) => headers["e2b-traffic-access-token"] !== undefined || (await gate.wasMadeHere(sandboxId)),
     takes: (incoming) => whither(ctx, incoming) !== undefined,
     fetch: (request, env) => app.fetch(request, env),
     takesUpgrade: (incoming) => portUpgrade(whither(ctx, incoming), incoming) !== undefined,
@@ -136,7 +144,7 @@ async function answerData(
     const { sandboxId, port, who } = await gate.admit(context.req, to);
     track.who(who.tenant, null);
     const data = dataCall(service, context, requestId, sandboxId, who);
-    const response = await (port === ENVD_PORT ? handleEnvd(ctx, data) : handlePort(ctx, data, port));
+    const response = await (port === ENVD_PORT ? handleEnvd(ctx, data) : forward(ctx, data, port));
     track.answered(response.status);
     return response;
   } catch (thrown) {

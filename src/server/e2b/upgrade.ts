@@ -4,7 +4,8 @@ import { newId, SandboxerError } from "../../contract/index.ts";
 import { checkHost } from "../auth.ts";
 import type { Door, Service } from "../call.ts";
 import { toPublic } from "../reply.ts";
-import { hostOf, isOwnName, type Destination } from "./address.ts";
+import { hostOf, isOwnName } from "../preview/address.ts";
+import type { Destination } from "./address.ts";
 import { ENVD_PORT, type E2bContext } from "./context.ts";
 import { refuseUpgrade, upgradePort } from "./data/port/upgrade.ts";
 import type { DataGate } from "./gate.ts";
@@ -55,8 +56,7 @@ export async function answerUpgrade(
       incoming,
       destroy: () => void socket.destroy(),
     };
-    await upgradePort(ctx, call, port, incoming, socket, head);
-    service.counter.count("GET", "e2b data port", 101);
+    service.counter.count("GET", "e2b data port", await upgradePort(ctx, call, port, incoming, socket, head));
   } catch (thrown) {
     const error = toPublic(thrown);
     if (error.code === "internal") service.log.error({ request_id: requestId, err: thrown }, "an upgrade of the E2B wire failed");

@@ -4,6 +4,7 @@ import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { keyRoutes } from "./keys.ts";
 import { networkRoutes } from "./network.ts";
+import { portRoutes } from "./ports.ts";
 import { processRoutes } from "./processes.ts";
 import { profileRoutes } from "./profiles.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
@@ -21,6 +22,7 @@ export const ROUTES: readonly Route[] = [
   ...fileRoutes,
   ...treeRoutes,
   ...networkRoutes,
+  ...portRoutes,
   ...profileRoutes,
   ...eventRoutes,
   ...keyRoutes,

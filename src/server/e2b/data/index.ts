@@ -3,7 +3,6 @@ import type { DataCall, E2bContext } from "../context.ts";
 import { download } from "./files/download.ts";
 import { upload } from "./files/upload.ts";
 import { metrics } from "./metrics.ts";
-import { forward } from "./port/forward.ts";
 import { respond } from "./respond.ts";
 import { answerRpc, isRpc } from "./rpc.ts";
 import { Session } from "./session.ts";
@@ -23,9 +22,4 @@ export async function handleEnvd(ctx: E2bContext, call: DataCall): Promise<Respo
   if (pathname === "/metrics" && method === "GET") return metrics(session);
   if (isRpc(pathname)) return answerRpc(session, pathname);
   throw new SandboxerError("not_found", `E2B's agent has no ${method} ${pathname} here`);
-}
-
-/** Passes a request on to a port inside a sandbox, which listens on localhost there. Same errors. */
-export async function handlePort(ctx: E2bContext, call: DataCall, port: number): Promise<Response> {
-  return forward(await Session.open(ctx, call), port);
 }

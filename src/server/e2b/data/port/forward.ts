@@ -1,65 +1,48 @@
-import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import type { IncomingMessage } from "node:http";
 import { SandboxerError } from "../../../../contract/index.ts";
-import { bodyOf } from "../../../body.ts";
+import { authorityOf } from "../../../preview/address.ts";
+import { requestHeaders, responseHeaders } from "../../../preview/headers.ts";
+import { PortPool } from "../../../preview/pool.ts";
+import { framing, relay } from "../../../preview/relay.ts";
 import { alreadySent } from "../../../reply.ts";
+import type { DataCall, E2bContext } from "../../context.ts";
 import { respond } from "../respond.ts";
-import type { Session } from "../session.ts";
-import { requestHeaders, responseHeaders } from "./headers.ts";
-import { NoRelay, openTunnel, PortClosed } from "./tunnel.ts";
+
+const pools = new WeakMap<E2bContext, PortPool>();
 
 /** Passes a request on to a port inside and its answer back, both as they come. */
-export async function forward(session: Session, port: number): Promise<Response> {
-  const { call } = session;
-  const { incoming, outgoing, signal } = call;
+export async function forward(ctx: E2bContext, call: DataCall, port: number): Promise<Response> {
+  const { incoming, outgoing, who, sandboxId } = call;
   if (incoming === undefined || outgoing === undefined) throw new SandboxerError("internal", "ports are reached over a connection only");
+  const pool = pools.get(ctx) ?? new PortPool();
+  pools.set(ctx, pool);
+  call.signal.addEventListener("abort", () => call.destroy(), { once: true });
   try {
-    const tunnel = await openTunnel(session, port, signal);
-    const answer = await ask(session, tunnel, incoming);
-    pass(session, answer, outgoing, tunnel);
+    await relay(pool, {
+      incoming,
+      outgoing,
+      path: incoming.url ?? "/",
+      headers: { ...insideHeaders(incoming), ...framing(incoming) },
+      key: `${sandboxId} ${port}`,
+      open: () => ctx.engine.ports.connect(who, sandboxId, port),
+      answerHeaders: (answer) => responseHeaders(answer, "", ""),
+      log: ctx.log,
+    });
     return alreadySent();
   } catch (thrown) {
-    return refuse(session, port, thrown);
+    if (!(thrown instanceof SandboxerError) || (thrown.code !== "port_closed" && thrown.code !== "backend_rejected")) throw thrown;
+    const message = thrown.code === "port_closed" ? PORT_CLOSED : "The program at that port did not answer in HTTP";
+    return respond(call, 502, { sandboxId, message, port, code: 502 });
   }
 }
 
-/** Sends the request; resolves with the head of the answer. */
-function ask({ call, ctx }: Session, tunnel: Duplex, incoming: IncomingMessage): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const request: ClientRequest = httpRequest({
-      createConnection: () => tunnel,
-      method: incoming.method ?? "GET",
-      path: incoming.url ?? "/",
-      headers: requestHeaders(incoming.headers),
-      setHost: false,
-    });
-    // The tunnel knows why it closed; the request only that it did.
-    tunnel.on("error", reject);
-    request.on("error", reject);
-    request.on("response", resolve);
-    const body = bodyOf({ incoming, request: call.request }, { maxBytes: Number.MAX_SAFE_INTEGER, idleMs: undefined });
-    pipeline(body, request).catch((thrown: unknown) => {
-      ctx.log.debug({ request_id: call.requestId, err: thrown }, "the body of a request to a port was not taken whole");
-    });
-  });
-}
+/** In the words of E2B's edge. */
+export const PORT_CLOSED = "The sandbox is running but port is not open";
 
-function pass({ ctx, call }: Session, answer: IncomingMessage, outgoing: ServerResponse, tunnel: Duplex): void {
-  outgoing.writeHead(answer.statusCode ?? 502, responseHeaders(answer));
-  outgoing.flushHeaders();
-  pipeline(answer, outgoing)
-    .catch((thrown: unknown) => {
-      ctx.log.debug({ request_id: call.requestId, err: thrown }, "the answer of a port broke off");
-      call.destroy();
-    })
-    .finally(() => tunnel.destroy());
-}
-
-function refuse(session: Session, port: number, thrown: unknown): Response {
-  if (thrown instanceof SandboxerError) throw thrown;
-  if (thrown instanceof NoRelay) throw new SandboxerError("capability_unsupported", `ports: ${thrown.message}`, { cause: thrown });
-  const message =
-    thrown instanceof PortClosed ? "The sandbox is running but port is not open" : "The program at that port did not answer in HTTP";
-  return respond(session.call, 502, { sandboxId: session.id, message, port, code: 502 });
+/** A request's headers as the program inside gets them: without what is meant for this door. */
+export function insideHeaders(incoming: IncomingMessage): Record<string, string | string[]> {
+  const { "x-access-token": _token, "x-api-key": _key, ...headers } = incoming.headers;
+  const host = authorityOf(headers) || "localhost";
+  const proto = "encrypted" in incoming.socket ? "https" : "http";
+  return requestHeaders(headers, host, { for: incoming.socket.remoteAddress ?? "unknown", host, proto, prefix: "" });
 }

@@ -1,21 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { SandboxerError } from "../../contract/index.ts";
+import { SandboxerError } from "../contract/index.ts";
 
 const BYTES = 32;
 
 /**
- * The secret that a data directory's tokens are made with, in `e2b/secret` with mode 0600. Made when it is first asked
+ * The secret that a data directory's tokens of one kind are made with, in `e2b/secret` or `preview/secret` with mode 0600. Made when it is first asked
  * for; of two processes that make it at once, one wins and both use that one. Whoever removes the file makes all tokens
  * that were given out void.
  *
  * @throws SandboxerError `storage_unavailable` where it cannot be read or written, or is cut short.
  */
-export function tokenSecret(dataDir: string): Uint8Array {
-  const path = join(dataDir, "e2b", "secret");
+export function tokenSecret(dataDir: string, room: "e2b" | "preview"): Uint8Array {
+  const path = join(dataDir, room, "secret");
   try {
-    return read(path) ?? make(path, join(dataDir, "e2b"));
+    return read(path) ?? make(path, join(dataDir, room));
   } catch (cause) {
     if (cause instanceof SandboxerError || !(cause instanceof Error && "code" in cause)) throw cause;
     throw new SandboxerError("storage_unavailable", `the token secret ${path} cannot be used (${String(cause.code)})`, {
