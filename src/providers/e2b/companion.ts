@@ -45,10 +45,12 @@ export class Companion {
   readonly #user: string | undefined;
   readonly #op: Op;
   readonly #stop = new AbortController();
-  readonly #aborted = Promise.withResolvers<never>();
   readonly #onAbort: () => void;
   readonly #events: AsyncIterator<ProcessEvent>;
   readonly #reader = new FrameReader();
+  /** Ends the wait for the next event. A race against one promise that never settles would keep every event for good. */
+  #interrupt: ((reason: unknown) => void) | undefined;
+  #failure: { readonly reason: unknown } | undefined;
   #sending: Promise<void> = Promise.resolve();
   #words = "";
   #taken = 0;
@@ -60,10 +62,15 @@ export class Companion {
     this.#tag = tag;
     this.#user = user;
     this.#op = op;
-    this.#onAbort = () => this.#aborted.reject(whyAborted(op.signal));
-    this.#aborted.promise.catch(() => undefined);
+    this.#onAbort = () => this.fail(whyAborted(op.signal));
     op.signal.addEventListener("abort", this.#onAbort, { once: true });
     this.#events = agent.start({ argv, env, user, tag, timeoutMs }, this.#stop.signal)[Symbol.asyncIterator]();
+  }
+
+  /** Whoever reads is told of this, now or when it next asks. */
+  fail(reason: unknown): void {
+    this.#failure ??= { reason };
+    this.#interrupt?.(reason);
   }
 
   /** The next frames; undefined at the end of the stream, whatever was in it. Throws what broke it. */
@@ -106,13 +113,17 @@ export class Companion {
   }
 
   async #step(): Promise<IteratorResult<ProcessEvent>> {
-    const next = this.#events.next();
-    next.catch(() => undefined);
+    if (this.#failure !== undefined) throw this.#failure.reason;
     try {
-      return await Promise.race([next, this.#aborted.promise]);
+      return await new Promise((resolve, reject) => {
+        this.#interrupt = reject;
+        this.#events.next().then(resolve, reject);
+      });
     } catch (thrown) {
       if (thrown instanceof SandboxerError) throw thrown;
       throw await this.explain(thrown);
+    } finally {
+      this.#interrupt = undefined;
     }
   }
 

@@ -60,7 +60,7 @@ export function execOver(agents: Agents, settings: Settings): Provider["exec"] {
     const input = new InputPump(companion, options.stdin);
     let ended = false;
     try {
-      for (let frames = await input.orFailed(companion.frames()); frames !== undefined; frames = await input.orFailed(companion.frames())) {
+      for (let frames = await companion.frames(); frames !== undefined; frames = await companion.frames()) {
         for (const frame of frames) {
           if (frame.kind === "s") {
             yield { type: "started" };

@@ -9,7 +9,6 @@ const PIECE = 64 * 1024;
 export class InputPump {
   readonly #companion: Companion;
   readonly #stdin: Stdin;
-  readonly #failed = Promise.withResolvers<never>();
   #room = WINDOW;
   #stopped = false;
   #source: AsyncIterator<Uint8Array> | undefined;
@@ -18,18 +17,12 @@ export class InputPump {
   constructor(companion: Companion, stdin: Stdin) {
     this.#companion = companion;
     this.#stdin = stdin;
-    this.#failed.promise.catch(() => undefined);
   }
 
   start(): void {
     if (this.#stdin.kind === "none") return;
     this.#source = (this.#stdin.kind === "bytes" ? once(this.#stdin.bytes) : this.#stdin.stream)[Symbol.asyncIterator]();
-    void this.#pump(this.#source).catch((thrown: unknown) => this.#failed.reject(thrown));
-  }
-
-  /** The same, or what broke the input off. */
-  orFailed<T>(next: Promise<T>): Promise<T> {
-    return Promise.race([next, this.#failed.promise]);
+    void this.#pump(this.#source).catch((thrown: unknown) => this.#companion.fail(thrown));
   }
 
   acknowledge(bytes: number): void {
