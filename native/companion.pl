@@ -257,6 +257,7 @@ sub take {
 sub end_tree { signal_below($$, 'KILL') }
 
 for (;;) {
+  if ($stopped || (!$control && !$keeping)) { end_tree(); exit 0 unless $keeping; $stopped = 0 }
   while ((my $pid = waitpid -1, 1) > 0) { $status = $? if $pid == $child }
   if (defined $status) {
     # What the command leaves behind may hold its pipes for good: it has ended all the same, when what it wrote is sent.
@@ -272,7 +273,6 @@ for (;;) {
   if ($input && $input_ended && !length $pending) { close $input; undef $input }
   my $ready = select $readable, $writable, undef, defined $deadline ? ($deadline > time ? $deadline - time : 0) : undef;
   if (defined $deadline && time >= $deadline && !defined $status) { $timed_out = 1; undef $deadline; end_tree() }
-  if ($stopped || (!$control && !$keeping)) { end_tree(); exit 0 unless $keeping; $stopped = 0 }
   next if $ready < 0;
   sysread $ended_end, my $drained, 64 if vec $readable, fileno $ended_end, 1;
   take_frames(\&take) if vec $readable, 0, 1;

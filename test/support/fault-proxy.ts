@@ -1,4 +1,4 @@
-import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /**
@@ -28,11 +28,11 @@ export class FaultProxy implements AsyncDisposable {
   /** Every request that came, as `METHOD path`. */
   readonly seen: string[] = [];
   #rules: Rule[] = [];
-  readonly #close: () => Promise<void>;
+  readonly #server: Server;
 
-  private constructor(url: string, close: () => Promise<void>) {
+  private constructor(url: string, server: Server) {
     this.url = url;
-    this.#close = close;
+    this.#server = server;
   }
 
   static async open(upstream: string): Promise<FaultProxy> {
@@ -40,10 +40,7 @@ export class FaultProxy implements AsyncDisposable {
     const server = createServer((incoming, outgoing) => proxy?.handle(upstream, incoming, outgoing));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
-    proxy = new FaultProxy(`http://127.0.0.1:${port}`, () => {
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(() => resolve()));
-    });
+    proxy = new FaultProxy(`http://127.0.0.1:${port}`, server);
     return proxy;
   }
 
@@ -55,6 +52,11 @@ export class FaultProxy implements AsyncDisposable {
   /** Lets everything pass again. */
   heal(): void {
     this.#rules = [];
+  }
+
+  /** Breaks every connection that there is. */
+  cut(): void {
+    this.#server.closeAllConnections();
   }
 
   private handle(upstream: string, incoming: IncomingMessage, outgoing: ServerResponse): void {
@@ -76,8 +78,8 @@ export class FaultProxy implements AsyncDisposable {
       let left = fault?.do === "cut" ? fault.after : Infinity;
       response.on("data", (piece: Buffer) => {
         left -= piece.length;
-        if (left < 0) return void incoming.socket.destroy();
-        if (!outgoing.write(piece)) response.pause();
+        if (left < 0) incoming.socket.destroy();
+        else if (!outgoing.write(piece)) response.pause();
       });
       outgoing.on("drain", () => response.resume());
       response.on("end", () => outgoing.end());
@@ -89,7 +91,8 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#close();
+    this.cut();
+    await new Promise((resolve) => this.#server.close(resolve));
   }
 }
 

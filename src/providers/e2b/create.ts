@@ -5,6 +5,7 @@ import type { Control, Identity } from "./control.ts";
 import { networkFailure, wasNeverSent } from "./failure.ts";
 import { labelsOf, selector } from "./labels.ts";
 import type { Settings } from "./options.ts";
+import type { Pace } from "./pace.ts";
 
 /** For looking after a create whose answer is missing, in all; the engine waits 10 s for what was aborted. */
 const LOOK_WITHIN_MS = 8000;
@@ -16,6 +17,7 @@ export interface Maker {
   readonly backend: string;
   readonly instance: string;
   readonly failpoint: (name: string) => void;
+  readonly pace: Pace;
   /** Told of what was made, with what its agent is reached by. */
   readonly made: (native: string, identity: Identity, user: string | undefined) => void;
 }
@@ -62,6 +64,7 @@ function created({ settings }: Maker, spec: SandboxSpec, native: string): Create
 
 async function send(maker: Maker, spec: SandboxSpec, op: Op): Promise<string> {
   const { control, settings } = maker;
+  await maker.pace.turn(op);
   const body = {
     templateID: settings.template,
     // E2B ends it then by itself. Whole seconds, never later than max_life.

@@ -34,11 +34,21 @@ export const E2bOptions = z
           .min(1)
           .optional()
           .meta({ description: "Longest life of a sandbox; 3600 (the free plan) unless given. Paid plans have 86400." }),
-        concurrency: z.int().min(1).optional().meta({ description: "Sandboxes at once; 20 unless given." }),
-        create_rate_per_s: z.number().positive().optional().meta({ description: "Creates a second; 1 unless given." }),
+        concurrency: z
+          .int()
+          .min(1)
+          .optional()
+          .meta({ description: "Sandboxes at once, as shown among the backend's limits; 20 unless given. E2B itself refuses more." }),
+        create_rate_per_s: z
+          .number()
+          .positive()
+          .optional()
+          .meta({
+            description: "Creates a second that are sent from this process; 1 unless given. What would wait longer than 3 s is refused.",
+          }),
       })
       .optional()
-      .meta({ description: "What the account may do. What goes beyond it is routed elsewhere, instead of being refused by E2B." }),
+      .meta({ description: "What the account may do, as its plan says; E2B does not tell." }),
     request_timeout_seconds: z.number().positive().max(600).optional().meta({
       description: "How long one request to E2B may take before it counts as not answered; 30 unless given. Commands are not bound by it.",
     }),

@@ -22,6 +22,8 @@ import { agentUser } from "./user.ts";
 const PHASE = "processes";
 /** What one call hands to the agent at most. */
 const PIECE = 64 * 1024;
+/** Processes whose input is known; when there are more, all are looked up again. */
+const REMEMBERED = 10_000;
 
 /** A line of what the companion says of all processes. */
 const Look = z.object({
@@ -108,7 +110,7 @@ export class E2bProcesses implements Processes {
       if (frame === undefined) throw companion.brokeOff("the start of the process");
       if (frame.kind === "f") throw startFailure(frame, command, PHASE);
       started = true;
-      this.#inputs.set(`${ref.native}/${command.id}`, input);
+      this.#remember(`${ref.native}/${command.id}`, input);
     } finally {
       if (started) companion.leave();
       else await companion.kill();
@@ -216,8 +218,13 @@ export class E2bProcesses implements Processes {
     if (known !== undefined) return known;
     const [found] = await this.#look(ref, id, op);
     if (found === undefined) throw notFound(id);
-    this.#inputs.set(key, found.input);
+    this.#remember(key, found.input);
     return found.input;
+  }
+
+  #remember(key: string, input: Look["input"]): void {
+    if (this.#inputs.size >= REMEMBERED) this.#inputs.clear();
+    this.#inputs.set(key, input);
   }
 
   async #send(ref: Ref, id: string, frame: Uint8Array, op: Op): Promise<void> {

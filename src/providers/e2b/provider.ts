@@ -20,6 +20,7 @@ import { refOf, selector } from "./labels.ts";
 import { settingsOf, type E2bOptions } from "./options.ts";
 import { E2bProcesses } from "./processes.ts";
 import { loadSdk } from "./sdk.ts";
+import { Pace } from "./pace.ts";
 import { traitsOf } from "./traits.ts";
 
 /** E2B's metrics are percentages of samples, which say nothing of what was used up. */
@@ -48,6 +49,7 @@ export async function openE2b(options: E2bOptions, context: OpenContext): Promis
     backend,
     instance,
     failpoint,
+    pace: new Pace(settings.createRate, backend),
     made: (native, identity, user) => void agents.remember(native, identity, user),
   };
   const exec = execOver(agents, settings);

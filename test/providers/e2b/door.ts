@@ -53,7 +53,7 @@ export async function openProvider(
       api_url: url,
       sandbox_url: url,
       isolation: "container",
-      plan: { max_seconds: 86_400 },
+      plan: { max_seconds: 86_400, create_rate_per_s: 1000 },
       ...options,
     }),
     { backend: "e2b", directory, instance: more.instance ?? "conformance", log: silent, failpoint: more.failpoint ?? (() => {}) },

@@ -9,7 +9,7 @@ export function e2bConfig(url: string): Config {
     api_url: url,
     sandbox_url: url,
     isolation: "container",
-    plan: { max_seconds: 86_400 },
+    plan: { max_seconds: 86_400, create_rate_per_s: 1000 },
     request_timeout_seconds: 5,
   };
   return { log_level: "silent", backends: [{ name: "e2b", provider: "e2b", options }] };

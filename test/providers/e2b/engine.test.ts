@@ -1,7 +1,8 @@
 import { rmSync } from "node:fs";
+import { Sandbox } from "e2b";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LOCAL_OPERATOR, SandboxerError } from "../../../src/contract/index.ts";
-import { openSandboxer } from "../../../src/main.ts";
+import { openSandboxer, serverOver } from "../../../src/main.ts";
 import { FaultProxy } from "../../support/fault-proxy.ts";
 import { endOfChild, startChild } from "../../support/killed.ts";
 import { dataDirectory, liveIds, OWNER, runCommand } from "../../support/local-engine.ts";
@@ -49,6 +50,26 @@ describe.skipIf(!isRoot)("the engine with E2B as its backend", () => {
     rmSync(dataDir, { recursive: true, force: true });
   });
 
+  test("E2B's own SDK over our door, over E2B: commands, files and a kill go through both", async () => {
+    const dataDir = dataDirectory("both-ways");
+    const opened = await openSandboxer({ dataDir, config: e2bConfig(door.url) });
+    const server = await serverOver(opened);
+    const { url } = await server.listen({ port: 0 });
+    const { secret } = await opened.engine.keys.create(LOCAL_OPERATOR, { name: "sdk", tenant: "acme", scopes: ["read", "write"] });
+    const sandbox = await Sandbox.create({ apiKey: secret.replace(/^sbx_/, "e2b_"), apiUrl: url, sandboxUrl: url, envs: { FROM: "sdk" } });
+    expect((await sandbox.commands.run('echo "$FROM"; echo no >&2', { envs: { A: "b" } })).stdout).toBe("sdk\n");
+    await sandbox.files.write("notes/a.txt", "through both");
+    expect(await sandbox.files.read("notes/a.txt")).toBe("through both");
+    const typed = await sandbox.commands.run("read line; echo got $line; exit 4", { background: true, stdin: true });
+    await typed.sendStdin("hello\n");
+    await expect(typed.wait()).rejects.toMatchObject({ exitCode: 4, stdout: "got hello\n" });
+    expect(await sandbox.kill()).toBe(true);
+    expect(await upstream()).toEqual([]);
+    await server.close();
+    await opened.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
   test.each(["e2b.create.before", "e2b.create.after", "create.after_provider", "create.after_ready"])(
     "a kill -9 of the control plane at %s leaves nothing that the next sweep does not find by its label",
     async (failpoint) => {
@@ -57,14 +78,15 @@ describe.skipIf(!isRoot)("the engine with E2B as its backend", () => {
       expect(await endOfChild(child)).toBe("SIGKILL");
       const left = failpoint === "e2b.create.before" ? 0 : 1;
       expect(await upstream()).toHaveLength(left);
-      const { engine, close } = await openSandboxer({ dataDir, config: e2bConfig(door.url) });
+      const opened = await openSandboxer({ dataDir, config: e2bConfig(door.url) });
+      const { engine } = opened;
       expect((await engine.sweep({ adopt: true })).errors).toEqual([]);
       const live = await liveIds(engine);
       // One that was ready is nobody's leftover: it is adopted.
       expect(live).toHaveLength(failpoint === "create.after_ready" ? 1 : 0);
       for (const id of live) await engine.destroy(LOCAL_OPERATOR, id);
       expect(await upstream()).toEqual([]);
-      await close();
+      await opened.close();
       rmSync(dataDir, { recursive: true, force: true });
     },
   );
@@ -72,7 +94,8 @@ describe.skipIf(!isRoot)("the engine with E2B as its backend", () => {
   test("an ambiguous create is told, and what it left is ended by the sweep", async () => {
     await using proxy = await FaultProxy.open(door.url);
     const dataDir = dataDirectory("ambiguous-e2b");
-    const { engine, close } = await openSandboxer({ dataDir, config: e2bConfig(proxy.url) });
+    const opened = await openSandboxer({ dataDir, config: e2bConfig(proxy.url) });
+    const { engine } = opened;
     proxy.strike("POST", /^\/v2\/sandboxes$/, { do: "lose" });
     proxy.strike("GET", /^\/v2\/sandboxes\?/, { do: "answer", status: 200, body: [] }, 1);
     proxy.strike("*", /sandboxes/, { do: "reset" });
@@ -84,7 +107,7 @@ describe.skipIf(!isRoot)("the engine with E2B as its backend", () => {
     proxy.heal();
     expect((await engine.sweep()).errors).toEqual([]);
     expect([await upstream(), await liveIds(engine)]).toEqual([[], []]);
-    await close();
+    await opened.close();
     rmSync(dataDir, { recursive: true, force: true });
   });
 

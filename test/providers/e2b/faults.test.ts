@@ -201,6 +201,43 @@ describe.skipIf(!isRoot)("faults between us and E2B", () => {
     });
   });
 
+  /** Processes of that name inside. */
+  async function running(ref: Ref, name: string): Promise<string> {
+    let text = "";
+    const command = { id: newId("exec"), run: { shell: `pgrep -c -x ${name}` } };
+    for await (const event of truth.exec(ref, command, { stdin: { kind: "none" }, maxOutputBytes: 1e6 }, op()))
+      if (event.type === "stdout") text += Buffer.from(event.data).toString();
+    return text.trim();
+  }
+
+  test("exec_timeout ends the whole tree inside, also where we can reach E2B no more", async () => {
+    await withSandbox(async (ref) => {
+      const error = await codeOf(async () => {
+        for await (const { type } of exec(ref, "echo begun; ( setsid sleep 300 & ); sleep 300 | sleep 300", 2000)) {
+          if (type !== "stdout") continue;
+          await eventually(async () => (await running(ref, "sleep")) === "3");
+          proxy.strike("*", /./, { do: "reset" });
+          proxy.cut();
+        }
+      });
+      expect(error.code).toBe("backend_unavailable");
+      await eventually(async () => (await running(ref, "sleep")) === "0");
+    });
+  });
+
+  test("a command that a dead control plane left is ended by its id, and doing so again is no error", async () => {
+    await withSandbox(async (ref) => {
+      const command = { id: newId("exec"), run: { shell: "echo begun; ( setsid sleep 300 & ); sleep 300" } };
+      const left = codeOf(async () => {
+        for await (const { type } of provider.exec(ref, command, { stdin: { kind: "none" }, maxOutputBytes: 1e6 }, op()))
+          if (type === "stdout") await truth.abandonExec?.(ref, command.id, op());
+      });
+      expect((await left).code).toBe("backend_unavailable");
+      expect(await running(ref, "sleep")).toBe("0");
+      await truth.abandonExec?.(ref, command.id, op());
+    });
+  });
+
   test("a sandbox that ends while it is used is not found, and a wrong key does not make it so", async () => {
     await withSandbox(async (ref) => {
       await drain(exec(ref, "true"));
