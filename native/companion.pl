@@ -203,22 +203,24 @@ if ($terminal) {
 pipe my $ended_end, my $signal_end or fail('pipe', $!);
 nonblocking($_) for $ended_end, $signal_end;
 
+my ($pending, $input_ended, $sent, $truncated, $timed_out, $stopped, $status) = ('', 0, 0, 0, 0, 0);
+# Before there is anything to end: told to end in between, it would leave what it began.
+$SIG{CHLD} = sub { syswrite $signal_end, 'c' };
+$SIG{TERM} = sub { $stopped = 1; syswrite $signal_end, 't' };
+
 my $child = fork;
 fail('fork', $!) unless defined $child;
 if (!$child) {
   POSIX::setsid();
   ioctl $ends[0], TIOCSCTTY, 0 if $terminal;
   open STDIN, '<&', $ends[0] and open STDOUT, '>&', $ends[1] and open STDERR, '>&', $ends[2] or POSIX::_exit(126);
-  $SIG{$_} = 'DEFAULT' for qw(PIPE HUP INT);
+  $SIG{$_} = 'DEFAULT' for qw(PIPE HUP INT TERM CHLD);
   umask 022;
   { no warnings 'exec'; exec { $command[0] } @command }
   syswrite STDERR, "$command[0]: $!\n";
   POSIX::_exit($!{ENOENT} ? 127 : 126);
 }
 @ends = ();
-my ($pending, $input_ended, $sent, $truncated, $timed_out, $stopped, $status) = ('', 0, 0, 0, 0, 0);
-$SIG{CHLD} = sub { syswrite $signal_end, 'c' };
-$SIG{TERM} = sub { $stopped = 1; syswrite $signal_end, 't' };
 nonblocking($_) for grep { defined } $input, map { $_->{handle} } values %source;
 frame('s', '');
 # Nobody needs to read on.

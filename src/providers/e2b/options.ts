@@ -39,13 +39,9 @@ export const E2bOptions = z
           .min(1)
           .optional()
           .meta({ description: "Sandboxes at once, as shown among the backend's limits; 20 unless given. E2B itself refuses more." }),
-        create_rate_per_s: z
-          .number()
-          .positive()
-          .optional()
-          .meta({
-            description: "Creates a second that are sent from this process; 1 unless given. What would wait longer than 3 s is refused.",
-          }),
+        create_rate_per_s: z.number().positive().optional().meta({
+          description: "Creates a second that are sent from this process; 1 unless given. What would wait longer than 3 s is refused.",
+        }),
       })
       .optional()
       .meta({ description: "What the account may do, as its plan says; E2B does not tell." }),

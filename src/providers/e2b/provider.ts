@@ -62,9 +62,13 @@ export async function openE2b(options: E2bOptions, context: OpenContext): Promis
     return made;
   }
 
+  /** Its names at E2B: of a create whose answer never came there is the label only. */
+  async function named(ref: Ref, op: Op): Promise<string[]> {
+    return ref.native === "" ? nativesOf(control, instance, ref, op.signal) : [ref.native];
+  }
+
   async function destroy(ref: Ref, op: Op): Promise<"destroyed" | "absent"> {
-    // Of a create whose answer never came there is the label only.
-    const natives = ref.native === "" ? await nativesOf(control, instance, ref, op.signal) : [ref.native];
+    const natives = await named(ref, op);
     const answers = await Promise.all(
       natives.map((native) => {
         agents.forget(native);
@@ -80,7 +84,8 @@ export async function openE2b(options: E2bOptions, context: OpenContext): Promis
   }
 
   async function inspect(ref: Ref, op: Op): Promise<Observed | "absent"> {
-    const info = await control.info(ref.native, op.signal, "inspect");
+    const [native] = await named(ref, op);
+    const info = native === undefined ? "absent" : await control.info(native, op.signal, "inspect");
     return info === "absent" ? "absent" : { state: info.state, usage: NOT_METERED };
   }
 
