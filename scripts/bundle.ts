@@ -62,8 +62,8 @@ const { output } = await build({
   cwd: root,
   platform: "node",
   preserveEntrySignatures: false,
-  // Seldom loaded; and a part of pino runs in threads of its own, from files beside it.
-  external: ["pino", "yaml"],
+  // Seldom loaded; a part of pino runs in threads of its own, from files beside it; and e2b is there only where its user installed it.
+  external: ["pino", "yaml", "e2b"],
   plugins: [ownAddresses, onlyUsedBuiltins, oneLanguage],
   output: {
     dir: out,

@@ -44,6 +44,7 @@ export interface Opened {
 const BUILT_IN: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   local: () => import("./providers/local/index.ts"),
   fake: () => import("./providers/fake/index.ts"),
+  e2b: () => import("./providers/e2b/index.ts"),
 };
 
 /**

@@ -245,6 +245,8 @@ export interface OpenContext {
 export interface ProviderModule<Options = unknown> {
   readonly name: string;
   readonly options: z.ZodType<Options>;
+  /** Of a provider that comes with sand-boxer: its sandboxes are on other machines, and outlive a power cut of this one. */
+  readonly remote?: true;
   open(options: Options, context: OpenContext): Promise<Provider>;
 }
 
@@ -252,6 +254,7 @@ export interface ProviderModule<Options = unknown> {
 export function defineProvider<Schema extends z.ZodType>(module: {
   readonly name: string;
   readonly options: Schema;
+  readonly remote?: true;
   open(options: z.infer<Schema>, context: OpenContext): Promise<Provider>;
 }): ProviderModule<z.infer<Schema>> {
   return module as ProviderModule<z.infer<Schema>>;

@@ -118,7 +118,7 @@ async function prepare(
   const backend: Backend = {
     name: config.name,
     providerName: config.provider,
-    onThisHost: Object.hasOwn(builtIn, config.provider),
+    onThisHost: Object.hasOwn(builtIn, config.provider) && module.remote !== true,
     provider: null,
     problem: null,
     lastAnswer: null,
