@@ -60,12 +60,9 @@ export type PublishedPort = z.infer<typeof PublishedPort>;
 export const Network = z
   .strictObject({
     default: z.literal("deny").optional(),
-    mode: z
-      .enum(["enforce", "audit"])
-      .optional()
-      .meta({
-        description: "audit lets out what no rule allows, and writes it down as such; never to private addresses. enforce unless given.",
-      }),
+    mode: z.enum(["enforce", "audit"]).optional().meta({
+      description: "audit lets out what no rule allows, and writes it down as such; never to private addresses. enforce unless given.",
+    }),
     allow: z.array(AllowRule).max(512).optional(),
     limits: NetworkLimits.optional(),
     ports: z.array(PublishedPort).max(64).optional().meta({ description: "Ports inside that can be reached through the server." }),
