@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command, Op, PtySize, Ref } from "../../../contract/index.ts";
@@ -35,9 +35,11 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
   if (runtime === undefined)
     throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
   const directory = directoryOf(host, ref.id).file("processes", checkedName(command.id, "process"));
-  if (hasStarted(directory) || (await comesToLife(directory))) return;
-  // What a start that died has left.
-  rmSync(directory, { recursive: true, force: true });
+  if (existsSync(directory)) {
+    if (hasStarted(directory) || (await comesToLife(directory))) return;
+    // What a start that died has left.
+    rmSync(directory, { recursive: true, force: true });
+  }
   mkdirSync(directory, { mode: 0o700 });
 
   const { hostProcesses, terminal } = RUNTIMES[runtime.name];
