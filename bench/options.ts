@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { burst } from "./cases/burst.ts";
 import { command } from "./cases/command.ts";
 import { docker } from "./cases/docker.ts";
+import { e2b } from "./cases/e2b.ts";
 import { exec } from "./cases/exec.ts";
 import { files } from "./cases/files.ts";
 import { idle } from "./cases/idle.ts";
@@ -13,7 +14,7 @@ import type { Stage } from "./stage.ts";
 export type Case = (stage: Stage) => Promise<Row[]>;
 
 /** Every case by the name that `--only` takes, in the order of the results. */
-export const CASES: Readonly<Record<string, Case>> = { lifecycle, exec, burst, live, files, command, idle, docker };
+export const CASES: Readonly<Record<string, Case>> = { lifecycle, exec, burst, live, files, command, idle, e2b, docker };
 
 export interface Options {
   readonly quick: boolean;

@@ -126,6 +126,12 @@ export class Server {
     if (this.readyDisks < disks) throw new Error(`${this.readyDisks} of ${disks} disks are prepared`);
   }
 
+  /** Of the process that serves; throws where none runs. */
+  get pid(): number {
+    if (this.#child?.pid === undefined) throw new Error("the server is not started");
+    return this.#child.pid;
+  }
+
   /** Resident memory in MiB. */
   get residentMiB(): number {
     const status = readFileSync(`/proc/${this.#child?.pid}/status`, "utf8");

@@ -2,11 +2,12 @@
 # Starts programs for a server: to fork this process costs a tenth of what it costs to fork one of Node's, whose page tables are
 # copied while it stands still. Needs perl-base only, which every Debian and Ubuntu has.
 #
-#   launcher.pl ARM64          1 on that architecture, else 0
+#   launcher.pl ARM64 [ROOM]   1 on that architecture, else 0; ROOM is any text, as long as the names that its forks are to show
 #
 # Standard input is requests, each a big-endian u32 length and so many bytes: a number, the files to open as standard input, output and
 # error (empty for /dev/null), the program and its arguments, all separated by NUL bytes; or the number alone, to kill what was started
-# under it, which does nothing once that has ended. On standard output it answers with lines:
+# under it, which does nothing once that has ended. In the place of a program `fork:FILE` names a file of Perl whose last value is a function:
+# that is loaded once, and called with the arguments in a fork that has a session of its own and outlives this process. On standard output it answers with lines:
 # `ready`, then for each request `started NUMBER` when the files are open and may be unlinked, or `failed NUMBER ERRNO`, and
 # `ended NUMBER STATUS` with the status as wait(2) has it; a program that cannot be executed ends with 127. At the end of its input it
 # ends; what it started goes on.
@@ -15,7 +16,7 @@ use warnings;
 use Fcntl qw(O_RDONLY O_WRONLY O_NOCTTY);
 
 use constant { SIG_BLOCK => 0, SIG_UNBLOCK => 1, WNOHANG => 1, SFD_FLAGS => 0x80800, F_SETPIPE_SZ => 1031, PIPE_BYTES => 1 << 18 };
-my ($SIGPROCMASK, $SIGNALFD, $EXIT_GROUP) = $ARGV[0] ? (135, 74, 94) : (14, 289, 231);
+my ($SIGPROCMASK, $SIGNALFD, $EXIT_GROUP, $SETSID) = $ARGV[0] ? (135, 74, 94, 157) : (14, 289, 231, 112);
 my $CHILD_ENDED = pack 'Q', 1 << 16;
 
 # Asked for by a descriptor, so that no end of a child falls between a look and a wait.
@@ -24,7 +25,7 @@ my $signals = syscall $SIGNALFD, -1, $CHILD_ENDED, 8, SFD_FLAGS;
 die "no signal descriptor: $!\n" if $signals < 0;
 $SIG{PIPE} = $SIG{INT} = $SIG{TERM} = $SIG{HUP} = 'IGNORE';
 open my $signal_handle, '<&=', $signals or die "no signal descriptor: $!\n";
-my (%number_of, %pid_of);
+my (%number_of, %pid_of, %function);
 
 sub answer {
   my $text = join(' ', @_) . "\n";
@@ -47,12 +48,23 @@ sub start {
   }
   # Room for either side to run ahead; what is no pipe, or may not grow, stays as it is.
   fcntl $_, F_SETPIPE_SZ, PIPE_BYTES for @ends;
+  my $file = $argv[0] =~ /^fork:(.+)/s ? $1 : undef;
+  my $function = defined $file ? ($function{$file} //= do $file) : undef;
+  return answer('failed', $number, $! + 0) if defined $file && ref $function ne 'CODE';
   my $pid = fork;
   return answer('failed', $number, $! + 0) unless defined $pid;
   if (!$pid) {
     open STDIN, '<&', $ends[0] and open STDOUT, '>&', $ends[1] and open STDERR, '>&', $ends[2] or syscall $EXIT_GROUP, 127;
     $SIG{$_} = 'DEFAULT' for qw(PIPE INT TERM HUP);
     syscall $SIGPROCMASK, SIG_UNBLOCK, $CHILD_ENDED, 0, 8;
+    if ($function) {
+      syscall $SETSID;
+      close $signal_handle;
+      @ends = ();
+      # What looks for it by its arguments, such as a person with ps, finds what it stands for and not its parent.
+      $0 = join ' ', $file, $argv[1];
+      syscall $EXIT_GROUP, eval { $function->(@argv[1 .. $#argv]); 1 } ? 0 : 255;
+    }
     { no warnings 'exec'; exec { $argv[0] } @argv }
     syscall $EXIT_GROUP, 127;
   }

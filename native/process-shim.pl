@@ -1,9 +1,11 @@
-#!/usr/bin/perl
 # Stands beside one background process of a sandbox and outlives the server that started it: keeps the process's output in a
 # journal, feeds its input, owns its terminal, ends it at its timeout, and writes down how it ended. Needs perl-base only, which
 # every Debian and Ubuntu has.
 #
-#   process-shim.pl DIRECTORY MODE OPTIONS -- RUNTIME ARGUMENTS...
+# It is no program: launcher.pl loads it once and runs its function in a fork of its own, since to start Perl and load its modules takes
+# longer than all that a short command does. The arguments:
+#
+#   DIRECTORY MODE OPTIONS -- RUNTIME ARGUMENTS...
 #
 # MODE     null      standard input is /dev/null
 #          pipe      standard input is a pipe
@@ -12,31 +14,25 @@
 # OPTIONS  name=value,...: cap (bytes of output kept), rows, cols, uid, gid (who may reopen the pipes), timeout (ms),
 #          arm64 (1 on that architecture), and as files: freezer, frozen, procs, oom (of the sandbox's control group), version (1 or 2)
 #
-# In DIRECTORY it writes `pid` (its own), `journal` (the bytes of both streams), `index` (for each piece of them a byte 1 for stdout
+# In DIRECTORY it writes, before the runtime is started, `pid` (its own, and when it began in clock ticks after boot),
+# `journal` (the bytes of both streams), `index` (for each piece of them a byte 1 for stdout
 # or 2 for stderr and the offset of its end, 48 bits, big-endian), `truncated` (when output went beyond the cap), and last, whole or not at all, `exit` (JSON). It listens on the Unix socket
 # `control` for frames of a letter, a u32 length and a body: I input, E end of input, R u16 rows u16 columns. To whoever is
 # connected it sends hints: `o` there is more output, `x` the process has ended. Hints may be lost; the files are the truth.
+package ProcessShim;
 use strict;
 use warnings;
 use Fcntl qw(:DEFAULT F_GETFL F_SETFL O_NONBLOCK);
 use Socket;
 use Time::HiRes qw(time);
 
-my ($directory, $mode, $settings, $separator) = splice @ARGV, 0, 4;
-die "usage: process-shim.pl DIRECTORY MODE OPTIONS -- COMMAND...\n" unless @ARGV && $separator eq '--';
-my %option = map { split /=/, $_, 2 } split /,/, $settings;
-my ($rows, $cols) = ($option{rows} || 24, $option{cols} || 80);
-my $interactive = $mode eq 'pty' || $mode eq 'console';
-
-my ($SETSID, $EXIT_GROUP, $RECVMSG) = $option{arm64} ? (157, 94, 212) : (112, 231, 47);
+my ($directory, $mode, %option, $rows, $cols, $interactive, $deadline);
+my ($SETSID, $EXIT_GROUP, $RECVMSG);
+my (@child_ends, $input, $master, $console, %source);    # %source: fileno -> { handle, stream }
+my ($server, $journal, $index, $child, $child_ended, $child_signal, $oom_before);
+my ($pending, $input_ended, $done, $kept, $truncated, $timed_out, %client) = ('', 0, 0, 0, 0, 0);
 use constant { TIOCSPTLCK => 0x40045431, TIOCGPTN => 0x80045430, TIOCSWINSZ => 0x5414, TIOCSCTTY => 0x540E };
 use constant { LARGEST_FRAME => 1 << 20, INPUT_HELD => 1 << 16, MSG_CMSG_CLOEXEC => 0x40000000 };
-
-$SIG{PIPE} = $SIG{HUP} = $SIG{INT} = $SIG{TERM} = 'IGNORE';
-umask 077;
-# Relative names from here on: the path of a socket may have 107 bytes only.
-chdir $directory or die "cannot enter $directory: $!\n";
-syscall $SETSID;
 
 sub nonblocking { my $handle = shift; fcntl $handle, F_SETFL, fcntl($handle, F_GETFL, 0) | O_NONBLOCK }
 
@@ -57,68 +53,7 @@ sub slurp {
 
 sub oom_kills { return slurp($option{oom}) =~ /^oom_kill (\d+)$/m ? $1 : 0 }
 
-my $oom_before = oom_kills();
-my (@child_ends, $input, $master, $console, %source);    # %source: fileno -> { handle, stream }
-my $set_size = sub { ioctl $master, TIOCSWINSZ, my $size = pack 'S4', $rows, $cols, 0, 0 };
-
-if ($mode eq 'pty') {
-  sysopen $master, '/dev/ptmx', O_RDWR | O_NOCTTY or die "no terminal: $!\n";
-  ioctl $master, TIOCSPTLCK, my $unlocked = pack 'i', 0;
-  ioctl $master, TIOCGPTN, my $number = pack 'I', 0;
-  $set_size->();
-  sysopen my $slave, '/dev/pts/' . unpack('I', $number), O_RDWR | O_NOCTTY or die "no terminal: $!\n";
-  @child_ends = ($slave) x 3;
-  $input = $master;
-  $source{fileno $master} = { handle => $master, stream => 1 };
-} elsif ($mode eq 'console') {
-  open my $null, '+<', '/dev/null' or die;
-  @child_ends = ($null) x 3;
-  socket $console, AF_UNIX, SOCK_STREAM, 0 or die;
-  unlink 'tty';
-  bind $console, sockaddr_un('tty') or die "cannot listen for the terminal: $!\n";
-  listen $console, 1;
-} else {
-  my $stdin;
-  if ($mode eq 'pipe') { pipe $stdin, $input or die }
-  else { open $stdin, '<', '/dev/null' or die }
-  pipe my $out, my $out_end or die;
-  pipe my $err, my $err_end or die;
-  @child_ends = ($stdin, $out_end, $err_end);
-  # Or else a program that opens /dev/stderr inside is refused: the pipe would be the host root's.
-  chown $option{uid}, $option{gid}, ($mode eq 'pipe' ? $stdin : ()), $out_end, $err_end if $option{uid};
-  $source{fileno $out} = { handle => $out, stream => 1 };
-  $source{fileno $err} = { handle => $err, stream => 2 };
-}
-
-socket my $server, AF_UNIX, SOCK_STREAM, 0 or die;
-unlink 'control';
-bind $server, sockaddr_un('control') or die "cannot listen: $!\n";
-listen $server, 8;
-nonblocking($server);
-sysopen my $journal, 'journal', O_WRONLY | O_CREAT | O_APPEND or die "no journal: $!\n";
-sysopen my $index, 'index', O_WRONLY | O_CREAT | O_APPEND or die "no index: $!\n";
-
-my $child = fork;
-die "cannot fork: $!\n" unless defined $child;
-if (!$child) {
-  if ($mode eq 'pty') { syscall $SETSID; ioctl $child_ends[0], TIOCSCTTY, 0 }
-  open STDIN, '<&', $child_ends[0];
-  open STDOUT, '>&', $child_ends[1];
-  open STDERR, '>&', $child_ends[2];
-  exec { $ARGV[0] } @ARGV or syscall $EXIT_GROUP, 127;
-}
-@child_ends = ();
-open STDIN, '<', '/dev/null';
-open STDOUT, '>', '/dev/null';
-open STDERR, '>', '/dev/null';
-nonblocking($_) for grep { defined } $input, map { $_->{handle} } values %source;
-pipe my $child_ended, my $child_signal or die;
-nonblocking($_) for $child_ended, $child_signal;
-$SIG{CHLD} = sub { syswrite $child_signal, 'c' };
-publish('pid', "$$\n");
-
-my ($pending, $input_ended, $done, $kept, $truncated, $timed_out, %client) = ('', 0, 0, 0, 0, 0);
-my $deadline = $option{timeout} ? time + $option{timeout} / 1000 : undef;
+sub set_size { ioctl $master, TIOCSWINSZ, my $size = pack 'S4', $rows, $cols, 0, 0 }
 
 sub hint { my $what = shift; syswrite $_->{handle}, $what for values %client }
 
@@ -170,7 +105,7 @@ sub receive_console {
   syscall($RECVMSG, fileno $runtime, $message, MSG_CMSG_CLOEXEC) > 0 or return;
   my (undef, $level, $type, $descriptor) = unpack 'Q i i i', $control;
   return unless $level == SOL_SOCKET && $type == 1 && open $master, '+<&=', $descriptor;
-  $set_size->();
+  set_size();
   nonblocking($master);
   $input = $master;
   $source{$descriptor} = { handle => $master, stream => 1 };
@@ -186,7 +121,7 @@ sub take_frames {
     substr $from->{held}, 0, 5 + $length, '';
     if ($kind eq 'I') { $pending .= $body unless $input_ended }
     elsif ($kind eq 'E') { $interactive ? ($pending .= "\4") : ($input_ended = 1) }
-    elsif ($kind eq 'R' && $length == 4 && $interactive) { ($rows, $cols) = unpack 'nn', $body; $set_size->() if $master }
+    elsif ($kind eq 'R' && $length == 4 && $interactive) { ($rows, $cols) = unpack 'nn', $body; set_size() if $master }
   }
   return 1;
 }
@@ -221,38 +156,125 @@ sub kill_tree {
   $freeze->(0);
 }
 
-# What a process leaves behind may hold its pipes for good: it has ended all the same.
-until ($done) {
-  my ($readable, $writable) = ('', '');
-  vec($readable, $_, 1) = 1 for fileno $child_ended, fileno $server, keys %source, $console ? fileno $console : ();
-  if (length $pending < INPUT_HELD) { vec($readable, $_, 1) = 1 for keys %client }
-  vec($writable, fileno $input, 1) = 1 if $input && length $pending;
-  if ($input && $input_ended && !length $pending) { close $input; undef $input }
-
-  my $wait = defined $deadline ? ($deadline > time ? $deadline - time : 0) : undef;
-  my $ready = select $readable, $writable, undef, $wait;
-  if (defined $deadline && time >= $deadline && !$done) { $timed_out = 1; undef $deadline; kill_tree() }
-  if ($ready < 0) { reap(); next }
-  if (vec $readable, fileno $child_ended, 1) { sysread $child_ended, my $drained, 64; reap() }
-  if ($console && vec $readable, fileno $console, 1) { receive_console() }
-  if (vec($readable, fileno $server, 1) && accept my $new, $server) {
-    nonblocking($new);
-    $client{fileno $new} = { handle => $new, held => '' };
-    syswrite $new, $done ? 'ox' : 'o';
-  }
-  for my $number (keys %client) {
-    next unless vec $readable, $number, 1;
-    my $from = $client{$number};
-    my $count = sysread $from->{handle}, $from->{held}, 65_536, length $from->{held};
-    next if !defined $count && $!{EAGAIN};
-    if (!$count || !take_frames($from)) { delete $client{$number}; close $from->{handle} }
-  }
-  # Where both have something, what was said comes before what was complained of.
-  for my $number (sort { $source{$a}{stream} <=> $source{$b}{stream} } keys %source) { pump($source{$number}, 0) if $source{$number} && vec $readable, $number, 1 }
-  if ($input && length $pending) {
-    my $count = syswrite $input, $pending;
-    if (defined $count) { substr $pending, 0, $count, '' }
-    elsif (!$!{EAGAIN}) { $pending = ''; $input_ended = 1; undef $input unless $interactive }
+sub open_ends {
+  if ($mode eq 'pty') {
+    sysopen $master, '/dev/ptmx', O_RDWR | O_NOCTTY or die "no terminal: $!\n";
+    ioctl $master, TIOCSPTLCK, my $unlocked = pack 'i', 0;
+    ioctl $master, TIOCGPTN, my $number = pack 'I', 0;
+    set_size();
+    sysopen my $slave, '/dev/pts/' . unpack('I', $number), O_RDWR | O_NOCTTY or die "no terminal: $!\n";
+    @child_ends = ($slave) x 3;
+    $input = $master;
+    $source{fileno $master} = { handle => $master, stream => 1 };
+  } elsif ($mode eq 'console') {
+    open my $null, '+<', '/dev/null' or die;
+    @child_ends = ($null) x 3;
+    socket $console, AF_UNIX, SOCK_STREAM, 0 or die;
+    unlink 'tty';
+    bind $console, sockaddr_un('tty') or die "cannot listen for the terminal: $!\n";
+    listen $console, 1;
+  } else {
+    my $stdin;
+    if ($mode eq 'pipe') { pipe $stdin, $input or die }
+    else { open $stdin, '<', '/dev/null' or die }
+    pipe my $out, my $out_end or die;
+    pipe my $err, my $err_end or die;
+    @child_ends = ($stdin, $out_end, $err_end);
+    # Or else a program that opens /dev/stderr inside is refused: the pipe would be the host root's.
+    chown $option{uid}, $option{gid}, ($mode eq 'pipe' ? $stdin : ()), $out_end, $err_end if $option{uid};
+    $source{fileno $out} = { handle => $out, stream => 1 };
+    $source{fileno $err} = { handle => $err, stream => 2 };
   }
 }
-unlink 'control';
+
+sub listen_and_record {
+  socket $server, AF_UNIX, SOCK_STREAM, 0 or die;
+  unlink 'control';
+  bind $server, sockaddr_un('control') or die "cannot listen: $!\n";
+  listen $server, 8;
+  nonblocking($server);
+  sysopen $journal, 'journal', O_WRONLY | O_CREAT | O_APPEND or die "no journal: $!\n";
+  sysopen $index, 'index', O_WRONLY | O_CREAT | O_APPEND or die "no index: $!\n";
+  my ($began) = slurp("/proc/$$/stat") =~ /^.*\) \S (?:\S+ ){18}(\d+)/s or die "no /proc\n";
+  # Whoever finds the process after a crash finds us by it, so it stands before there is a process.
+  publish('pid', "$$ $began\n") or die "cannot write: $!\n";
+}
+
+sub start_runtime {
+  my @argv = @_;
+  pipe $child_ended, $child_signal or die;
+  nonblocking($_) for $child_ended, $child_signal;
+  $SIG{CHLD} = sub { syswrite $child_signal, 'c' };
+  $child = fork;
+  die "cannot fork: $!\n" unless defined $child;
+  if (!$child) {
+    if ($mode eq 'pty') { syscall $SETSID; ioctl $child_ends[0], TIOCSCTTY, 0 }
+    open STDIN, '<&', $child_ends[0];
+    open STDOUT, '>&', $child_ends[1];
+    open STDERR, '>&', $child_ends[2];
+    { no warnings 'exec'; exec { $argv[0] } @argv }
+    syscall $EXIT_GROUP, 127;
+  }
+  @child_ends = ();
+  nonblocking($_) for grep { defined } $input, map { $_->{handle} } values %source;
+}
+
+sub serve {
+  # What a process leaves behind may hold its pipes for good: it has ended all the same.
+  until ($done) {
+    my ($readable, $writable) = ('', '');
+    vec($readable, $_, 1) = 1 for fileno $child_ended, fileno $server, keys %source, $console ? fileno $console : ();
+    if (length $pending < INPUT_HELD) { vec($readable, $_, 1) = 1 for keys %client }
+    vec($writable, fileno $input, 1) = 1 if $input && length $pending;
+    if ($input && $input_ended && !length $pending) { close $input; undef $input }
+
+    my $wait = defined $deadline ? ($deadline > time ? $deadline - time : 0) : undef;
+    my $ready = select $readable, $writable, undef, $wait;
+    if (defined $deadline && time >= $deadline && !$done) { $timed_out = 1; undef $deadline; kill_tree() }
+    if ($ready < 0) { reap(); next }
+    if (vec $readable, fileno $child_ended, 1) { sysread $child_ended, my $drained, 64; reap() }
+    if ($console && vec $readable, fileno $console, 1) { receive_console() }
+    if (vec($readable, fileno $server, 1) && accept my $new, $server) {
+      nonblocking($new);
+      $client{fileno $new} = { handle => $new, held => '' };
+      syswrite $new, $done ? 'ox' : 'o';
+    }
+    for my $number (keys %client) {
+      next unless vec $readable, $number, 1;
+      my $from = $client{$number};
+      my $count = sysread $from->{handle}, $from->{held}, 65_536, length $from->{held};
+      next if !defined $count && $!{EAGAIN};
+      if (!$count || !take_frames($from)) { delete $client{$number}; close $from->{handle} }
+    }
+    # Where both have something, what was said comes before what was complained of.
+    for my $number (sort { $source{$a}{stream} <=> $source{$b}{stream} } keys %source) { pump($source{$number}, 0) if $source{$number} && vec $readable, $number, 1 }
+    if ($input && length $pending) {
+      my $count = syswrite $input, $pending;
+      if (defined $count) { substr $pending, 0, $count, '' }
+      elsif (!$!{EAGAIN}) { $pending = ''; $input_ended = 1; undef $input unless $interactive }
+    }
+  }
+  unlink 'control';
+}
+
+# Standard input, output and error are /dev/null, and this is a session of its own.
+sub main {
+  ($directory, $mode, my ($settings, $separator), my @argv) = @_;
+  die "DIRECTORY MODE OPTIONS -- COMMAND...\n" unless @argv && $separator eq '--';
+  %option = map { split /=/, $_, 2 } split /,/, $settings;
+  ($rows, $cols) = ($option{rows} || 24, $option{cols} || 80);
+  $interactive = $mode eq 'pty' || $mode eq 'console';
+  ($SETSID, $EXIT_GROUP, $RECVMSG) = $option{arm64} ? (157, 94, 212) : (112, 231, 47);
+  $SIG{PIPE} = $SIG{HUP} = $SIG{INT} = $SIG{TERM} = 'IGNORE';
+  umask 077;
+  # Relative names from here on: the path of a socket may have 107 bytes only.
+  chdir $directory or die "cannot enter $directory: $!\n";
+  $deadline = time + $option{timeout} / 1000 if $option{timeout};
+  $oom_before = oom_kills();
+  open_ends();
+  listen_and_record();
+  start_runtime(@argv);
+  serve();
+}
+
+\&main;

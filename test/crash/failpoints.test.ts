@@ -3,18 +3,19 @@ import { FAILPOINTS } from "../../src/engine/index.ts";
 import { findSandbox, openExecs, openLedger } from "../../src/ledger/index.ts";
 import { CREATE_FAILPOINTS } from "../../src/providers/local/create.ts";
 import { DESTROY_FAILPOINTS } from "../../src/providers/local/destroy.ts";
+import { PROCESS_FAILPOINTS } from "../../src/providers/local/processes/start.ts";
 import { exactly, hostObjects, sandboxProcesses } from "../support/host-objects.ts";
 import { endOfChild, eventually, startChild } from "../support/killed.ts";
 import { dataDirectory, liveIds, openLocal, OWNER, removeDataDirectory, runCommand } from "../support/local-engine.ts";
 import { CONTAINER_RUNTIMES, workingRuntimes } from "../support/runtimes.ts";
 
-const ALL = [...FAILPOINTS, ...CREATE_FAILPOINTS, ...DESTROY_FAILPOINTS];
+const ALL = [...FAILPOINTS, ...CREATE_FAILPOINTS, ...DESTROY_FAILPOINTS, ...PROCESS_FAILPOINTS];
 
 /** PID 1 of a sandbox and its clock. */
 const IDLE_PROCESSES = 2;
 
 /** Where the background process has been started and not ended: it outlives the control plane. */
-const PROCESS_LIVES = ["process.after_start", "destroy.before_row"];
+const PROCESS_LIVES = ["local.process.after_fork", "process.after_start", "destroy.before_row"];
 
 const expectedState = (failpoint: string): string => {
   if (failpoint === "create.before_row") return "none";

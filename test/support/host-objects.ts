@@ -103,7 +103,8 @@ function loopedFiles(directory: string): string[] {
 function helperProcesses(dataDir: string, inside: ReadonlySet<number>): string[] {
   const found: string[] = [];
   for (const pid of names("/proc").filter((name) => /^\d+$/.test(name))) {
-    const words = read(`/proc/${pid}/cmdline`).split("\0");
+    // A fork of ours shows its arguments as one text.
+    const words = read(`/proc/${pid}/cmdline`).split(/[\0 ]/);
     if (inside.has(Number(pid)) || Number(pid) === process.pid || words[0] === process.execPath) continue;
     if (words.some((word) => word.startsWith(dataDir))) found.push(`${pid} ${words.slice(0, 4).join(" ")}`);
   }

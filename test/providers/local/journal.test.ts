@@ -37,8 +37,7 @@ for (const runtime of ["crun", "runc"] as const) {
         return { chunks, text, end: chunks.at(-1)?.type === "ended" ? (chunks.at(-1) as OutputChunk & { type: "ended" }) : undefined };
       };
       const shimOf = (id: string): number =>
-        (JSON.parse(readFileSync(scratch.path("sandboxes", ref.id, "processes", id, "record.json"), "utf8")) as { shim: { pid: number } })
-          .shim.pid;
+        Number(readFileSync(scratch.path("sandboxes", ref.id, "processes", id, "pid"), "utf8").split(" ")[0]);
 
       test("keeps the order of what it wrote to both streams, and counts in bytes of output", async () => {
         const id = await start("for i in 1 2 3; do echo out$i; sleep 0.1; echo err$i >&2; sleep 0.1; done");
@@ -74,7 +73,8 @@ for (const runtime of ["crun", "runc"] as const) {
         const { text, end } = await read(id);
         expect([text, end?.outcome, end?.exitCode]).toEqual(["before\n", "unknown", null]);
         expect(await processes().status(ref, id, op())).toMatchObject({ running: false, end: { outcome: "unknown" } });
-        await say(provider, ref, "pkill sleep");
+        await processes().signal(ref, id, "SIGKILL", op());
+        await eventually(async () => (await say(provider, ref, "pgrep sleep -a | grep -c 300")).stdout === "0\n");
       });
 
       test("outlives the server that started it, and the next server finds all of it", async () => {

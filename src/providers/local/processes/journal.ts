@@ -1,7 +1,8 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync, watch } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { SandboxerError } from "../../../contract/index.ts";
 import { throwIfAborted } from "../abort.ts";
+import { Changes } from "./changes.ts";
 
 /**
  * A process's output as its shim writes it: the bytes of both streams in `journal`, in the order they came, and in `index` an entry for
@@ -9,6 +10,9 @@ import { throwIfAborted } from "../abort.ts";
  */
 
 const ENTRY = 7;
+
+/** The files whose change means that there is more, or that there will be none: what is written last of each. */
+const PARTS = ["index", "exit"] as const;
 
 /** Read at once. */
 const WINDOW = 1024 * 1024;
@@ -20,37 +24,6 @@ export interface JournalRecord {
   readonly data: Uint8Array;
   /** The offset to go on from. */
   readonly next: number;
-}
-
-/** Calls `wake` on every change in the directory, and a few times a second in case the kernel has dropped one. */
-class Changes {
-  readonly #watcher;
-  readonly #timer: NodeJS.Timeout;
-  #changed = true;
-  #wake: (() => void) | undefined;
-
-  constructor(directory: string, signal: AbortSignal) {
-    const notice = (): void => {
-      this.#changed = true;
-      this.#wake?.();
-    };
-    this.#watcher = watch(directory, { persistent: false }, notice);
-    // The directory goes with its sandbox; the next look at it says so.
-    this.#watcher.on("error", notice);
-    this.#timer = setInterval(notice, 250);
-    signal.addEventListener("abort", notice, { once: true });
-  }
-
-  async next(): Promise<void> {
-    if (!this.#changed) await new Promise<void>((resolve) => (this.#wake = resolve));
-    this.#wake = undefined;
-    this.#changed = false;
-  }
-
-  close(): void {
-    this.#watcher.close();
-    clearInterval(this.#timer);
-  }
 }
 
 /**
@@ -67,7 +40,7 @@ export async function* readJournal(
   let changes: Changes | undefined;
   try {
     journal.seek(from.offset);
-    changes = from.follow ? new Changes(directory, signal) : undefined;
+    changes = from.follow ? new Changes(directory, PARTS, signal) : undefined;
     for (;;) {
       throwIfAborted(signal);
       await changes?.next();

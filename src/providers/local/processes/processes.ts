@@ -10,7 +10,7 @@ import { signalInside } from "../signal-inside.ts";
 import { ShimConnections } from "./control.ts";
 import { readJournal } from "./journal.ts";
 import { startProcess } from "./start.ts";
-import { hasExited, processIds, type ProcessRecord, readRecord, statusOf } from "./state.ts";
+import { hasExited, hasStarted, processIds, type ProcessRecord, readRecord, rootOf, shimOf, statusOf } from "./state.ts";
 
 /** Background processes of the local provider: each has a directory, and a shim that outlives this process. */
 export function localProcesses(host: Host): Processes & { dispose(): void } {
@@ -55,14 +55,16 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
 
     async status(ref, id) {
       const directory = directoryOfProcess(ref, id);
-      return existsSync(join(directory, "record.json")) ? statusOf(directory, sandboxAlive(ref)) : "absent";
+      return hasStarted(directory) ? statusOf(directory, sandboxAlive(ref)) : "absent";
     },
 
     async *output(ref, id, from, op) {
       const directory = directoryOfProcess(ref, id);
       readRecord(directory);
       let offset = from.offset;
-      const ended = (): boolean => !statusOf(directory, true).running;
+      const shim = shimOf(directory);
+      // In this order: a shim that ends between the two looks has written its exit file before.
+      const ended = (): boolean => shim === undefined || !isAlive(shim) || hasExited(directory);
       for await (const { stream, data, next } of readJournal(directory, from, ended, op.signal)) {
         offset = next;
         yield { type: stream, data, offset };
@@ -79,9 +81,10 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
         throw new SandboxerError("invalid_request", issue.message, { issues: [issue] });
       }
       const directory = directoryOfProcess(ref, id);
-      const { root } = readRecord(directory);
-      const reached =
-        root === undefined ? await signalInside(host, ref.id, id, signal) : await signalTree(cgroupOf(host, ref.id), root, signal);
+      const root = rootOf(directory);
+      const reached = readRecord(directory).hostProcesses
+        ? root !== undefined && (await signalTree(cgroupOf(host, ref.id), root, signal))
+        : await signalInside(host, ref.id, id, signal);
       if (!reached) throw new SandboxerError("wrong_state", `process ${id} has ended`, { phase: "processes" });
     },
 

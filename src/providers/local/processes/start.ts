@@ -1,19 +1,22 @@
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command, Op, PtySize, Ref } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
-import { throwIfAborted, whyAborted } from "../abort.ts";
+import { throwIfAborted } from "../abort.ts";
 import { liveRecord } from "../exec.ts";
 import { cgroupOf, checkedName, directoryOf, type Host, hostUser } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
-import { identify, signalTree } from "../process-tree.ts";
+import { isAlive, signalProcess, signalTree } from "../process-tree.ts";
 import { execArgv, lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
-import { signaller } from "../signal-inside.ts";
-import { hasExited, writeRecord } from "./state.ts";
+import { signaller, signalInside } from "../signal-inside.ts";
+import { Changes } from "./changes.ts";
+import { hasExited, hasStarted, keepRoot, readRecord, rootOf, shimOf, writeRecord } from "./state.ts";
 
 const SHIM = fileURLToPath(new URL("../../../../native/process-shim.pl", import.meta.url));
+
+/** The steps at which a test may kill the control plane. */
+export const PROCESS_FAILPOINTS = ["local.process.after_record", "local.process.after_fork"] as const;
 
 /** A runtime that takes longer than this to start a command hangs. */
 const STARTS_WITHIN_MS = 30_000;
@@ -24,7 +27,7 @@ export interface StartOptions {
   readonly maxOutputBytes: number;
 }
 
-/** Starts a background process under a shim of its own, and waits until it runs. Some 15 ms. Does nothing where it was started already. */
+/** Starts a background process under a shim of its own, and waits until it runs. A runtime's exec and 2 ms. Does nothing where it was started already. */
 export async function startProcess(host: Host, ref: Ref, command: Command, options: StartOptions, op: Op): Promise<void> {
   throwIfAborted(op.signal);
   const record = liveRecord(host, ref);
@@ -32,9 +35,11 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
   if (runtime === undefined)
     throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
   const directory = directoryOf(host, ref.id).file("processes", checkedName(command.id, "process"));
-  if (existsSync(join(directory, "record.json"))) return;
-  // What a start that died has left.
-  rmSync(directory, { recursive: true, force: true });
+  if (existsSync(directory)) {
+    if (hasStarted(directory) || (await comesToLife(directory))) return;
+    // What a start that died has left.
+    rmSync(directory, { recursive: true, force: true });
+  }
   mkdirSync(directory, { mode: 0o700 });
 
   const { hostProcesses, terminal } = RUNTIMES[runtime.name];
@@ -63,63 +68,63 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     writeFileSync(join(directory, "killer"), killer.join("\0"), { mode: 0o600 });
   }
   const text = Object.entries(settings).map(([name, value]) => `${name}=${value}`).join(","); // prettier-ignore
-  const startedAt = Date.now();
-  const shim = spawn("perl", [SHIM, directory, mode, text, "--", ...argv], {
-    detached: true,
-    stdio: "ignore",
-    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
-  });
-  const failed = new Promise<never>((_, reject) =>
-    shim.once("error", (cause) =>
-      reject(
-        new SandboxerError("provider_missing_dependency", "perl is not on this host", { cause, hint: "Run: apt-get install perl-base" }),
-      ),
-    ),
-  );
-  failed.catch(() => undefined);
-  shim.unref();
-  const running = await Promise.race([failed, runs(directory, shim)]);
-  const shimIdentity = identify(shim.pid ?? -1);
-  const root = running === undefined || !hostProcesses ? undefined : identify(running);
-  if (running === undefined) {
-    const words = lastWords(log);
-    rmSync(directory, { recursive: true, force: true });
-    if (command.cwd !== undefined)
-      throw new SandboxerError("invalid_request", `the process could not be started: ${words}`, {
-        phase: "processes",
-        issues: [{ path: "cwd", message: words }],
-      });
-    throw new SandboxerError("backend_unavailable", `the process could not be started: ${words}`, {
-      phase: "processes",
-      backend: host.backend,
-    });
+  writeRecord(directory, { id: command.id, startedAt: Date.now(), pty: options.pty !== undefined, input: mode !== "null", hostProcesses });
+  host.failpoint("local.process.after_record");
+  const changes = new Changes(directory, ["root", "exit"], op.signal);
+  try {
+    const shim = await host.launcher.fork(SHIM, [directory, mode, text, "--", ...argv]);
+    host.failpoint("local.process.after_fork");
+    void shim.ended.then(changes.notice);
+    if (!(await runs(directory, changes, shim.isOver))) throw notStarted(host, command, lastWords(log));
+    if (hostProcesses) keepRoot(directory);
+    throwIfAborted(op.signal);
+  } catch (error) {
+    // It may run all the same: who asked has left, or who started it has ended without a word.
+    await discard(host, ref, command.id, directory);
+    throw error;
+  } finally {
+    changes.close();
   }
-  if (op.signal.aborted) {
-    shim.kill("SIGKILL");
-    if (root !== undefined) await signalTree(cgroupOf(host, ref.id), root, "SIGKILL");
-    rmSync(directory, { recursive: true, force: true });
-    throw whyAborted(op.signal);
-  }
-  writeRecord(directory, {
-    id: command.id,
-    startedAt,
-    pty: options.pty !== undefined,
-    input: mode !== "null",
-    // One that has ended already can have no later namesake taken for it.
-    shim: shimIdentity ?? { pid: shim.pid ?? 0, startTicks: -1 },
-    ...(root === undefined ? {} : { root }),
-  });
 }
 
-/** Its id on the host once it runs; undefined where the shim ended without having started it. */
-async function runs(directory: string, shim: { exitCode: number | null; signalCode: string | null }): Promise<number | undefined> {
-  const deadline = Date.now() + STARTS_WITHIN_MS;
-  for (let pause = 1; ; pause = Math.min(10, pause + 1)) {
-    const pid = existsSync(join(directory, "root")) ? readFileSync(join(directory, "root"), "utf8") : "";
-    if (pid !== "") return Number(pid);
-    if (hasExited(directory) || shim.exitCode !== null || shim.signalCode !== null)
-      return existsSync(join(directory, "root")) ? Number(readFileSync(join(directory, "root"), "utf8")) : undefined;
-    if (Date.now() > deadline) throw new SandboxerError("timeout", "the runtime did not start the process in 30 s", { phase: "processes" });
-    await new Promise((resolve) => setTimeout(resolve, pause));
+/** Whether it runs in the end that another start, whose server has died, is about to bring about. */
+async function comesToLife(directory: string): Promise<boolean> {
+  const shim = shimOf(directory);
+  if (shim === undefined || !isAlive(shim)) return false;
+  const changes = new Changes(directory, ["root", "exit"], new AbortController().signal);
+  try {
+    return await runs(directory, changes, () => !isAlive(shim));
+  } finally {
+    changes.close();
   }
+}
+
+/** Whether it runs, or has run; false where its shim ended without having started it. */
+async function runs(directory: string, changes: Changes, isOver: () => boolean): Promise<boolean> {
+  for (const deadline = Date.now() + STARTS_WITHIN_MS; Date.now() < deadline;) {
+    await changes.next();
+    // In this order: what ends between the two looks has been started before.
+    const over = isOver() || hasExited(directory);
+    if (hasStarted(directory)) return true;
+    if (over) return false;
+  }
+  throw new SandboxerError("timeout", "the runtime did not start the process in 30 s", { phase: "processes" });
+}
+
+/** Ends what was started, if anything, and forgets it. */
+async function discard(host: Host, ref: Ref, id: string, directory: string): Promise<void> {
+  if (hasStarted(directory)) {
+    const root = rootOf(directory);
+    if (root !== undefined) await signalTree(cgroupOf(host, ref.id), root, "SIGKILL");
+    else if (!readRecord(directory).hostProcesses) await signalInside(host, ref.id, id, "SIGKILL");
+  }
+  const shim = shimOf(directory);
+  if (shim !== undefined) signalProcess(shim, "SIGKILL");
+  rmSync(directory, { recursive: true, force: true });
+}
+
+function notStarted(host: Host, { cwd }: Command, words: string): SandboxerError {
+  const message = `the process could not be started: ${words}`;
+  if (cwd === undefined) return new SandboxerError("backend_unavailable", message, { phase: "processes", backend: host.backend });
+  return new SandboxerError("invalid_request", message, { phase: "processes", issues: [{ path: "cwd", message: words }] });
 }

@@ -1,21 +1,24 @@
-import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ProcessStatus } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
 import { SIGNAL_BASE, endOf } from "../end.ts";
-import { isAlive, type ProcessIdentity } from "../process-tree.ts";
+import { identify, isAlive, type ProcessIdentity } from "../process-tree.ts";
 import { journalLength } from "./journal.ts";
 
-/** What stands on disk about one background process. */
+/**
+ * What stands on disk about one background process before anything is started, so that no crash leaves one that nobody finds. The
+ * rest is written by those who know it: the shim's `pid` names itself, the
+ * runtime's `root` is the pid of its tree once it runs, and `tree` that pid with its start time.
+ */
 export interface ProcessRecord {
   readonly id: string;
   readonly startedAt: number;
   readonly pty: boolean;
   /** Whether input can be given. */
   readonly input: boolean;
-  readonly shim: ProcessIdentity;
-  /** Root of its tree on the host; undefined where the runtime keeps its processes to itself. */
-  readonly root?: ProcessIdentity;
+  /** Whether its processes are the host's as well; else the runtime keeps them to itself, and `root` means nothing here. */
+  readonly hostProcesses: boolean;
 }
 
 /** What the shim wrote at the end. */
@@ -29,17 +32,57 @@ interface ExitFile {
 }
 
 export function writeRecord(directory: string, record: ProcessRecord): void {
-  writeFileSync(join(directory, "record.json.draft"), JSON.stringify(record), { mode: 0o600 });
-  renameSync(join(directory, "record.json.draft"), join(directory, "record.json"));
+  writeFileSync(join(directory, "record.json"), JSON.stringify(record), { mode: 0o600 });
 }
 
-/** Throws `process_not_found` where there is none. */
+/** Throws `process_not_found` where there is none, or it was never started. */
 export function readRecord(directory: string): ProcessRecord {
+  if (!hasStarted(directory))
+    throw new SandboxerError("process_not_found", "there is no such process in the sandbox", { phase: "processes" });
+  return JSON.parse(readFileSync(join(directory, "record.json"), "utf8")) as ProcessRecord;
+}
+
+/** Whether the runtime has started it, be it that it has ended since. */
+export function hasStarted(directory: string): boolean {
+  return (statSync(join(directory, "root"), { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+/** The process that keeps the journal; undefined where it did not come as far as to say so. */
+export function shimOf(directory: string): ProcessIdentity | undefined {
+  return identityIn(directory, "pid");
+}
+
+/**
+ * Root of its tree on the host; undefined where it is none of the host's, or its end was seen. Where the server died before it kept
+ * the root's start time, that is looked up, as long as the runtime waits for the root: till then its id is no other's.
+ */
+export function rootOf(directory: string): ProcessIdentity | undefined {
+  if (!readRecord(directory).hostProcesses) return undefined;
+  const kept = identityIn(directory, "tree");
+  if (kept !== undefined) return kept;
+  const root = identify(Number(textOf(directory, "root")));
+  const shim = shimOf(directory);
+  return shim !== undefined && isAlive(shim) && !hasExited(directory) ? root : undefined;
+}
+
+/** Keeps the root of a tree that was just started. One that has ended already can have no later namesake taken for it. */
+export function keepRoot(directory: string): void {
+  const pid = Number(textOf(directory, "root"));
+  writeFileSync(join(directory, "tree"), `${pid} ${identify(pid)?.startTicks ?? -1}`, { mode: 0o600 });
+}
+
+function identityIn(directory: string, name: string): ProcessIdentity | undefined {
+  const [pid, startTicks] = textOf(directory, name).split(" ").map(Number);
+  return pid === undefined || startTicks === undefined ? undefined : { pid, startTicks };
+}
+
+/** Empty where there is no such file. */
+function textOf(directory: string, name: string): string {
   try {
-    return JSON.parse(readFileSync(join(directory, "record.json"), "utf8")) as ProcessRecord;
-  } catch (cause) {
-    if (!(cause instanceof Error && "code" in cause && cause.code === "ENOENT")) throw cause;
-    throw new SandboxerError("process_not_found", "there is no such process in the sandbox", { cause, phase: "processes" });
+    return readFileSync(join(directory, name), "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+    throw error;
   }
 }
 
@@ -50,16 +93,17 @@ export function hasExited(directory: string): boolean {
 /** The processes that were started, oldest first. Throws where the directory cannot be read. */
 export function processIds(parent: string): string[] {
   return readdirSync(parent)
-    .filter((id) => existsSync(join(parent, id, "record.json")))
+    .filter((id) => hasStarted(join(parent, id)))
     .sort();
 }
 
 export function statusOf(directory: string, sandboxAlive: boolean): ProcessStatus {
-  const { id, startedAt, shim } = readRecord(directory);
+  const { id, startedAt } = readRecord(directory);
+  const shim = shimOf(directory);
   const outputBytes = journalLength(directory);
   const common = { id, startedAt, outputBytes };
   // In this order: a shim that ends between the two looks has written its exit file before.
-  const shimAlive = isAlive(shim);
+  const shimAlive = shim !== undefined && isAlive(shim);
   if (hasExited(directory)) {
     const exit = JSON.parse(readFileSync(join(directory, "exit"), "utf8")) as ExitFile;
     const code = exit.signal > 0 ? SIGNAL_BASE + exit.signal : exit.code;

@@ -1,4 +1,5 @@
 import type { E2bContext } from "../context.ts";
+import { Turns } from "./turns.ts";
 
 /** The values of the keys that were used last; others are forgotten, and found out again. */
 export class Recent<T> {
@@ -25,6 +26,8 @@ export class Recent<T> {
 
 /** What the data plane of one door remembers between requests. Losing it costs time. */
 export class DataState {
+  /** Shared by all streams of output. */
+  readonly turns = new Turns();
   /** Homes by sandbox: they never change. */
   readonly homes = new Recent<string>(10_000);
   /** Ids of processes by sandbox and number: they never change either. */

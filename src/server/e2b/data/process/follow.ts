@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { SandboxerError, type End, type OutputChunk, type ProcessInfo } from "../../../../contract/index.ts";
 import { withPulse } from "../pulse.ts";
 import type { Session } from "../session.ts";
+import { stateOf } from "../state.ts";
 import type { ProcessEvent, ProcessService } from "../wire/process.ts";
 import { remember } from "./select.ts";
 
@@ -24,6 +25,7 @@ export async function* follow(
 ): AsyncGenerator<Event> {
   remember(session, process);
   const { engine, who, id } = session;
+  const { turns } = stateOf(session.ctx);
   yield { event: { case: "start", value: { pid: process.number } } };
   const output = await engine.processes.output(who, id, process.id, { offset, follow: true }, signal);
   for await (const item of withPulse(session, output, idleMs, signal)) {
@@ -35,7 +37,10 @@ export async function* follow(
       yield { event: { case: "end", value: endEvent(item) } };
       return;
     } else {
-      yield* dataEvents(item, process.pty);
+      for (const event of dataEvents(item, process.pty)) {
+        await turns.next();
+        yield event;
+      }
     }
   }
   await session.checkAlive();
