@@ -16,7 +16,7 @@ import { insertSandboxSecrets } from "../../src/ledger/index.ts";
 import { openBenchIn, silent } from "./bench.ts";
 
 /** What a boundary was told last of each sandbox. `down`: it does not answer. `hold` lets a test stand between two calls. */
-class Told implements Pick<Boundary, "secrets" | "close"> {
+class Told implements Pick<Boundary, "secrets" | "sessions" | "close"> {
   readonly of = new Map<string, readonly BoundSecret[]>();
   readonly unknown = new Set<string>();
   down = false;
@@ -27,6 +27,7 @@ class Told implements Pick<Boundary, "secrets" | "close"> {
     if (this.unknown.has(id)) throw new SandboxerError("sandbox_not_found", `there is no session of ${id}`);
     this.of.set(id, structuredClone(secrets));
   }
+  sessions = (): Promise<[]> => Promise.resolve([]);
   close = (): Promise<void> => Promise.resolve();
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { SandboxerError } from "../../../src/contract/index.ts";
 import { findNetwork } from "../../../src/ledger/index.ts";
 import { OWNER, run } from "../bench.ts";
@@ -65,14 +65,19 @@ describe("watching over the boundary", () => {
   });
 
   it("ends a sandbox whose profile says so when its placeholder was sent to the wrong host", async () => {
-    await using stage = await openStage();
+    vi.stubEnv("MILD", "mild-value");
+    vi.stubEnv("HARD", "hard-value");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await using stage = await openStage({ config: { secrets: { env: ["MILD", "HARD"] } } });
     const secret = (name: string, on_violation: string) => ({
       name,
       source: { env: name },
       inject: { type: "bearer", hosts: ["api.example.com"], on_violation },
     });
     await stage.engine.profiles.apply(OWNER, {
-      ...{ kind: "profile", name: "strict", version: 1 },
+      kind: "profile",
+      name: "strict",
+      version: 1,
       network: { allow: [{ host: "api.example.com", tls: "inspect" }] },
       secrets: [secret("MILD", "block"), secret("HARD", "terminate")],
     });

@@ -81,20 +81,35 @@ function inField(name: string, value: string, all: readonly BoundSecret[]): Retu
 function fieldValue(binding: SecretBinding, value: string, sent: Sent[]): string {
   // oxlint-disable-next-line no-control-regex -- those are what is looked for
   if (value === "" || /[\0-\x08\x0a-\x1f\x7f]|[^\0-\xff]/.test(value)) {
-    throw new Refused("error", `The value of secret "${binding.name}" is empty or holds a character that no header can; nothing was sent.`, { status: 502 });
+    throw new Refused(
+      "error",
+      `The value of secret "${binding.name}" is empty or holds a character that no header can; nothing was sent.`,
+      { status: 502 },
+    );
   }
   sent.push({ text: value, standIn: binding.placeholder });
   if (binding.inject.type === "header") return value;
   if (binding.inject.type === "bearer") return `Bearer ${value}`;
   const user = binding.inject.username ?? "x-access-token";
-  const [text, standIn] = [value, binding.placeholder].map((password) => Buffer.from(`${user}:${password}`).toString("base64")) as [string, string];
+  const [text, standIn] = [value, binding.placeholder].map((password) => Buffer.from(`${user}:${password}`).toString("base64")) as [
+    string,
+    string,
+  ];
   sent.push({ text, standIn });
   return `Basic ${text}`;
 }
 
 /** `%73` and `s` are one and the same there (RFC 3986 section 2.3); the path has been decoded already. */
-function inTarget(raw: string, part: "path" | "query", fitting: readonly BoundSecret[], all: readonly BoundSecret[], sent: Sent[]): { text: string; used: BoundSecret[] } {
-  const plain = raw.includes("%") ? raw.replaceAll(/%(2D|3\d|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9A])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))) : raw;
+function inTarget(
+  raw: string,
+  part: "path" | "query",
+  fitting: readonly BoundSecret[],
+  all: readonly BoundSecret[],
+  sent: Sent[],
+): { text: string; used: BoundSecret[] } {
+  const plain = raw.includes("%")
+    ? raw.replaceAll(/%(2D|3\d|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9A])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    : raw;
   if (!plain.includes(PLACEHOLDER_PREFIX)) return { text: raw, used: [] };
   // What decodes to reserved characters must stay as it came.
   const used: BoundSecret[] = [];
