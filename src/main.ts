@@ -1,20 +1,18 @@
 /** The composition root: the only place that knows every room. */
-import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
-import type * as Yaml from "yaml";
-import { dataDirectory, ensureDataDirectory } from "./cli/data-directory.ts";
+import { dataDirectory } from "./cli/data-directory.ts";
 import { version } from "./cli/version.ts";
-import { Config, LOCAL_OPERATOR, parse, SandboxerError, type Finding, type Logger, type ProviderModule } from "./contract/index.ts";
+import { type Config, LOCAL_OPERATOR, SandboxerError, type Finding, type Logger, type ProviderModule } from "./contract/index.ts";
+import { makeDataDirectory, parseYaml, readConfig } from "./configuration.ts";
 import type { PlainInit } from "./contract/plain-web.ts";
 import { openBackends } from "./engine/backends.ts";
 import { createEngine } from "./engine/create-engine.ts";
 import { dataDirectoryId } from "./engine/data-directory.ts";
 import type { Engine } from "./engine/engine.ts";
-import { loadShippedProfiles, type Remember } from "./engine/shipped-profiles.ts";
+import { loadShippedProfiles } from "./engine/shipped-profiles.ts";
 import { boundaryFrom, openSealer, type Sealer, withholdCoreDumps } from "./guard/index.ts";
 import { openLedger } from "./ledger/index.ts";
+import { rememberingIn } from "./remember.ts";
 import type { E2bOptions } from "./server/e2b/index.ts";
 import type { SandboxerServer } from "./server/server.ts";
 
@@ -221,84 +219,6 @@ async function builtInFor(config: Config): Promise<Record<string, ProviderModule
   return Object.fromEntries(
     await Promise.all(wanted.map(async ([name, load]) => [name, (await load()).default as ProviderModule] as const)),
   );
-}
-
-function makeDataDirectory(directory: string): void {
-  try {
-    ensureDataDirectory(directory);
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? "unknown";
-    throw new SandboxerError("storage_unavailable", `cannot make the data directory ${directory} (${code})`, {
-      phase: "open",
-      hint: "Set SANDBOXER_DATA to a directory that this account may write.",
-      cause,
-    });
-  }
-}
-
-function readConfig(dataDir: string): Config {
-  const { SANDBOXER_CONFIG: named } = process.env;
-  const path = named !== undefined && named !== "" ? named : join(dataDir, "sand-boxer.yaml");
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT" && path !== named) return {};
-    throw new SandboxerError("invalid_request", `cannot read the configuration ${path} (${code ?? "unknown"})`, {
-      phase: "open",
-      hint: "Correct SANDBOXER_CONFIG or the file's permissions.",
-      cause,
-    });
-  }
-  let document: unknown;
-  try {
-    document = parseYaml(text);
-  } catch (cause) {
-    throw new SandboxerError("invalid_request", `${path} is not YAML: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      phase: "open",
-      cause,
-    });
-  }
-  return parse(Config, document ?? {}, { what: path });
-}
-
-/** Aliases are refused: a few bytes of them can stand for gigabytes. Loaded when there is something to parse. */
-function parseYaml(text: string): unknown {
-  const yaml = createRequire(import.meta.url)("yaml") as Pick<typeof Yaml, "parse">;
-  return yaml.parse(text, { maxAliasCount: 0 }) as unknown;
-}
-
-/**
- * Keeps what a text was made into as JSON, under the hash of the text and of our version. The shipped profiles are read at every
- * start, and to load a YAML parser and check them takes a tenth of a short command's whole time. Only this account can write to
- * the directory.
- */
-function rememberingIn(directory: string): Remember {
-  return (text, make) => {
-    const path = join(directory, `${createHash("sha256").update(`${version()}\0${text}`).digest("hex")}.json`);
-    type Made = ReturnType<typeof make>;
-    try {
-      return JSON.parse(readFileSync(path, "utf8")) as Made;
-    } catch (thrown) {
-      // Not there yet, or cut short by a crash: made anew.
-      if (!(thrown instanceof SyntaxError) && !hasErrno(thrown)) throw thrown;
-    }
-    const made = make();
-    try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-      writeFileSync(`${path}.${process.pid}`, JSON.stringify(made), { mode: 0o600 });
-      renameSync(`${path}.${process.pid}`, path);
-    } catch (thrown) {
-      // A full or read-only disk costs time here and nothing else; what must be written says so itself.
-      if (!hasErrno(thrown)) throw thrown;
-    }
-    return made;
-  };
-}
-
-function hasErrno(thrown: unknown): boolean {
-  return thrown instanceof Error && "errno" in thrown;
 }
 
 async function openLog(level: NonNullable<Config["log_level"]>): Promise<Logger> {
