@@ -26,7 +26,6 @@ export async function e2b(stage: Stage): Promise<Row[]> {
       theirs: { apiKey: key.replace(/^sbx_/, "e2b_"), apiUrl: url, sandboxUrl: url },
     };
     await server.quiet(stage.scale.creates);
-    if (process.env.ONLY_STREAMS) return streaming(stage);
     const rows = [await creates(stage, server, clients)];
     const sandbox = await Sandbox.create(clients.theirs);
     const own = await clients.own.connect(sandbox.sandboxId);

@@ -39,8 +39,15 @@ const THREAD_VARIABLES = [
 /** The variable that marks a command's tree where its processes are not the host's. */
 export const MARK = "SANDBOXER_EXEC";
 
-/** Not every runtime gives a terminal its size before the command looks at it: so it is set from inside, and then the command begins. */
-const AT_ITS_SIZE = `${HELPERS}/busybox stty cols "$1" rows "$2"; shift 2; exec "$@"`;
+/**
+ * Not every runtime gives a terminal its size before the command looks at it, so the command waits until it has one. The shim gives it, from
+ * outside, and so knows of a later one; only where none comes within some 0.1 s it is set from in
+ * here. Without a size this stty fails.
+ */
+const AT_ITS_SIZE = `_sb=${HELPERS}/busybox _looks=0
+while ! $_sb stty size >/dev/null 2>&1 && [ $_looks -lt 50 ]; do _looks=$((_looks + 1)); $_sb usleep 2000; done
+$_sb stty size >/dev/null 2>&1 || $_sb stty cols "$1" rows "$2"
+unset _sb _looks; shift 2; exec "$@"`;
 
 const NO_CAPABILITIES = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
 

@@ -66,6 +66,14 @@ for (const runtime of ["crun", "runc"] as const) {
         expect((await say(provider, ref, "test -e /tmp/went-on && echo yes")).stdout).toBe("yes\n");
       });
 
+      test("with a terminal has the size that it was given right after its start, however early that came", async () => {
+        for (let round = 0; round < 10; round++) {
+          const id = await start("sleep 0.2; stty size", { stdin: "pipe", pty: { cols: 81, rows: 25 } });
+          await processes().resize(ref, id, { cols: 102, rows: 31 }, op());
+          expect((await read(id)).text).toBe("31 102\r\n");
+        }
+      });
+
       test("whose shim was killed has an unknown end, never exit 0", async () => {
         const id = await start("echo before; sleep 300");
         await eventually(async () => (await read(id, 0, false)).text === "before\n");

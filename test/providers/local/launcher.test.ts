@@ -21,6 +21,16 @@ function helpers(): number[] {
     .map(Number);
 }
 
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch (error) {
+    // It has ended meanwhile.
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")) return "";
+    throw error;
+  }
+}
+
 describe("the launcher", () => {
   let directory: string;
   let launcher: Launcher;
@@ -107,6 +117,30 @@ describe("the launcher", () => {
     for (const pid of helpers()) process.kill(pid, "SIGKILL");
     expect(await one.ended).toEqual({ code: null, signal: null });
     expect(await (await launched(["true"])).ended).toEqual({ code: 0, signal: null });
+  });
+
+  test("runs a function of a Perl file in a fork that shows its first argument and outlives the launcher", async () => {
+    writeFileSync(
+      file("main.pl"),
+      "sub main { my $to = shift; open my $file, '>', $to; print {$file} getppid(); close $file; sleep 100 }\n\\&main;\n",
+    );
+    const one = await launcher.fork(file("main.pl"), [file("said")]);
+    const find = (): number[] =>
+      readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .map(Number)
+        .filter((pid) => commandLine(pid).includes(`main.pl ${file("said")}`));
+    for (let look = 0; find().length === 0 && look < 500; look++) await new Promise((resolve) => setTimeout(resolve, 10));
+    const [pid = 0] = find();
+    expect(one.isOver()).toBe(false);
+    launcher.dispose();
+    expect(await one.ended).toEqual({ code: null, signal: null });
+    expect(find()).toEqual([pid]);
+    process.kill(pid, "SIGKILL");
+  });
+
+  test("says of a Perl file that cannot be loaded that nothing was started", async () => {
+    await expect(launcher.fork(file("missing.pl"), [])).rejects.toMatchObject({ code: "backend_unavailable" });
   });
 
   test("ends with who uses it", async () => {
