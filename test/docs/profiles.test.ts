@@ -42,8 +42,7 @@ it("the profile in docs/profiles.md is one", () => {
 
 it("what the README says is refused is what the engine cannot use yet", () => {
   for (const capability of [
-    "net.allow_domain",
-    "secrets.egress_inject",
+    "image.build",
     "pause.memory",
     "snapshot.disk",
     "fork",
