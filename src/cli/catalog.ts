@@ -18,6 +18,7 @@ export const CATALOG: Readonly<Record<string, Entry>> = {
   ps: { summary: "List a sandbox's background processes", load: () => import("./commands/ps.ts") },
   logs: { summary: "Print a background process's output", load: () => import("./commands/logs.ts") },
   ports: { summary: "Publish ports of a sandbox, and make addresses for them", load: () => import("./commands/ports.ts") },
+  forward: { summary: "Lead a port of this machine into a sandbox", load: () => import("./commands/forward.ts") },
   renew: { summary: "Give a sandbox more time", load: () => import("./commands/renew.ts") },
   network: { summary: "Show, check, follow and change what sandboxes may reach", load: () => import("./commands/network.ts") },
   profile: { summary: "List, show and apply profiles", load: () => import("./commands/profile.ts") },

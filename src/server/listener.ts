@@ -8,6 +8,7 @@ import type { E2bDoor } from "./e2b/index.ts";
 import type { PreviewDoor } from "./preview/door.ts";
 import { toPublic } from "./reply.ts";
 import { isSocketRequest, type SocketDoor } from "./socket-door.ts";
+import { isTunnelRequest, openTunnel } from "./tunnel-door.ts";
 import { createTlsServer, type Listening, type TlsFiles } from "./tls-server.ts";
 
 /** What a listener passes its requests on to. */
@@ -43,7 +44,10 @@ export function createListener(service: Service, { app, sockets, e2b, preview }:
     // Refused by hono in our error form.
     requireHostHeader: false,
     shouldUpgradeCallback: (incoming) =>
-      preview?.placeOf(incoming) !== undefined || isSocketRequest(incoming) || e2b?.takesUpgrade(incoming) === true,
+      preview?.placeOf(incoming) !== undefined ||
+      isSocketRequest(incoming) ||
+      isTunnelRequest(incoming) ||
+      e2b?.takesUpgrade(incoming) === true,
   };
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const otherwise = (): void => void handle(incoming, outgoing);
@@ -56,6 +60,7 @@ export function createListener(service: Service, { app, sockets, e2b, preview }:
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (e2b?.takesUpgrade(request) === true) void e2b.upgrade(request, socket, head, door);
     else if (isSocketRequest(request)) void sockets.upgrade(request, socket, head, door);
+    else if (isTunnelRequest(request)) void openTunnel(service, request, socket, head, door);
     else answerRaw(socket, new SandboxerError("invalid_request", "this address has nothing to upgrade to"));
   };
   server.on("upgrade", (request, socket, head) => {

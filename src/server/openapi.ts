@@ -17,6 +17,7 @@ const TAGS = [
     name: "Files",
     description: "Bytes in and out, by paths that are resolved inside the sandbox. Paths in queries are percent-escapes of raw bytes.",
   },
+  { name: "Ports", description: "Servers inside, as they are reached from outside." },
   { name: "Profiles", description: "What a sandbox is: named, versioned, immutable." },
   { name: "Events", description: "Everything that happened, in order." },
   { name: "Keys", description: "Who may do what." },
@@ -78,6 +79,7 @@ function registered(route: Route): Registered {
 function parameterText(route: Route, name: string): string {
   if (name === "pid") return "Id of a process.";
   if (route.path.startsWith("/v1/secrets")) return "Name of a secret.";
+  if (name === "port") return "A TCP port inside.";
   if (name === "name") return "`name`, or `name@version`.";
   return route.path.startsWith("/v1/keys") ? "Id of a key." : "Id of a sandbox.";
 }

@@ -54,7 +54,7 @@ async function ask(
 ): Promise<{ status: number; error: WireError | undefined }> {
   const { method, body } = operation;
   const id = operation.path.startsWith("/v1/keys") ? newId("key") : ids.id;
-  const target = operation.path.replace("{id}", id).replace("{pid}", ids.pid).replace("{name}", "default");
+  const target = operation.path.replace("{id}", id).replace("{pid}", ids.pid).replace("{name}", "default").replace("{port}", "3000");
   const headers = new Headers(authorization === undefined ? {} : { authorization });
   if (body !== undefined) headers.set("content-type", body.type);
   const url = `${door.url}${target}${operation.query === "" ? "" : `?${operation.query.replace("timeout=30", "timeout=0")}`}`;
@@ -142,7 +142,7 @@ describe("every route of the OpenAPI document", () => {
     const stranger = await bearer(door, "other", ["read", "write"]);
     let compared = 0;
     for (const operation of operations) {
-      if (!operation.path.startsWith("/v1/sandboxes/{id}") || operation.path.endsWith("/ws")) continue;
+      if (!operation.path.startsWith("/v1/sandboxes/{id}") || /\/(ws|tunnel)$/.test(operation.path)) continue;
       const absent = newId("sandbox");
       const [theirs, none] = [await ask(door, operation, ids, stranger), await ask(door, operation, { ...ids, id: absent }, stranger)];
       expect([theirs.status, theirs.error?.code], `${operation.method} ${operation.path}`).toEqual([404, "sandbox_not_found"]);

@@ -18,7 +18,11 @@ export async function openRealDoor(): Promise<RealDoor> {
   const dataDir = await mkdtemp(join(tmpdir(), "sbx-door-"));
   const opened = await openSandboxer({
     dataDir,
-    config: { backends: [{ name: "memory", provider: "fake", options: { isolation: "container" } }], log_level: "silent" },
+    config: {
+      backends: [{ name: "memory", provider: "fake", options: { isolation: "container" } }],
+      log_level: "silent",
+      preview: { publish: [{ from: 3000, to: 3000, visibility: "public" }] },
+    },
   });
   const server = await serverOver(opened);
   onTestFinished(async () => {

@@ -63,15 +63,28 @@ export async function relayUpgrade(exchange: UpgradeExchange): Promise<number> {
 
 /** Joins two streams until one of them ends; then both are over. */
 export function join(near: Duplex, far: Duplex, active: () => void, [up, down]: readonly [Meter, Meter] = [everyByte, everyByte]): void {
-  const end = (): void => {
-    near.destroy();
-    far.destroy();
-  };
-  for (const side of [near, far]) side.on("error", end).on("close", end);
+  for (const [side, other] of [
+    [near, far],
+    [far, near],
+  ] as const) {
+    side.on("error", () => void other.destroy());
+    side.once("close", () => flushAndClose(other));
+  }
   near.on("data", (piece: Uint8Array) => void (up.feed(piece) && active()));
   far.on("data", (piece: Uint8Array) => void (down.feed(piece) && active()));
   near.pipe(far);
   far.pipe(near);
+}
+
+/** For what was written to a side to leave, once the other is gone. */
+const FLUSH_MS = 30_000;
+
+/** What came before the end still arrives; a reader that does not take it is not waited for. */
+function flushAndClose(side: Duplex): void {
+  if (side.destroyed) return;
+  const late = setTimeout(() => side.destroy(), FLUSH_MS).unref();
+  side.once("close", () => clearTimeout(late));
+  side.end(() => side.destroy());
 }
 
 function headLines({ statusCode = 502, statusMessage = "" }: IncomingMessage, headers: Record<string, string | string[]>): string {

@@ -87,6 +87,25 @@ export const portRoutes: readonly Route[] = [
       return json(call, 200, addressesOf(call.service).sign(publication, call.who.key_id, wanted));
     },
   ),
+  defineRoute(
+    {
+      method: "get",
+      path: "/v1/sandboxes/{id}/ports/{port}/tunnel",
+      operation: "openTunnel",
+      tag,
+      summary: "Open a tunnel to a port, published or not",
+      description:
+        "An upgrade to the protocol `sandboxer-tunnel`, over HTTP/1.1: bytes to the port and back, without a frame. For programs that have a key; pages are refused.",
+      scope: "write",
+      answers: { 101: { description: "Switched: the connection is the port's." } },
+      errors: ["sandbox_not_found", "wrong_state", "port_closed", "capability_unsupported", "quota_exceeded"],
+    },
+    () => {
+      throw new SandboxerError("invalid_request", "this route is a tunnel; send 'Upgrade: sandboxer-tunnel'", {
+        hint: "Use 'sand-boxer forward ID PORT'.",
+      });
+    },
+  ),
 ];
 
 function addressesOf({ addresses }: Service): PreviewAddresses {

@@ -18,7 +18,7 @@ const server = createServer(async (q, s) => {
     try { for await (const piece of q) { hash.update(piece); bytes += piece.length; count.got = bytes; } } catch { return; }
     return s.end(JSON.stringify({ bytes, sha256: hash.digest("hex"), framing: [q.headers["content-length"], q.headers["transfer-encoding"]] }));
   }
-  if (url.pathname === "/early") return s.writeHead(413, { connection: "close" }).end("too much");
+  if (url.pathname === "/early") return s.writeHead(413).end("too much");
   if (url.pathname === "/break") { s.writeHead(200, { "content-length": 1000 }); s.write("half"); return setTimeout(() => s.destroy(), 50); }
   if (url.pathname === "/events") {
     s.writeHead(200, { "content-type": "text/event-stream" }); let n = 0; count.open++;
