@@ -11,7 +11,6 @@ export * from "./suggest-rules.ts";
 export {
   type Allowed,
   denied as secretDenied,
-  type HostSource,
   openSealer,
   readSource,
   type Sealer,

@@ -1,7 +1,14 @@
-import { type Boundary, type EgressPolicy, type EgressSession, type NetworkVerdict, SandboxerError } from "../../src/contract/index.ts";
+import {
+  type BoundSecret,
+  type Boundary,
+  type EgressPolicy,
+  type EgressSession,
+  type NetworkVerdict,
+  SandboxerError,
+} from "../../src/contract/index.ts";
 
 interface Held {
-  readonly session: EgressSession;
+  session: EgressSession;
   readonly caPem: string;
   policy: EgressPolicy;
   namespace: string | null;
@@ -75,9 +82,10 @@ export class MemoryBoundary implements Boundary {
     return { closed };
   }
 
-  async secrets(id: string): Promise<void> {
+  async secrets(id: string, secrets: readonly BoundSecret[]): Promise<void> {
     await this.#enter("secrets", id);
-    this.#held(id);
+    const held = this.#held(id);
+    held.session = { ...held.session, secrets };
   }
 
   async remove(id: string): Promise<void> {
