@@ -7,7 +7,7 @@ import type { SandboxNetwork } from "./network/network.ts";
 import type { OciProcess } from "./oci-process.ts";
 import { type SeccompProfile, seccompProfile } from "./seccomp.ts";
 import { type RuntimeName, RUNTIMES } from "./runtime.ts";
-import { HELPERS, HOST_ETC, type Skeleton } from "./skeleton.ts";
+import { HELPERS, type Skeleton } from "./skeleton.ts";
 
 /**
  * The OCI bundle: the whole of a sandbox's confinement as one document.
@@ -128,9 +128,9 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: Bund
     tmpfs("/tmp", 256 * MiB, 16_384, "1777"),
     tmpfs("/run", 16 * MiB, 4096, gvisor ? "1777" : "755", ...owned),
     bind("/usr", "/usr", "ro"),
-    ...HOST_ETC.filter((name) => existsSync(join("/etc", name))).map((name) =>
-      bind(join("/etc", name), join("/etc", name), "ro", "noexec"),
-    ),
+    ...skeleton.hostEtc
+      .filter((name) => existsSync(join("/etc", name)))
+      .map((name) => bind(join("/etc", name), join("/etc", name), "ro", "noexec")),
     // Over the host's certificates and the empty resolv.conf.
     ...(network?.mounts ?? []).map(({ source, destination }) => bind(source, destination, "ro", "noexec")),
     ...(gvisor ? [] : [bind(join(skeleton.cpus, String(cpus.count)), "/sys/devices/system/cpu", "ro", "noexec")]),

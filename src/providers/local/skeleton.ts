@@ -41,7 +41,10 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 /** Host files and directories of /etc that programs need and that say nothing about the host's secrets. Bound read-only where they exist. */
-export const HOST_ETC = ["alternatives", "ssl/certs", "ld.so.cache", "os-release", "localtime"] as const;
+const HOST_ETC = ["alternatives", "ssl/certs", "ld.so.cache", "os-release", "localtime"] as const;
+
+/** Configuration of Debian's JDKs: without it they know no cryptography. */
+const JAVA_ETC = /^java-\d+-openjdk$/;
 
 /** Where programs built for other distributions look for trusted certificates. */
 const CERTIFICATE_LINKS = ["etc/ssl/cert.pem", "etc/pki/tls/certs/ca-bundle.crt"];
@@ -59,6 +62,8 @@ export interface Skeleton {
   readonly helpers: string;
   /** Directory of made-up /sys/devices/system/cpu trees, by number of CPUs. */
   readonly cpus: string;
+  /** Names below /etc that are bound from the host where they are there: each has its place in the root. */
+  readonly hostEtc: readonly string[];
 }
 
 async function findStatic(names: readonly string[], packageName: string): Promise<string> {
@@ -78,13 +83,15 @@ async function findStatic(names: readonly string[], packageName: string): Promis
 export async function ensureSkeleton(parent: string): Promise<Skeleton> {
   const tini = await findStatic(["tini-static"], "tini");
   const busybox = await findStatic(["busybox"], "busybox-static");
-  const directory = join(parent, fingerprint([tini, busybox]));
-  const skeleton: Skeleton = { root: join(directory, "root"), helpers: join(directory, "helpers"), cpus: join(directory, "cpus") };
+  const java = (await readdir("/etc")).filter((name) => JAVA_ETC.test(name)).sort();
+  const directory = join(parent, fingerprint([tini, busybox], java));
+  const [root, helpers, cpus] = [join(directory, "root"), join(directory, "helpers"), join(directory, "cpus")];
+  const skeleton: Skeleton = { root, helpers, cpus, hostEtc: [...HOST_ETC, ...java] };
   if (existsSync(directory)) return skeleton;
   await mkdir(parent, { recursive: true, mode: 0o711 });
   const draft = `${directory}.${process.pid}.draft`;
   await rm(draft, { recursive: true, force: true });
-  await makeRoot(join(draft, "root"));
+  await makeRoot(join(draft, "root"), java);
   await mkdir(join(draft, "helpers"));
   for (const [from, name] of [[tini, "tini"], [busybox, "busybox"]] as const) {
     await copyFile(from, join(draft, "helpers", name));
@@ -105,14 +112,14 @@ export async function ensureSkeleton(parent: string): Promise<Skeleton> {
 }
 
 /** Changes with everything that a skeleton is made from. */
-function fingerprint(programs: readonly string[]): string {
+function fingerprint(programs: readonly string[], java: readonly string[]): string {
   const seen = programs.map((program) => [program, statSync(program).size, statSync(program).mtimeMs]);
-  const made = [SKELETON_FORM, DIRECTORIES, FILES, USR_LINKS, availableParallelism(), seen];
+  const made = [SKELETON_FORM, DIRECTORIES, FILES, USR_LINKS, java, availableParallelism(), seen];
   return createHash("sha256").update(JSON.stringify(made)).digest("hex").slice(0, 16);
 }
 
-async function makeRoot(root: string): Promise<void> {
-  for (const name of DIRECTORIES) await mkdir(join(root, name), { recursive: true });
+async function makeRoot(root: string, java: readonly string[]): Promise<void> {
+  for (const name of [...DIRECTORIES, ...java.map((one) => `etc/${one}`)]) await mkdir(join(root, name), { recursive: true });
   for (const link of USR_LINKS) {
     if (existsSync(join("/usr", link))) await symlink(`usr/${link}`, join(root, link));
   }

@@ -32,6 +32,12 @@ describe("the doctor of the local provider", () => {
         "runtime.runsc",
       ]),
     );
+    if (process.getuid?.() === 0) {
+      expect(findings.map(({ id }) => id)).toEqual(
+        expect.arrayContaining(["program.ip", "program.nft", "network.kernel", "egress.container"]),
+      );
+      expect(findings.find(({ id }) => id === "egress.container")).toMatchObject({ ok: true });
+    }
     expect(findings.find(({ id }) => id === "node")).toMatchObject({ ok: true, title: `Node ${process.versions.node}` });
   });
 

@@ -56,6 +56,16 @@ describe.each(await egressRuntimes())("what a sandbox with egress has inside, by
     expect(javaStore([own]).length).toBe(12 + 4 + 5 + 8 + 7 + 4 + own.length + 20);
   });
 
+  test("a JDK of Debian's, where the host has one, reads it", async () => {
+    const said = await say(
+      provider,
+      ref,
+      "command -v keytool && keytool -J-Xmx64m -list -v -alias ca0 -keystore /etc/ssl/certs/java/cacerts",
+    );
+    if (said.stdout === "") return;
+    expect(said.stdout).toContain(`Owner: CN=${TEST_CA_NAME}`);
+  });
+
   test("all of it is read-only", async () => {
     for (const path of [BUNDLE, "/etc/ssl/certs/java/cacerts", "/etc/ssl/certs/more.pem", "/etc/resolv.conf"])
       expect((await say(provider, ref, `echo x >>${path}`)).end.exitCode).not.toBe(0);
