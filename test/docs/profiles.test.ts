@@ -10,8 +10,8 @@ interface Schema {
   $ref?: string;
 }
 
-/** These are documented as a whole: none of what is in them works in this version. */
-const WHOLE = ["env", "secrets", "network.allow", "network.ports", "routing.preferred_max_cold_start"];
+/** These are documented as a whole. */
+const WHOLE = ["env", "secrets", "network.allow", "network.limits", "network.ports", "routing.preferred_max_cold_start"];
 
 function fields(): string[] {
   const document = z.toJSONSchema(Profile, { io: "input", unrepresentable: "any" }) as Schema & { $defs?: Record<string, Schema> };
@@ -41,16 +41,7 @@ it("the profile in docs/profiles.md is one", () => {
 });
 
 it("what the README says is refused is what the engine cannot use yet", () => {
-  for (const capability of [
-    "net.allow_domain",
-    "secrets.egress_inject",
-    "ports.http",
-    "pause.memory",
-    "snapshot.disk",
-    "fork",
-    "resources.gpu",
-    "pool.warm",
-  ] as const) {
+  for (const capability of ["pause.memory", "snapshot.disk", "fork", "resources.gpu", "pool.warm"] as const) {
     expect(CAPABILITIES).toContain(capability);
     expect(NOT_IN_THIS_VERSION).toContain(capability);
   }
