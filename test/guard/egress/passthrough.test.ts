@@ -192,7 +192,10 @@ describe.runIf(root)("a sandbox's way out", () => {
     const secure = world.secure(inner as unknown as Socket, "allowed.test");
     let first = true;
     outer.on("data", (chunk: Buffer) => {
-      if (!first) return void write(chunk);
+      if (!first) {
+        write(chunk);
+        return;
+      }
       first = false;
       // One TLS record of 5 bytes after the other, each in packets of its own.
       void (async () => {

@@ -7,7 +7,7 @@ import { readHello } from "../../../../src/guard/egress/flow/client-hello.ts";
 /** What OpenSSL sends. */
 async function realHello(servername: string): Promise<Buffer> {
   const [mine, theirs] = duplexPair();
-  const socket = connect({ socket: theirs as never, servername });
+  const socket = connect({ socket: theirs, servername });
   socket.on("error", () => {});
   const bytes = await new Promise<Buffer>((resolve) => mine.once("data", resolve));
   socket.destroy();
