@@ -3,6 +3,9 @@ import { CATALOG } from "./catalog.ts";
 import { OWN_FAILURE, report, usageError } from "./failure.ts";
 import { parse } from "./parse.ts";
 
+/** As shells count the end of a program whose reader went away. */
+const SIGPIPE_CODE = 128 + 13;
+
 /** Runs one command line; resolves with its exit code and never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   quitWithReader();
@@ -15,6 +18,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (first === "__complete") return await (await import("./complete.ts")).complete(rest);
     return await dispatch(first, rest);
   } catch (thrown) {
+    // A reader that went away while we waited for it to take more.
+    if (thrown instanceof Error && (thrown as NodeJS.ErrnoException).code === "EPIPE") return SIGPIPE_CODE;
     report(thrown, json);
     return OWN_FAILURE;
   }
@@ -43,6 +48,6 @@ function beforeTerminator(argv: readonly string[]): readonly string[] {
 function quitWithReader(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
-    if (process.stdout.listenerCount("error") === 1) process.exit(128 + 13);
+    if (process.stdout.listenerCount("error") === 1) process.exit(SIGPIPE_CODE);
   });
 }

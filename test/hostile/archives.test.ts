@@ -63,6 +63,7 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ 
       await local.sh(id, `rm -rf /workspace/${which}`);
     }
     console.log(answers);
+    expect(answers["devices"]).toBe("invalid_request");
     expect(answers["sized"]).not.toBe("unpacked");
     expect(answers["torn"]).not.toBe("unpacked");
     expect(answers["many"]).toBe("quota_exceeded");

@@ -6,6 +6,7 @@ import { readOverExec } from "./files-read.ts";
 import { ScriptRun, runScript } from "./files-run.ts";
 import type { FilesOverExecOptions } from "./files-run.ts";
 import { absolutePath, encodePath } from "./files-script.ts";
+import { withoutDevices } from "./tar-devices.ts";
 import { Upload } from "./upload.ts";
 import { watchOverExec } from "./files-watch.ts";
 import { writeOverExec } from "./files-write.ts";
@@ -70,7 +71,7 @@ async function importOverExec(
   tar: AsyncIterable<Uint8Array>,
   op: Op,
 ): Promise<void> {
-  const upload = new Upload(tar);
+  const upload = new Upload(withoutDevices(tar));
   const run = new ScriptRun(
     { ...options, stallMs: 2 ** 31 - 1 },
     ref,
