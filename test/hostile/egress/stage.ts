@@ -44,7 +44,7 @@ let profiles = 0;
 export async function openStage(runtime: string, config: Config = {}): Promise<Stage> {
   const world = await World.open();
   const network = { resolvers: [`${WORLD.dns}:53`], ca_file: world.caFile };
-  const local = await openLocal("egress", { runtime, config: { ...config, network } as Config, stays: true });
+  const local = await openLocal("egress", { runtime, config: { ...config, network }, stays: true });
   return {
     local,
     world,
