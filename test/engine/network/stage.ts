@@ -17,3 +17,13 @@ export const NET = {
   version: 1,
   network: { allow: [{ host: "api.example.com" }, { host: "*.example.org", ports: [443, 8443] }], limits: { bytes: "1MiB" } },
 };
+
+/** What was thrown. */
+export async function thrownBy(work: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await work();
+  } catch (thrown) {
+    return thrown;
+  }
+  throw new Error("it did not throw");
+}
