@@ -3,7 +3,8 @@ import { Env, Metadata, parse, Profile, SandboxerError, type CreateRequest, type
 import type { Answer, ControlCall } from "./call.ts";
 import { sandboxAnswer } from "./describe.ts";
 import { unsupported } from "./errors.ts";
-import { checkNetwork, Network } from "./network.ts";
+import { checkNetwork, Network, NOT_EVERYTHING } from "./network.ts";
+import { remainingRules } from "./outward.ts";
 import { RESERVED_PREFIX, TRAFFIC_KEY } from "./own-metadata.ts";
 import { templateProfile } from "./template.ts";
 
@@ -40,12 +41,19 @@ export async function create(call: ControlCall): Promise<Answer> {
   const profile = await templateProfile(ctx, who, body.templateID);
   const timeout = body.timeout ?? DEFAULT_TIMEOUT;
   if (timeout === 0) throw new SandboxerError("invalid_request", "timeout: must be at least 1 second");
-  checkTimeout(timeout, parse(Profile, profile.document, { what: `profile ${profile.name}` }), profile.version);
+  const document = parse(Profile, profile.document, { what: `profile ${profile.name}` });
+  checkTimeout(timeout, document, profile.version);
+  const allow = remainingRules(
+    document.network?.allow ?? [],
+    { ...body.network, ...(body.allow_internet_access === false ? { internet: false } : {}) },
+    "network.",
+  );
   const request: CreateRequest = {
     profile: `${profile.name}@${profile.version}`,
     ttl: timeout,
     metadata: { ...body.metadata, [TRAFFIC_KEY]: body.network?.allowPublicTraffic === false ? "token" : "public" },
     ...(body.envVars === undefined ? {} : { env: body.envVars }),
+    ...(allow === undefined ? {} : { network: { allow } }),
   };
   const { sandbox } = await ctx.engine.create(who, request, { signal: call.call.signal });
   await refuseShortened(call, sandbox, timeout);
@@ -77,8 +85,7 @@ function refuseWhatIsMissing(body: CreateBody, generation: 1 | 2): void {
   const version = "this version of sand-boxer does not have it";
   if (body.secure === false) throw unsupported("secure", "every sandbox here needs its access token; leave it out or send true");
   // The first generation of SDKs sends true whenever its user says nothing.
-  if (body.allow_internet_access === true && generation === 2)
-    throw unsupported("allow_internet_access", "sandboxes have no network in this version of sand-boxer; leave it out or send false");
+  if (body.allow_internet_access === true && generation === 2) throw unsupported("allow_internet_access", NOT_EVERYTHING);
   if (body.network !== undefined) checkNetwork(body.network, "network.");
   if (body.autoPause === true) throw unsupported("autoPause", `needs pause, and ${version}; use lifecycle onTimeout "kill"`);
   if (body.autoResume?.enabled === true) throw unsupported("autoResume", `needs pause, and ${version}`);

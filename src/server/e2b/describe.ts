@@ -1,4 +1,5 @@
 import type { Sandbox } from "../../contract/index.ts";
+import type { ControlCall } from "./call.ts";
 import { ENVD_VERSION, type E2bContext } from "./context.ts";
 import { networkOf } from "./network.ts";
 import { trafficIsPublic, visibleMetadata } from "./own-metadata.ts";
@@ -45,13 +46,14 @@ export function listedSandbox(sandbox: Sandbox): Record<string, unknown> {
 }
 
 /** Everything about one. */
-export function sandboxInfo(ctx: E2bContext, sandbox: Sandbox): Record<string, unknown> {
+export async function sandboxInfo(call: ControlCall, sandbox: Sandbox): Promise<Record<string, unknown>> {
+  const { ctx } = call;
   return {
     ...listedSandbox(sandbox),
     envdAccessToken: ctx.tokens.envd(sandbox.id),
     domain: ctx.domain(),
     allowInternetAccess: false,
-    network: networkOf(sandbox),
+    network: await networkOf(call, sandbox),
     lifecycle: { autoResume: false, onTimeout: "kill" },
   };
 }

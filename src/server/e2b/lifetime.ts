@@ -12,7 +12,7 @@ const RefreshBody = z.strictObject({ duration: Timeout.optional() });
 
 /** GET /sandboxes/{id}. */
 export async function info(call: ControlCall): Promise<Answer> {
-  return { status: 200, body: sandboxInfo(call.ctx, await liveSandbox(call)) };
+  return { status: 200, body: await sandboxInfo(call, await liveSandbox(call)) };
 }
 
 /** POST .../connect: gives more time, never less. A paused sandbox is refused as long as nothing can wake it. */
