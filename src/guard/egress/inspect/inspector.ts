@@ -67,23 +67,22 @@ function inspection({ session, authority, shared, http1, streams, end }: Parts):
       secureContext: contextFor(target.host),
       ALPNProtocols: ["h2", "http/1.1"],
     });
-    const failed = (error: Error): void => {
+    const late = setTimeout(() => secure.destroy(), HANDSHAKE_MS);
+    // A failed handshake is a close and nothing else, unless a tls.Server is there to be told.
+    const failed = (): void => {
       clearTimeout(late);
       client.destroy();
-      recordHandshake(session, framed, error);
+      recordHandshake(session, framed);
     };
-    const late = setTimeout(() => secure.destroy(new Error("it took too long")), HANDSHAKE_MS);
-    secure.once("error", failed);
+    secure.on("error", () => client.destroy());
+    secure.once("close", failed);
     secure.once("secure", () => {
       clearTimeout(late);
-      secure.removeListener("error", failed);
-      secure.on("error", () => client.destroy());
+      secure.removeListener("close", failed);
       // As tls.Server leaves it: an HTTP/2 session waits for ever otherwise.
       (secure as unknown as { secureConnecting: boolean }).secureConnecting = false;
       speak(secure, framed, secure.alpnProtocol ?? false);
     });
-    // Who leaves before TLS stands is no fault of ours.
-    secure.once("close", () => clearTimeout(late));
   };
   return {
     serve,
@@ -122,6 +121,11 @@ function http1Server(streams: WeakMap<Duplex, Requests>): Server {
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const requests = streams.get(socket);
+    // In TLS 1.3 a client says only after the handshake that it does not trust us.
+    if (requests !== undefined && error.code?.startsWith("ERR_SSL") === true) {
+      socket.destroy();
+      return recordHandshake(requests.served.session, requests.framed);
+    }
     if (socket.writable && error.code !== "ECONNRESET") {
       socket.end(`HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       if (requests !== undefined) recordProtocol(requests.served.session, requests.framed, `a request cannot be read: ${error.message}`);
@@ -156,9 +160,9 @@ function recordProtocol(session: LiveSession, { scheme, target, via }: Framed, d
   });
 }
 
-function recordHandshake(session: LiveSession, { target, via }: Framed, error: Error): void {
+function recordHandshake(session: LiveSession, { target, via }: Framed): void {
   const none = { address: null, method: null, path: null, rule: null, secret: null, bytes_up: 0, bytes_down: 0, ms: 0 };
-  const detail = `TLS with the client failed (${error.message}); does it trust the sandbox's CA?`;
+  const detail = "the client broke off the TLS handshake; does it trust the sandbox's CA?";
   session.record({
     protocol: "tls",
     via,
