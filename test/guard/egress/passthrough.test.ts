@@ -57,7 +57,7 @@ describe.runIf(root)("a sandbox's way out", () => {
     const secure = world.secure(socket, name);
     secure.on("error", () => {});
     secure.write("hello");
-    return readAll(secure);
+    return readAll(secure).finally(() => socket.destroy());
   };
 
   test("goes by name: the made-up address of an allowed name leads to the name's own server, untouched", async () => {

@@ -205,6 +205,9 @@ export async function readAll(socket: Socket): Promise<string> {
     return (await socket.toArray()).map(String).join("");
   } catch (thrown) {
     return `broken: ${(thrown as NodeJS.ErrnoException).code}`;
+  } finally {
+    // It may be half open: what is at its other end waits for ours.
+    socket.destroy();
   }
 }
 
