@@ -148,7 +148,13 @@ describe.runIf(root)("the boundary of a data directory", () => {
     const address = await world.synthetic(inside, "echo.test");
     const socket = await dial();
     expect(await echo(socket, "before")).toBe("before");
-    const broken = new Promise((resolve) => socket.on("error", () => {}).once("close", resolve));
+    const broken = new Promise((resolve) =>
+      socket
+        .on("error", () => {})
+        .once("close", resolve)
+        .once("end", resolve)
+        .resume(),
+    );
     const pid = world.pid();
     await until(() =>
       readFileSync(join(world.directory, "boundary", "sessions", `${id}.counters`), { encoding: "utf8", flag: "a+" }).includes('"up":6'),
