@@ -122,7 +122,7 @@ describe("the launcher", () => {
   test("runs a function of a Perl file in a fork that shows its first argument and outlives the launcher", async () => {
     writeFileSync(
       file("main.pl"),
-      "sub main { my $to = shift; open my $file, '>', $to; print {$file} getppid(); close $file; sleep 100 }\n\\&main;\n",
+      "sub main { my $to = shift; open my $file, '>', $to; print {$file} getppid(); close $file; sleep 100 }\n{ prepare => sub {}, run => \\&main };\n",
     );
     const one = await launcher.fork(file("main.pl"), [file("said")]);
     const find = (): number[] =>
