@@ -16,8 +16,8 @@ use strict;
 use warnings;
 use Fcntl qw(O_RDONLY O_WRONLY O_NOCTTY);
 
-# Of quiet after which a fork is made ahead: whoever has just been started has the processor first.
-use constant QUIET_SECONDS => 0.02;
+# Of quiet after which a fork is made ahead, unless the last one ends before: what was just started has the processor first.
+use constant QUIET_SECONDS => 0.1;
 # The last of a fork's arguments: without it the giver has ended halfway.
 use constant WHOLE => "\n";
 use constant { SIG_BLOCK => 0, SIG_UNBLOCK => 1, WNOHANG => 1, SFD_FLAGS => 0x80800, F_SETPIPE_SZ => 1031, PIPE_BYTES => 1 << 18 };
@@ -30,7 +30,7 @@ my $signals = syscall $SIGNALFD, -1, $CHILD_ENDED, 8, SFD_FLAGS;
 die "no signal descriptor: $!\n" if $signals < 0;
 $SIG{PIPE} = $SIG{INT} = $SIG{TERM} = $SIG{HUP} = 'IGNORE';
 open my $signal_handle, '<&=', $signals or die "no signal descriptor: $!\n";
-my (%number_of, %pid_of, %functions, %spare);
+my (%number_of, %pid_of, %file_of, %functions, %spare);
 
 sub answer {
   my $text = join(' ', @_) . "\n";
@@ -75,6 +75,10 @@ sub prepared {
   syscall $EXIT_GROUP, eval { $functions->{run}->(@argv); 1 } ? 0 : 255;
 }
 
+sub keep_ahead {
+  for my $file (@_) { $spare{$file} ||= prepared($file) or delete $spare{$file} }
+}
+
 # Twice, as the one that was kept may have been killed.
 sub run_in_fork {
   my ($number, $file, @argv) = @_;
@@ -85,7 +89,7 @@ sub run_in_fork {
     my $written = syswrite $fork->{hand_over}, $text;
     next unless ($written // 0) == length $text;
     close $fork->{hand_over};
-    ($number_of{ $fork->{pid} }, $pid_of{$number}) = ($number, $fork->{pid});
+    ($number_of{ $fork->{pid} }, $pid_of{$number}, $file_of{ $fork->{pid} }) = ($number, $fork->{pid}, $file);
     return answer('started', $number);
   }
   answer('failed', $number, $! + 0);
@@ -125,6 +129,8 @@ sub reap {
     }
     delete $pid_of{$number};
     answer('ended', $number, $status);
+    my $file = delete $file_of{$pid};
+    keep_ahead($file) if defined $file;
   }
 }
 
@@ -135,7 +141,7 @@ for (;;) {
   vec($readable, 0, 1) = vec($readable, $signals, 1) = 1;
   my @wanted = grep { !$spare{$_} } keys %spare;
   my $found = select $readable, undef, undef, @wanted ? QUIET_SECONDS : undef;
-  if (!$found) { $spare{$_} = prepared($_) or delete $spare{$_} for @wanted }
+  keep_ahead(@wanted) if !$found;
   next if $found <= 0;
   if (vec $readable, 0, 1) {
     exit 0 unless sysread STDIN, $waiting, 1 << 16, length $waiting;

@@ -53,7 +53,8 @@ export async function answerRpc(session: Session, path: string): Promise<Respons
     signal,
     contextValues: values,
   });
-  const sink = openSink(answered(call), status, Object.fromEntries(header ?? []));
+  // Of a stream too Connect answers once its first piece is there.
+  const sink = openSink(answered(call), status, Object.fromEntries(header ?? []), { held: true });
   void pump(session, sink, body);
   return sink.response;
 }
