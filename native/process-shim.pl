@@ -2,8 +2,8 @@
 # journal, feeds its input, owns its terminal, ends it at its timeout, and writes down how it ended. Needs perl-base only, which
 # every Debian and Ubuntu has.
 #
-# It is no program: launcher.pl loads it once and runs its function in a fork of its own, since to start Perl and load its modules takes
-# longer than all that a short command does. The arguments:
+# It is no program: launcher.pl loads it once and keeps a fork of it ahead, since to start Perl and load its modules takes longer than all
+# that a short command does. That fork has forked in turn what will become the runtime's process. The arguments, once there is something to run:
 #
 #   DIRECTORY MODE OPTIONS -- RUNTIME ARGUMENTS...
 #
@@ -12,7 +12,7 @@
 #          pty       the runtime gets a terminal of ours and passes it on (runsc)
 #          console   the runtime hands its terminal over at DIRECTORY/tty (--console-socket)
 # OPTIONS  name=value,...: cap (bytes of output kept), rows, cols, uid, gid (who may reopen the pipes), timeout (ms),
-#          arm64 (1 on that architecture), and as files: freezer, frozen, procs, oom (of the sandbox's control group), version (1 or 2)
+#          and as files: freezer, frozen, procs, oom (of the sandbox's control group), version (1 or 2)
 #
 # In DIRECTORY it writes, before the runtime is started, `pid` (its own, and when it began in clock ticks after boot),
 # `journal` (the bytes of both streams), `index` (for each piece of them a byte 1 for stdout
@@ -28,7 +28,7 @@ use Time::HiRes qw(time);
 
 my ($directory, $mode, %option, $rows, $cols, $interactive, $deadline);
 my ($SETSID, $EXIT_GROUP, $RECVMSG);
-my (@child_ends, $input, $master, $console, %source);    # %source: fileno -> { handle, stream }
+my (%near, $give, $input, $master, $console, %source);    # %source: fileno -> { handle, stream }
 my ($server, $journal, $index, $child, $child_ended, $child_signal, $oom_before);
 my ($pending, $input_ended, $done, $kept, $truncated, $timed_out, %client) = ('', 0, 0, 0, 0, 0);
 use constant { TIOCSPTLCK => 0x40045431, TIOCGPTN => 0x80045430, TIOCSWINSZ => 0x5414, TIOCSCTTY => 0x540E };
@@ -44,11 +44,12 @@ sub publish {
   rename "$name.draft", $name;
 }
 
+sub slurp_from { my $file = shift; local $/; return scalar(<$file>) // '' }
+
 sub slurp {
   my $path = shift;
   return '' unless defined $path && open my $file, '<', $path;
-  local $/;
-  return scalar(<$file>) // '';
+  return slurp_from($file);
 }
 
 sub oom_kills { return slurp($option{oom}) =~ /^oom_kill (\d+)$/m ? $1 : 0 }
@@ -156,35 +157,70 @@ sub kill_tree {
   $freeze->(0);
 }
 
+# What every process needs and none differs in, done ahead: the pipes, and a fork that waits to become the runtime.
+sub prepare {
+  my $arm64 = shift;
+  ($SETSID, $EXIT_GROUP, $RECVMSG) = $arm64 ? (157, 94, 212) : (112, 231, 47);
+  $SIG{PIPE} = $SIG{HUP} = $SIG{INT} = $SIG{TERM} = 'IGNORE';
+  umask 077;
+  pipe $near{stdin}, $input or die;
+  pipe my $out, $near{stdout} or die;
+  pipe my $err, $near{stderr} or die;
+  %source = (fileno $out, { handle => $out, stream => 1 }, fileno $err, { handle => $err, stream => 2 });
+  pipe $child_ended, $child_signal or die;
+  nonblocking($_) for $input, $out, $err, $child_ended, $child_signal;
+  pipe my $orders, $give or die;
+  $SIG{CHLD} = sub { syswrite $child_signal, 'c' };
+  $child = fork;
+  die "cannot fork: $!\n" unless defined $child;
+  if (!$child) {
+    # Else it would not see that we have ended.
+    close $give;
+    eval { become_runtime($orders) };
+    syscall $EXIT_GROUP, 127;
+  }
+}
+
+# Its orders are MODE, the terminal where that is ours, and the runtime with its arguments; they end with us where there are none.
+sub become_runtime {
+  my $orders = shift;
+  my ($wanted, $terminal, @argv) = split /\0/, slurp_from($orders), -1;
+  return unless @argv && pop @argv eq "\n";
+  my @ends = @near{qw(stdin stdout stderr)};
+  if ($wanted ne 'pipe') {
+    sysopen my $end, $wanted eq 'pty' ? $terminal : '/dev/null', O_RDWR | O_NOCTTY or return;
+    @ends = $wanted eq 'null' ? ($end, @ends[1, 2]) : ($end) x 3;
+    if ($wanted eq 'pty') { syscall $SETSID; ioctl $end, TIOCSCTTY, 0 }
+  }
+  open STDIN, '<&', $ends[0] and open STDOUT, '>&', $ends[1] and open STDERR, '>&', $ends[2] or return;
+  no warnings 'exec';
+  exec { $argv[0] } @argv;
+}
+
+# The path of our terminal, where the runtime gets one from us.
 sub open_ends {
+  my $terminal = '';
+  if ($interactive) { %source = (); undef $input }
   if ($mode eq 'pty') {
     sysopen $master, '/dev/ptmx', O_RDWR | O_NOCTTY or die "no terminal: $!\n";
     ioctl $master, TIOCSPTLCK, my $unlocked = pack 'i', 0;
     ioctl $master, TIOCGPTN, my $number = pack 'I', 0;
     set_size();
-    sysopen my $slave, '/dev/pts/' . unpack('I', $number), O_RDWR | O_NOCTTY or die "no terminal: $!\n";
-    @child_ends = ($slave) x 3;
+    nonblocking($master);
+    $terminal = '/dev/pts/' . unpack 'I', $number;
     $input = $master;
     $source{fileno $master} = { handle => $master, stream => 1 };
   } elsif ($mode eq 'console') {
-    open my $null, '+<', '/dev/null' or die;
-    @child_ends = ($null) x 3;
     socket $console, AF_UNIX, SOCK_STREAM, 0 or die;
     unlink 'tty';
     bind $console, sockaddr_un('tty') or die "cannot listen for the terminal: $!\n";
     listen $console, 1;
   } else {
-    my $stdin;
-    if ($mode eq 'pipe') { pipe $stdin, $input or die }
-    else { open $stdin, '<', '/dev/null' or die }
-    pipe my $out, my $out_end or die;
-    pipe my $err, my $err_end or die;
-    @child_ends = ($stdin, $out_end, $err_end);
     # Or else a program that opens /dev/stderr inside is refused: the pipe would be the host root's.
-    chown $option{uid}, $option{gid}, ($mode eq 'pipe' ? $stdin : ()), $out_end, $err_end if $option{uid};
-    $source{fileno $out} = { handle => $out, stream => 1 };
-    $source{fileno $err} = { handle => $err, stream => 2 };
+    chown $option{uid}, $option{gid}, values %near if $option{uid};
+    undef $input if $mode eq 'null';
   }
+  return $terminal;
 }
 
 sub listen_and_record {
@@ -201,22 +237,10 @@ sub listen_and_record {
 }
 
 sub start_runtime {
-  my @argv = @_;
-  pipe $child_ended, $child_signal or die;
-  nonblocking($_) for $child_ended, $child_signal;
-  $SIG{CHLD} = sub { syswrite $child_signal, 'c' };
-  $child = fork;
-  die "cannot fork: $!\n" unless defined $child;
-  if (!$child) {
-    if ($mode eq 'pty') { syscall $SETSID; ioctl $child_ends[0], TIOCSCTTY, 0 }
-    open STDIN, '<&', $child_ends[0];
-    open STDOUT, '>&', $child_ends[1];
-    open STDERR, '>&', $child_ends[2];
-    { no warnings 'exec'; exec { $argv[0] } @argv }
-    syscall $EXIT_GROUP, 127;
-  }
-  @child_ends = ();
-  nonblocking($_) for grep { defined } $input, map { $_->{handle} } values %source;
+  my $text = join "\0", $mode, @_, "\n";
+  (syswrite($give, $text) // 0) == length $text or die "the fork that was to become the runtime has ended\n";
+  close $give;
+  %near = ();
 }
 
 sub serve {
@@ -257,24 +281,20 @@ sub serve {
   unlink 'control';
 }
 
-# Standard input, output and error are /dev/null, and this is a session of its own.
 sub main {
   ($directory, $mode, my ($settings, $separator), my @argv) = @_;
   die "DIRECTORY MODE OPTIONS -- COMMAND...\n" unless @argv && $separator eq '--';
   %option = map { split /=/, $_, 2 } split /,/, $settings;
   ($rows, $cols) = ($option{rows} || 24, $option{cols} || 80);
   $interactive = $mode eq 'pty' || $mode eq 'console';
-  ($SETSID, $EXIT_GROUP, $RECVMSG) = $option{arm64} ? (157, 94, 212) : (112, 231, 47);
-  $SIG{PIPE} = $SIG{HUP} = $SIG{INT} = $SIG{TERM} = 'IGNORE';
-  umask 077;
   # Relative names from here on: the path of a socket may have 107 bytes only.
   chdir $directory or die "cannot enter $directory: $!\n";
   $deadline = time + $option{timeout} / 1000 if $option{timeout};
   $oom_before = oom_kills();
-  open_ends();
+  my $terminal = open_ends();
   listen_and_record();
-  start_runtime(@argv);
+  start_runtime($terminal, @argv);
   serve();
 }
 
-\&main;
+{ prepare => \&prepare, run => \&main };

@@ -19,19 +19,23 @@ export interface Sink {
 /** What of a request a sink needs. */
 export type Answered = Pick<Call, "requestId" | "outgoing" | "streaming" | "abandon" | "release">;
 
-/** Sends the headers and opens the answer's body. */
-export function openSink(call: Answered, status: number, headers: HeaderRecord): Sink {
+/**
+ * Sends the headers and opens the answer's body.
+ *
+ * @param held Whether the headers go with the first piece, for who has that at hand: one packet, and one wake of the client, less.
+ */
+export function openSink(call: Answered, status: number, headers: HeaderRecord, { held = false } = {}): Sink {
   call.streaming = true;
   const all = { ...baseHeaders(call.requestId), ...headers };
-  return call.outgoing === undefined ? webSink(call, status, all) : nodeSink(call.outgoing, status, all);
+  return call.outgoing === undefined ? webSink(call, status, all) : nodeSink(call.outgoing, status, all, held);
 }
 
 /** Written ahead of the reader: so that making the next piece and sending the last go on side by side. */
 const AHEAD_BYTES = 512 * 1024;
 
-function nodeSink(outgoing: ServerResponse, status: number, headers: HeaderRecord): Sink {
+function nodeSink(outgoing: ServerResponse, status: number, headers: HeaderRecord, held: boolean): Sink {
   outgoing.writeHead(status, headers);
-  outgoing.flushHeaders();
+  if (!held) outgoing.flushHeaders();
   return {
     response: alreadySent(),
     write(chunk) {

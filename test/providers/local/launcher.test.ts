@@ -122,7 +122,7 @@ describe("the launcher", () => {
   test("runs a function of a Perl file in a fork that shows its first argument and outlives the launcher", async () => {
     writeFileSync(
       file("main.pl"),
-      "sub main { my $to = shift; open my $file, '>', $to; print {$file} getppid(); close $file; sleep 100 }\n\\&main;\n",
+      "sub main { my $to = shift; open my $file, '>', $to; print {$file} getppid(); close $file; sleep 100 }\n{ prepare => sub {}, run => \\&main };\n",
     );
     const one = await launcher.fork(file("main.pl"), [file("said")]);
     const find = (): number[] =>
@@ -137,6 +137,37 @@ describe("the launcher", () => {
     expect(await one.ended).toEqual({ code: null, signal: null });
     expect(find()).toEqual([pid]);
     process.kill(pid, "SIGKILL");
+  });
+
+  test("keeps a prepared fork ahead, does without one that was killed, and takes it along when it ends", async () => {
+    writeFileSync(
+      file("main.pl"),
+      "{ prepare => sub { $0 = 'ahead of ' . $ENV{PATH} }, run => sub { my $to = shift; open my $out, '>', $to; print {$out} getppid(); close $out } };\n",
+    );
+    launcher.dispose();
+    const path = process.env["PATH"] ?? "";
+    // Its own mark, so that no other launcher's fork is counted.
+    process.env["PATH"] = `${path}:${directory}`;
+    launcher = new Launcher();
+    const ahead = (): number[] =>
+      readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => commandLine(pid).startsWith(`ahead of ${path}:${directory}`)); // prettier-ignore
+    const until = async (count: number): Promise<number[]> => {
+      for (let look = 0; ahead().length !== count && look < 500; look++) await new Promise((resolve) => setTimeout(resolve, 10));
+      expect(ahead()).toHaveLength(count);
+      return ahead();
+    };
+    try {
+      expect(await (await launcher.fork(file("main.pl"), [file("first")])).ended).toEqual({ code: 0, signal: null });
+      const [kept = 0] = await until(1);
+      process.kill(kept, "SIGKILL");
+      expect(await (await launcher.fork(file("main.pl"), [file("second")])).ended).toEqual({ code: 0, signal: null });
+      expect(readFileSync(file("second"), "utf8")).toBe(readFileSync(file("first"), "utf8"));
+      await until(1);
+      launcher.dispose();
+      await until(0);
+    } finally {
+      process.env["PATH"] = path;
+    }
   });
 
   test("says of a Perl file that cannot be loaded that nothing was started", async () => {

@@ -10,7 +10,7 @@ import { signalInside } from "../signal-inside.ts";
 import { ShimConnections } from "./control.ts";
 import { readJournal } from "./journal.ts";
 import { startProcess } from "./start.ts";
-import { hasExited, hasStarted, processIds, type ProcessRecord, readRecord, rootOf, shimOf, statusOf } from "./state.ts";
+import { hasExited, hasStarted, processIds, type ProcessRecord, readRecord, rootOf, shimOf, statusOf, writtenEnd } from "./state.ts";
 
 /** Background processes of the local provider: each has a directory, and a shim that outlives this process. */
 export function localProcesses(host: Host): Processes & { dispose(): void } {
@@ -50,12 +50,12 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
 
     async list(ref) {
       const alive = sandboxAlive(ref);
-      return processIds(parentOf(ref)).map((id) => statusOf(directoryOfProcess(ref, id), alive));
+      return processIds(parentOf(ref)).map((id) => statusOf(directoryOfProcess(ref, id), () => alive));
     },
 
     async status(ref, id) {
       const directory = directoryOfProcess(ref, id);
-      return hasStarted(directory) ? statusOf(directory, sandboxAlive(ref)) : "absent";
+      return hasStarted(directory) ? statusOf(directory, () => sandboxAlive(ref)) : "absent";
     },
 
     async *output(ref, id, from, op) {
@@ -63,13 +63,13 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
       readRecord(directory);
       let offset = from.offset;
       const shim = shimOf(directory);
-      // In this order: a shim that ends between the two looks has written its exit file before.
-      const ended = (): boolean => shim === undefined || !isAlive(shim) || hasExited(directory);
+      const ended = (): boolean => shim === undefined || hasExited(directory) || !isAlive(shim);
       for await (const { stream, data, next } of readJournal(directory, from, ended, op.signal)) {
         offset = next;
         yield { type: stream, data, offset };
       }
-      const { end } = statusOf(directory, sandboxAlive(ref));
+      const alive = (): boolean => sandboxAlive(ref);
+      const end = writtenEnd(directory, alive)?.end ?? statusOf(directory, alive).end;
       if (end !== null) yield { type: "ended", offset, ...end };
     },
 

@@ -5,7 +5,7 @@ import type { Command, Op, PtySize, Ref } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
 import { throwIfAborted } from "../abort.ts";
 import { liveRecord } from "../exec.ts";
-import { cgroupOf, checkedName, directoryOf, type Host, hostUser } from "../host.ts";
+import { cgroupOf, checkedName, directoryOf, type Host, hostUser, scratchOf } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
 import { isAlive, signalProcess, signalTree } from "../process-tree.ts";
 import { execArgv, lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
@@ -47,7 +47,10 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     runtime: runtime.name,
     ...(options.pty === undefined ? {} : { pty: options.pty }),
   });
-  writeFileSync(join(directory, "process.json"), JSON.stringify(description), { mode: 0o600 });
+  // Read once, by the runtime: it is in memory, and gone when the process runs. What a crash leaves of it goes with the sandbox.
+  mkdirSync(scratchOf(host, ref.id), { recursive: true, mode: 0o700 });
+  const briefing = join(scratchOf(host, ref.id), `${command.id}.json`);
+  writeFileSync(briefing, JSON.stringify(description), { mode: 0o600 });
   const mode = options.pty === undefined ? (options.stdin === "pipe" ? "pipe" : "null") : terminal;
   const owner = hostUser(host, record.slot, description.user.uid);
   const settings = {
@@ -56,11 +59,10 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     gid: owner,
     ...options.pty,
     ...(command.timeoutMs === undefined ? {} : { timeout: command.timeoutMs }),
-    ...(process.arch === "arm64" ? { arm64: 1 } : {}),
     ...cgroupOf(host, ref.id).shimFiles(),
   };
-  const log = join(directory, "runtime.log");
-  const files = { process: join(directory, "process.json"), pid: join(directory, "root") };
+  const log = join(scratchOf(host, ref.id), `${command.id}.log`);
+  const files = { process: briefing, pid: join(directory, "root") };
   const argv = execArgv(runtime, log, ref.id, files, mode === "console" ? ["--tty", "--console-socket", join(directory, "tty")] : []);
   if (!hostProcesses && command.timeoutMs !== undefined) {
     writeFileSync(join(directory, "killer.json"), JSON.stringify(signaller(record, command.id, "SIGKILL")), { mode: 0o600 });
@@ -84,6 +86,7 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     throw error;
   } finally {
     changes.close();
+    for (const file of [briefing, log]) rmSync(file, { force: true });
   }
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ProcessStatus } from "../../../contract/index.ts";
+import type { End, ProcessStatus } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
 import { SIGNAL_BASE, endOf } from "../end.ts";
 import { identify, isAlive, type ProcessIdentity } from "../process-tree.ts";
@@ -97,19 +97,25 @@ export function processIds(parent: string): string[] {
     .sort();
 }
 
-export function statusOf(directory: string, sandboxAlive: boolean): ProcessStatus {
+/** How it ended and when, as its shim wrote; undefined where that wrote nothing. `sandboxAlive` is asked only where that makes a difference. */
+export function writtenEnd(directory: string, sandboxAlive: () => boolean): { end: End; at: number } | undefined {
+  const text = textOf(directory, "exit");
+  if (text === "") return undefined;
+  const exit = JSON.parse(text) as ExitFile;
+  const code = exit.signal > 0 ? SIGNAL_BASE + exit.signal : exit.code;
+  const seen = { code, timedOut: exit.timed_out, truncated: exit.truncated, oomKilled: exit.oom_killed };
+  return { end: endOf({ ...seen, sandboxAlive: code <= SIGNAL_BASE || sandboxAlive() }), at: exit.at };
+}
+
+export function statusOf(directory: string, sandboxAlive: () => boolean): ProcessStatus {
   const { id, startedAt } = readRecord(directory);
   const shim = shimOf(directory);
   const outputBytes = journalLength(directory);
   const common = { id, startedAt, outputBytes };
   // In this order: a shim that ends between the two looks has written its exit file before.
   const shimAlive = shim !== undefined && isAlive(shim);
-  if (hasExited(directory)) {
-    const exit = JSON.parse(readFileSync(join(directory, "exit"), "utf8")) as ExitFile;
-    const code = exit.signal > 0 ? SIGNAL_BASE + exit.signal : exit.code;
-    const end = endOf({ code, timedOut: exit.timed_out, truncated: exit.truncated, oomKilled: exit.oom_killed, sandboxAlive });
-    return { ...common, running: false, endedAt: exit.at, end };
-  }
+  const written = writtenEnd(directory, sandboxAlive);
+  if (written !== undefined) return { ...common, running: false, endedAt: written.at, end: written.end };
   if (shimAlive) return { ...common, running: true, endedAt: null, end: null };
   // The shim was killed: nobody saw the end.
   const endedAt = Math.round(statSync(directory).mtimeMs);

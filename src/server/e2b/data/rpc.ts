@@ -4,36 +4,43 @@ import { bodyOf } from "../../body.ts";
 import { openSink, type Sink } from "../../sink.ts";
 import type { DataCall } from "../context.ts";
 import { filesystemService } from "./files/service.ts";
+import type { Encode } from "./process/follow.ts";
 import { processService } from "./process/service.ts";
 import { SESSION } from "./rpc-call.ts";
 import type { Session } from "./session.ts";
 import { FilesystemService } from "./wire/filesystem.ts";
-import { ProcessService } from "./wire/process.ts";
+import { ProcessService, ProcessTextService } from "./wire/process.ts";
 
 /** Of one message; a longer standard input comes in several. */
 const MAX_MESSAGE_BYTES = 64 * 1024 ** 2;
 
-let handlers: ReadonlyMap<string, UniversalHandler> | undefined;
+type Handlers = ReadonlyMap<string, UniversalHandler>;
 
-function handlerOf(path: string): UniversalHandler | undefined {
-  if (handlers === undefined) {
-    const router = createConnectRouter({ grpc: false, grpcWeb: false, readMaxBytes: MAX_MESSAGE_BYTES });
-    router.service(ProcessService, processService).service(FilesystemService, filesystemService);
-    handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  }
-  return handlers.get(path);
+let handlers: { readonly binary: Handlers; readonly text: Handlers } | undefined;
+
+function handlersOf(service: typeof ProcessService, encode: Encode): Handlers {
+  const router = createConnectRouter({ grpc: false, grpcWeb: false, readMaxBytes: MAX_MESSAGE_BYTES });
+  router.service(service, processService(encode)).service(FilesystemService, filesystemService);
+  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 }
+
+function handlerOf(path: string, form: "binary" | "text"): UniversalHandler | undefined {
+  handlers ??= { binary: handlersOf(ProcessService, (data) => data), text: handlersOf(ProcessTextService, base64) };
+  return handlers[form].get(path);
+}
+
+const base64 = (data: Uint8Array): string => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
 
 /** Whether a path is a method of E2B's agent. */
 export function isRpc(path: string): boolean {
-  return handlerOf(path) !== undefined;
+  return handlerOf(path, "text") !== undefined;
 }
 
 /** Answers one call of the Connect protocol. */
 export async function answerRpc(session: Session, path: string): Promise<Response> {
   const { call, ctx } = session;
   const { request, incoming, signal } = call;
-  const handle = handlerOf(path);
+  const handle = handlerOf(path, request.headers.get("content-type")?.includes("json") === true ? "text" : "binary");
   if (handle === undefined) throw new Error(`no method ${path}`);
   const values = createContextValues();
   values.set(SESSION, session);
@@ -46,7 +53,8 @@ export async function answerRpc(session: Session, path: string): Promise<Respons
     signal,
     contextValues: values,
   });
-  const sink = openSink(answered(call), status, Object.fromEntries(header ?? []));
+  // Of a stream too Connect answers once its first piece is there.
+  const sink = openSink(answered(call), status, Object.fromEntries(header ?? []), { held: true });
   void pump(session, sink, body);
   return sink.response;
 }

@@ -76,8 +76,7 @@ class Reader {
   async *until(mark: Buffer): AsyncGenerator<Uint8Array, void, void> {
     for (;;) {
       const at = this.#held.indexOf(mark);
-      // The mark may begin in the last bytes.
-      const safe = at === -1 ? Math.max(0, this.#held.length - mark.length + 1) : at;
+      const safe = at === -1 ? beginsAt(this.#held, mark) : at;
       const before = this.#held.subarray(0, safe);
       this.#held = this.#held.subarray(at === -1 ? safe : at + mark.length);
       if (before.length > 0) yield before;
@@ -92,6 +91,16 @@ class Reader {
     this.#held =
       this.#held.length === 0 ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : Buffer.concat([this.#held, value]);
   }
+}
+
+/** Where the mark may begin in the last bytes: mostly nowhere, so that nothing is kept back to be copied in front of the next piece. */
+function beginsAt(held: Buffer, mark: Buffer): number {
+  for (let at = Math.max(0, held.length - mark.length + 1); at < held.length; at++) {
+    at = held.indexOf(mark[0] ?? 0, at);
+    if (at === -1) break;
+    if (mark.subarray(0, held.length - at).equals(held.subarray(at))) return at;
+  }
+  return held.length;
 }
 
 function malformed(what: string): SandboxerError {

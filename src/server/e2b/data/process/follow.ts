@@ -4,10 +4,13 @@ import { SandboxerError, type End, type OutputChunk, type ProcessInfo } from "..
 import { withPulse } from "../pulse.ts";
 import type { Session } from "../session.ts";
 import { stateOf } from "../state.ts";
-import type { ProcessEvent, ProcessService } from "../wire/process.ts";
+import type { Output, ProcessEvent, ProcessService } from "../wire/process.ts";
 import { remember } from "./select.ts";
 
 export type Event = Exclude<NonNullable<MessageInitShape<typeof ProcessService.method.start.output>["event"]>, ProcessEvent>;
+
+/** How output is put into events. */
+export type Encode = (data: Uint8Array) => Output;
 
 /** The largest piece of output in one event. */
 const CHUNK = 32 * 1024;
@@ -19,6 +22,7 @@ const CHUNK = 32 * 1024;
 export async function* follow(
   session: Session,
   process: ProcessInfo,
+  encode: Encode,
   offset: number,
   idleMs: number,
   signal: AbortSignal,
@@ -37,7 +41,7 @@ export async function* follow(
       yield { event: { case: "end", value: endEvent(item) } };
       return;
     } else {
-      for (const event of dataEvents(item, process.pty)) {
+      for (const event of dataEvents(item, process.pty, encode)) {
         await turns.next();
         yield event;
       }
@@ -47,9 +51,9 @@ export async function* follow(
   throw new SandboxerError("outcome_unknown", `the output of process ${process.number} broke off`);
 }
 
-function* dataEvents({ type, data }: Extract<OutputChunk, { data: Uint8Array }>, pty: boolean): Generator<Event> {
+function* dataEvents({ type, data }: Extract<OutputChunk, { data: Uint8Array }>, pty: boolean, encode: Encode): Generator<Event> {
   for (let at = 0; at < data.length; at += CHUNK) {
-    const value = data.subarray(at, at + CHUNK);
+    const value = encode(data.subarray(at, at + CHUNK));
     yield { event: { case: "data", value: { output: { case: pty ? "pty" : type, value } } } };
   }
 }

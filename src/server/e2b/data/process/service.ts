@@ -4,14 +4,14 @@ import { keepaliveMs } from "../pulse.ts";
 import { streaming, unary } from "../rpc-call.ts";
 import type { Session } from "../session.ts";
 import type { ProcessInput, ProcessService, Selector } from "../wire/process.ts";
-import { follow } from "./follow.ts";
+import { type Encode, follow } from "./follow.ts";
 import { select, withRunning } from "./select.ts";
 import { ptySize, startProcess } from "./start.ts";
 
 const SIGNALS: Readonly<Record<number, string>> = { 9: "SIGKILL", 15: "SIGTERM" };
 
 /** `process.Process` over our background processes. */
-export const processService: ServiceImpl<typeof ProcessService> = {
+export const processService = (encode: Encode): ServiceImpl<typeof ProcessService> => ({
   list: unary(async (session) => {
     const all = await session.engine.processes.list(session.who, session.id);
     return { processes: all.filter(({ state }) => state === "running").map(listed) };
@@ -21,14 +21,14 @@ export const processService: ServiceImpl<typeof ProcessService> = {
     const header = context.requestHeader.get("connect-timeout-ms");
     const process = await startProcess(session, request, header === null ? undefined : Number(header));
     const idleMs = keepaliveMs(context.requestHeader.get("keepalive-ping-interval"));
-    for await (const event of follow(session, process, 0, idleMs, context.signal)) yield { event };
+    for await (const event of follow(session, process, encode, 0, idleMs, context.signal)) yield { event };
   }),
 
   /** From now on: what was written before is not repeated. Also of one that has ended, whose end is then all that comes. */
   connect: streaming(async function* (session, request, context) {
     const process = await select(session, request.process);
     const idleMs = keepaliveMs(context.requestHeader.get("keepalive-ping-interval"));
-    for await (const event of follow(session, process, process.output_bytes, idleMs, context.signal)) yield { event };
+    for await (const event of follow(session, process, encode, process.output_bytes, idleMs, context.signal)) yield { event };
   }),
 
   update: unary(async (session, { process, pty }) => {
@@ -67,7 +67,7 @@ export const processService: ServiceImpl<typeof ProcessService> = {
     });
     return {};
   }),
-};
+});
 
 async function write(session: Session, process: Selector | undefined, input: ProcessInput | undefined): Promise<void> {
   const { case: kind, value } = input?.input ?? { case: undefined };

@@ -1,9 +1,9 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { schemaOf } from "./schema.ts";
+import { type FileSpec, schemaOf } from "./schema.ts";
 
 /** `process.Process` of E2B's public wire, by its names and numbers. */
-const registry = schemaOf({
+const WIRE = {
   name: "process",
   messages: {
     PTY: { size: "PTY.Size 1" },
@@ -59,7 +59,7 @@ const registry = schemaOf({
       CloseStdin: "CloseStdinRequest -> CloseStdinResponse",
     },
   },
-});
+} satisfies FileSpec;
 
 type Named<Name extends string, Fields = object> = Message<`process.${Name}`> & Fields;
 type Case<Cases> = { [K in keyof Cases]: { case: K; value: Cases[K] } }[keyof Cases] | { case: undefined; value?: undefined };
@@ -73,7 +73,9 @@ export type Selector = Named<"ProcessSelector", { selector: Case<{ pid: number; 
 export type ProcessInput = Named<"ProcessInput", { input: Case<{ stdin: Uint8Array; pty: Uint8Array }> }>;
 export type StartRequest = Named<"StartRequest", { process?: ProcessConfig; pty?: Pty; tag?: string; stdin?: boolean }>;
 type EndEvent = Named<"ProcessEvent.EndEvent", { exitCode: number; exited: boolean; status: string; error?: string }>;
-type DataEvent = Named<"ProcessEvent.DataEvent", { output: Case<{ stdout: Uint8Array; stderr: Uint8Array; pty: Uint8Array }> }>;
+/** Bytes; or their base64, for {@link ProcessTextService}. */
+export type Output = Uint8Array | string;
+type DataEvent = Named<"ProcessEvent.DataEvent", { output: Case<{ stdout: Output; stderr: Output; pty: Output }> }>;
 export type ProcessEvent = Named<
   "ProcessEvent",
   {
@@ -101,4 +103,20 @@ interface Methods {
   closeStdin: Unary<Of<"CloseStdinRequest">, Named<"CloseStdinResponse">>;
 }
 
-export const ProcessService = registry.getService("process.Process") as unknown as GenService<{ [K in keyof Methods]: Methods[K] }>;
+type Service = GenService<{ [K in keyof Methods]: Methods[K] }>;
+
+const serviceOf = (spec: FileSpec): Service => schemaOf(spec).getService("process.Process") as unknown as Service;
+
+export const ProcessService = serviceOf(WIRE);
+
+/**
+ * The same for JSON, with output as the text that its bytes are there: on the wire there is no difference, but the protobuf library makes
+ * base64 letter by letter, which was most of what a stream of output cost, and all of its garbage.
+ */
+export const ProcessTextService = serviceOf({
+  ...WIRE,
+  messages: {
+    ...WIRE.messages,
+    "ProcessEvent.DataEvent": { stdout: "output: string 1", stderr: "output: string 2", pty: "output: string 3" },
+  },
+});
