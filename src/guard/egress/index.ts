@@ -1,3 +1,2 @@
 /** The way out of sandboxes: a process of its own, and how to reach it. */
 export { type ConnectOptions, connectBoundary } from "./process/connect.ts";
-export type { BoundaryConfig } from "./process/wire.ts";

@@ -10,6 +10,8 @@ import { splice } from "./splice.ts";
 
 /** How long a client may be silent before a server that speaks first is let speak (ssh, smtp). Milliseconds. */
 const SILENCE_MS = 300;
+/** How long one may be silent that is not let wait for a server, before it is told: TLS and HTTP begin at once. Milliseconds. */
+const DENIED_SILENCE_MS = 5000;
 const NOTHING = Buffer.alloc(0);
 
 /** A connection from inside whose destination is known: the name or address that was dialled, CONNECTed to or asked of SOCKS. */
@@ -55,10 +57,17 @@ export class Connection {
     // An address that no rule names may still be that of a name which one does: the connection has to say of which.
     const known = !isAddress(destination.host) || this.#session.decideConnection({ ...destination, protocol: "any" }).reason !== "no_rule";
     const raw = known ? this.#session.decideConnection({ ...destination, protocol: "tcp" }).verdict !== "deny" : false;
-    const opening = await peek(socket, head, { wholeHead: !known, ...(raw ? { silenceMs: SILENCE_MS } : {}) });
+    const opening = await peek(socket, head, { wholeHead: !known, silenceMs: raw ? SILENCE_MS : DENIED_SILENCE_MS });
     if (opening.kind === "gone") return void socket.destroy();
-    if (opening.kind === "silent") return this.#serverFirst();
+    if (opening.kind === "silent" && raw) return this.#serverFirst();
+    if (opening.kind === "silent") return this.#silent();
     return this.#decided(opening, known);
+  }
+
+  /** Nobody may speak first here: denied by the policy, or waited for in vain. */
+  #silent(): void {
+    const { destination } = this.#arrival;
+    this.#denied("tcp", destination, this.#session.decideConnection({ ...destination, protocol: "tcp" }));
   }
 
   async #decided(opening: Exclude<Opening, { kind: "gone" | "silent" }>, known: boolean): Promise<void> {

@@ -83,5 +83,7 @@ export class Control {
       case "hello":
         return hello(request);
     }
+    // A caller of another version.
+    throw new SandboxerError("invalid_request", "the boundary has no such verb");
   }
 }

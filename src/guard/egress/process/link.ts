@@ -8,8 +8,8 @@ import { type BoundaryConfig, readLines, type Request, writeLine } from "./wire.
 /** How long a process that was started may take until it answers; with a thousand sandboxes it has to listen for all of them first. Milliseconds. */
 const START_MS = 30_000;
 const LOOK_MS = 25;
-/** How often another start is tried: one that met the lock of a process just ending has ended itself. */
-const RETRY_MS = 1000;
+/** How often another start is tried: one that met the lock of a process just ending, or of a killed one's helper, has ended itself within a few ms. */
+const RETRY_MS = 250;
 
 interface Pending {
   readonly resolve: (result: unknown) => void;
@@ -21,7 +21,8 @@ type Ask = Request extends infer One ? (One extends unknown ? Omit<One, "id"> : 
 /** The connection to the boundary's process. Starts that where it does not run, at first and whenever it has died. */
 export class Link {
   readonly #dataDirectory: string;
-  readonly #config: BoundaryConfig;
+  /** Null when it has been said once: of two callers who differ the last to come decides, and neither goes back to its own. */
+  #config: BoundaryConfig | null;
   readonly #closed: readonly string[];
   readonly #pending = new Map<number, Pending>();
   #socket: Promise<Socket> | undefined;
@@ -71,11 +72,14 @@ export class Link {
         const { restarts } = (await this.#send(socket, { verb: "hello", config: this.#config, closed: this.#closed })) as {
           restarts: boolean;
         };
-        if (!restarts) return socket;
+        if (!restarts) {
+          this.#config = null;
+          return socket;
+        }
         socket.destroy();
       } else if (performance.now() >= startAt) {
         startAt = performance.now() + RETRY_MS;
-        writeConfig(boundaryDirectory(this.#dataDirectory), this.#config);
+        if (this.#config !== null) writeConfig(boundaryDirectory(this.#dataDirectory), this.#config);
         startBoundary(this.#dataDirectory);
       }
       await sleep(LOOK_MS);

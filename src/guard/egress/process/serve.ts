@@ -29,6 +29,7 @@ export interface ServeOptions {
 /** Runs the boundary of one data directory, of which there must be one only: see `start.ts`. Resolves when it answers; what it returns ends it. */
 export async function serveBoundary(options: ServeOptions): Promise<() => void> {
   const { dataDirectory, sealer, netns, makeAuthority, makeInspector, log, onEnd } = options;
+  log(`pid ${process.pid} starts`);
   const directory = boundaryDirectory(dataDirectory);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const config = readConfig(directory);
@@ -44,7 +45,7 @@ export async function serveBoundary(options: ServeOptions): Promise<() => void> 
     journal,
     hello: ({ config: wanted, closed }) => {
       dialler.close(closed);
-      const restarts = JSON.stringify(wanted) !== JSON.stringify(config);
+      const restarts = wanted !== null && JSON.stringify(wanted) !== JSON.stringify(config);
       if (restarts) setImmediate(end);
       return { restarts };
     },
@@ -67,5 +68,6 @@ export async function serveBoundary(options: ServeOptions): Promise<() => void> 
     onEnd();
   };
   await control.listen();
+  log(`pid ${process.pid} answers, with ${sessions.size} sandboxes`);
   return end;
 }

@@ -16,6 +16,7 @@ export function startBoundary(dataDirectory: string): void {
   mkdirSync(boundaryDirectory(dataDirectory), { recursive: true, mode: 0o700 });
   if (!existsSync(ENTRY)) throw new SandboxerError("internal", `the boundary's program is not at ${ENTRY}`);
   const log = openSync(logPath(dataDirectory), "a", 0o600);
+  closeSync(openSync(lockPath(dataDirectory), "a", 0o600));
   const { PATH = "/usr/sbin:/usr/bin:/sbin:/bin", [KEY_VARIABLE]: key } = process.env;
   try {
     const node = [process.execPath, "--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", ENTRY, dataDirectory];

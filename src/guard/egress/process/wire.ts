@@ -18,7 +18,7 @@ export type Request = { readonly id: number } & (
   | { readonly verb: "remove" | "traffic"; readonly sandbox: string }
   | { readonly verb: "sessions" }
   | { readonly verb: "verdicts"; readonly cursor: string | null; readonly limit: number }
-  | { readonly verb: "hello"; readonly config: BoundaryConfig; readonly closed: readonly string[] }
+  | { readonly verb: "hello"; readonly config: BoundaryConfig | null; readonly closed: readonly string[] }
 );
 
 /** Longest line: a policy of 512 rules with 256 paths each has some 140 MB at its worst, which nobody writes; this is for thousands of rules. */
