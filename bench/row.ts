@@ -5,7 +5,7 @@ export interface Row {
   /** Name of the case it comes from, as `--only` takes it. */
   readonly case: string;
   readonly what: string;
-  readonly unit: "ms" | "s" | "MiB" | "MiB/s" | "x";
+  readonly unit: "ms" | "s" | "MiB" | "MiB/s" | "/s" | "x";
   readonly ours: Figure;
   /** The raw runtime by hand, or another peer, measured in the same run; absent where there is none. */
   readonly peer?: { readonly name: string; readonly figure: Figure };

@@ -16,6 +16,10 @@ const STOP_MS = 30_000;
 export interface ServerOptions {
   /** Prepared disks that it keeps. */
   readonly pool?: number;
+  /** Runtimes that may be chosen; all that are installed unless given. */
+  readonly runtimes?: readonly string[];
+  /** More of its configuration. */
+  readonly config?: object;
   /** More of Node's own flags, such as `--cpu-prof`. */
   readonly nodeOptions?: string;
 }
@@ -40,8 +44,15 @@ export class Server {
     this.data = mkdtempSync(join(tmpdir(), "sand-boxer-bench-"));
     // The sandboxes' mounts lead through here, under ids that are not ours.
     chmodSync(this.data, 0o711);
-    const backends = [{ name: "local", provider: "local", options: options.pool === undefined ? {} : { pool: options.pool } }];
-    writeFileSync(join(this.data, "sand-boxer.yaml"), JSON.stringify({ backends, sweep_interval: SWEEP_INTERVAL }));
+    const { pool, runtimes, config } = options;
+    const backends = [
+      {
+        name: "local",
+        provider: "local",
+        options: { ...(pool === undefined ? {} : { pool }), ...(runtimes === undefined ? {} : { runtimes }) },
+      },
+    ];
+    writeFileSync(join(this.data, "sand-boxer.yaml"), JSON.stringify({ ...config, backends, sweep_interval: SWEEP_INTERVAL }));
   }
 
   /** Starts it and resolves when it has taken stock of what lives: the milliseconds from its spawn until its health said so. */

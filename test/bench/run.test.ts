@@ -6,7 +6,7 @@ import { CASES } from "../../bench/options.ts";
 import type { Scale } from "../../bench/stage.ts";
 
 const TINY: Scale = {
-  creates: 2, execs: 2, burst: 3, workers: 2, live: 12, restarts: 1, fileSizes: [1], fileRounds: 1, commands: 1, idleRounds: 1, transfer: 1, streams: 3, streamSeconds: 1, seconds: 20,
+  creates: 2, execs: 2, burst: 3, workers: 2, live: 12, restarts: 1, fileSizes: [1], fileRounds: 1, commands: 1, idleRounds: 1, transfer: 1, streams: 3, streamSeconds: 1, connections: 200, connectionSeconds: 20, seconds: 20,
 }; // prettier-ignore
 
 function runtimeIsThere(): boolean {
