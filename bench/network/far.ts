@@ -95,8 +95,7 @@ export async function answers(host: string, port: number): Promise<void> {
 
 function nginx(directory: string, key: string, certificate: string): string {
   return `daemon off; worker_processes 1; pid ${directory}/nginx.pid; user root;
-worker_rlimit_nofile 65536;
-events { worker_connections 16384; }
+events { worker_connections 8192; }
 http {
   access_log off; sendfile on; tcp_nodelay on; keepalive_requests 100000000; keepalive_timeout 600s;
   client_body_temp_path ${directory}/t1; proxy_temp_path ${directory}/t2; fastcgi_temp_path ${directory}/t3; uwsgi_temp_path ${directory}/t4; scgi_temp_path ${directory}/t5;

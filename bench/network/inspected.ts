@@ -1,7 +1,7 @@
 import { figure, interleaved } from "../figures.ts";
 import type { Row } from "../row.ts";
 import { BoundaryProcess } from "./boundary-process.ts";
-import { FAR } from "./names.ts";
+import { FAR, HTTP_PORT, TLS_PORT } from "./names.ts";
 import { type Network, PROFILES } from "./open.ts";
 import { sandboxed, type Way } from "./ways.ts";
 
@@ -17,7 +17,7 @@ export async function inspected({ stage, server, direct }: Network): Promise<Row
   for (const scheme of ["https", "http"] as const) {
     const [ours, alone, load]: [number[], number[], number[]] = [[], [], []];
     const run = (way: Way, host: string) =>
-      way.run(["/usr/bin/wrk", "-t", "1", "-c", String(CONNECTIONS), "-d", `${scale.streamSeconds}s`, "--timeout", "10s", "-H", `Host: ${FAR}`, `${scheme}://${host}/small`]); // prettier-ignore
+      way.run(["/usr/bin/wrk", "-t", "1", "-c", String(CONNECTIONS), "-d", `${scale.streamSeconds}s`, "--timeout", "10s", "-H", `Host: ${FAR}`, `${scheme}://${host}:${scheme === "https" ? TLS_PORT : HTTP_PORT}/small`]); // prettier-ignore
     await interleaved(
       { rounds: Math.max(2, scale.fileRounds), seconds: scale.seconds * 2, signal },
       async () => {

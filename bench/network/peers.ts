@@ -17,8 +17,7 @@ const RECIPES: Readonly<Record<PeerName, { name: string; port: number; proxy: bo
   nginx: {
     name: "nginx stream", port: 4431, proxy: false, run: (file) => ["nginx", "-e", "stderr", "-c", file],
     text: `load_module /usr/lib/nginx/modules/ngx_stream_module.so; daemon off; worker_processes 1; pid FILE.pid; user root;
-worker_rlimit_nofile 65536;
-events { worker_connections 16384; }
+events { worker_connections 8192; }
 stream {
   map $ssl_preread_server_name $to { ${FAR} ${ADDRESS.far}:${TLS_PORT}; }
   server { listen ${ADDRESS.gateway}:4431 backlog=4096; ssl_preread on; proxy_pass $to; }
@@ -28,7 +27,7 @@ stream {
   haproxy: {
     name: "HAProxy", port: 4432, proxy: false, run: (file) => ["haproxy", "-db", "-f", file],
     text: `global
-  maxconn 16384
+  maxconn 4096
   nbthread 1
 defaults
   mode tcp

@@ -19,7 +19,7 @@ export async function sibling({ stage, server, direct }: Network): Promise<Row[]
   };
   const once = async (victim: Way, flood: Way, host: string, into: Ratios): Promise<void> => {
     const before = await p99(victim);
-    const running = flood.run(["/usr/bin/wrk", "-t", "1", "-c", String(FLOOD), "-d", `${seconds + 1}s`, "--timeout", "60s", "-H", `Host: ${FAR}`, `https://${host}/file`]); // prettier-ignore
+    const running = flood.run(["/usr/bin/wrk", "-t", "1", "-c", String(FLOOD), "-d", `${seconds + 1}s`, "--timeout", "60s", "-H", `Host: ${FAR}`, `https://${host}:${TLS_PORT}/file`]); // prettier-ignore
     const [during] = await Promise.all([p99(victim), running]);
     into.add(before, during);
   };
