@@ -4,9 +4,9 @@
  */
 import { inspect } from "node:util";
 import { makeAuthority } from "./guard/egress/inspect/authority.ts";
+import { createInspector } from "./guard/egress/inspect/inspector.ts";
 import { serveBoundary } from "./guard/egress/process/serve.ts";
-import { uninspected } from "./guard/egress/process/uninspected.ts";
-import { openSealer } from "./guard/secrets/index.ts";
+import { openSealer, withholdCoreDumps } from "./guard/secrets/index.ts";
 import { openNetns } from "./netns/index.ts";
 
 const [dataDirectory] = process.argv.slice(2);
@@ -19,6 +19,7 @@ const log = (message: string, thrown?: unknown): void => {
   const why = thrown === undefined ? "" : `: ${inspect(thrown)}`;
   console.error(`${new Date().toISOString()} ${message}${why}`);
 };
+if (!withholdCoreDumps()) log("core dumps of this process would hold secrets: /proc/self/coredump_filter cannot be written");
 const sealer = openSealer(dataDirectory);
 // The key is in memory now; a child has no use for it.
 delete process.env["SANDBOXER_SECRETS_KEY"];
@@ -27,7 +28,7 @@ const end = await serveBoundary({
   sealer,
   netns: openNetns(),
   makeAuthority,
-  makeInspector: () => uninspected,
+  makeInspector: createInspector,
   log,
   onEnd: () => process.exit(0),
 });

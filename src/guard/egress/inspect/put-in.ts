@@ -37,6 +37,13 @@ export interface Head {
  * @throws Violation for a placeholder elsewhere. @throws Refused where a value cannot stand in a header.
  */
 export function putIn({ received, passedOn, path }: Head, fitting: readonly BoundSecret[], all: readonly BoundSecret[]): PutIn {
+  const revoked = fitting.find((secret) => secret.revoked === true);
+  if (revoked !== undefined) {
+    throw new Refused(
+      "placeholder",
+      `The secret "${revoked.binding.name}", which goes to this host, was removed or cannot be had; nothing was sent.`,
+    );
+  }
   const set = new Map<string, BoundSecret>();
   for (const secret of fitting) {
     const name = fieldOf(secret.binding);
