@@ -41,7 +41,7 @@ describe.each(await workingRuntimes("crun"))("real clients in a sandbox of $runt
       const allow = SITE_NAMES.map((host) => ({ host, tls }));
       const names = ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "PIP_CERT"];
       const env = tls === "inspect" ? {} : Object.fromEntries(names.map((name) => [name, OWN_CA]));
-      const secrets = tls === "inspect" ? [{ name: "GIT_TOKEN", source: { vault: "GIT" }, inject: "basic", hosts: ["git.test"] }] : [];
+      const secrets = tls === "inspect" ? [{ name: "GIT_TOKEN", source: { vault: "GIT" }, inject: { type: "basic", hosts: ["git.test"] }, expose: { env: "GIT_TOKEN" } }] : [];
       const inside = await stage.sandbox({ allow }, { secrets, request: { env, resources: { memory: "1GiB", pids: 256 } } });
       sandboxes.set(tls, inside);
       await put(inside, OWN_CA, readFileSync(stage.world.caFile));
