@@ -66,18 +66,8 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
       parseYaml,
       rememberingIn(join(dataDir, "cache", "profiles")),
     );
-    const sealer = storeIn(dataDir, log);
-    const engine = await createEngine({
-      ledger,
-      backends,
-      config,
-      log,
-      shippedProfiles,
-      background: stays,
-      sealer,
-      boundary: boundaryFrom(dataDir, config),
-      ...points,
-    });
+    const hooks = { sealer: storeIn(dataDir, log), boundary: boundaryFrom(dataDir, config), ...points };
+    const engine = await createEngine({ ledger, backends, config, log, shippedProfiles, background: stays, ...hooks });
     let closing: Promise<void> | undefined;
     const closeAll = async () => {
       try {

@@ -60,7 +60,6 @@ export async function plan(ctx: Context, who: Principal, input: CreateRequest): 
   const document = parse(Profile, profile.document, { what: `profile ${profile.name}@${profile.version}` });
   const fields = unsupportedRouting(document, request);
   if (fields.length > 0) throw unsupported(fields.map((path) => ({ path, message: "is not supported by this version of sand-boxer" })));
-  checkSecretBindings(document);
   const settings = mergeSettings(ctx.config.floor ?? {}, document, request);
   const needs = requirements(document, request, settings.routing.requireCapabilities);
   const missing = needs.filter(({ capability }) => NOT_IN_THIS_VERSION.has(capability));
@@ -81,6 +80,8 @@ export async function plan(ctx: Context, who: Principal, input: CreateRequest): 
     },
     ctx.backends.map((backend) => ({ name: backend.name, traits: traitsOf(backend) })),
   );
+  // Where no backend can have secrets at all, that is what is told.
+  if (ranking.ranked.length > 0) checkSecretBindings(document);
   return { request, profile, settings, secrets: document.secrets ?? [], ranking };
 }
 

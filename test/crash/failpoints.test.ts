@@ -4,6 +4,7 @@ import { findSandbox, openExecs, openLedger } from "../../src/ledger/index.ts";
 import { CREATE_FAILPOINTS } from "../../src/providers/local/create.ts";
 import { DESTROY_FAILPOINTS } from "../../src/providers/local/destroy.ts";
 import { PROCESS_FAILPOINTS } from "../../src/providers/local/processes/start.ts";
+import { boundaryPids, sessionsOnDisk } from "../support/boundary-process.ts";
 import { exactly, hostObjects, sandboxProcesses } from "../support/host-objects.ts";
 import { endOfChild, eventually, startChild } from "../support/killed.ts";
 import { dataDirectory, liveIds, openLocal, OWNER, removeDataDirectory, runCommand } from "../support/local-engine.ts";
@@ -15,7 +16,7 @@ const ALL = [...FAILPOINTS, ...CREATE_FAILPOINTS, ...DESTROY_FAILPOINTS, ...PROC
 const IDLE_PROCESSES = 2;
 
 /** Where the background process has been started and not ended: it outlives the control plane. */
-const PROCESS_LIVES = ["local.process.after_fork", "process.after_start", "destroy.before_row"];
+const PROCESS_LIVES = ["local.process.after_fork", "process.after_start", "network.after_row", "network.after_apply", "destroy.before_row"];
 
 const expectedState = (failpoint: string): string => {
   if (failpoint === "create.before_row") return "none";
@@ -31,7 +32,10 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))(
     const open = () => openLocal("crash", { runtime, dataDir });
     const first = await open();
     await first.opened.close();
-    afterAll(() => removeDataDirectory(dataDir));
+    afterAll(() => {
+      for (const pid of boundaryPids(dataDir)) process.kill(pid, "SIGKILL");
+      removeDataDirectory(dataDir);
+    });
 
     it.each(ALL)("at %s is settled by the next one: the host has what the database says, and a retry makes one", async (failpoint) => {
       const child = startChild("child.ts", import.meta.url, [dataDir, runtime, failpoint, failpoint]);
@@ -57,6 +61,8 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))(
       else await eventually(() => hostObjects(dataDir).helpers.length === 0);
       expect(running).toEqual(PROCESS_LIVES.includes(failpoint) ? ["running"] : []);
 
+      expect(sessionsOnDisk(dataDir)).toEqual(await liveIds(engine));
+
       const ledger = openLedger(dataDir);
       expect(await openExecs(ledger.db)).toEqual([]);
       for (const { id } of rows) {
@@ -81,6 +87,7 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))(
       await engine.sweep();
       const left = hostObjects(dataDir);
       expect(left).toEqual(exactly([], left));
+      expect(sessionsOnDisk(dataDir)).toEqual([]);
     });
   },
 );

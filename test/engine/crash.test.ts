@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { systemClock, FAILPOINTS } from "../../src/engine/index.ts";
-import { findSandbox, openExecs } from "../../src/ledger/index.ts";
+import { findNetwork, findSandbox, openExecs } from "../../src/ledger/index.ts";
+import { MemoryBoundary } from "../support/memory-boundary.ts";
 import { openBenchIn, OWNER } from "./bench.ts";
 
 const CHILD = new URL("crash-child.ts", import.meta.url).pathname;
@@ -19,12 +20,13 @@ describe("a kill -9 of the engine", () => {
     const [, signal] = (await once(child, "exit")) as [number | null, string | null];
     expect(signal).toBe("SIGKILL");
 
-    await using bench = await openBenchIn(directory, { engine: { clock: systemClock() } });
+    await using bench = await openBenchIn(directory, { engine: { clock: systemClock() }, boundary: new MemoryBoundary() });
     expect((await bench.engine.sweep({ adopt: true })).errors).toEqual([]);
     const rows = (await bench.engine.list(OWNER, { limit: 10 })).data;
     expect(rows.length).toBe(failpoint === "create.before_row" ? 0 : 1);
     expect(await openExecs(bench.ledger.db)).toEqual([]);
     for (const row of rows) {
+      expect((await findNetwork(bench.ledger.db, row.id))?.released_at).not.toBeNull();
       expect(["terminated", "failed"]).toContain(row.state);
       expect(row.termination?.reason ?? row.error?.code).toMatch(/^(backend_lost|user|canceled)$/);
       expect((await findSandbox(bench.ledger.db, row.id))?.owner).toBeNull();

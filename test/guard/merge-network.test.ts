@@ -41,7 +41,7 @@ function letsOut(policy: EgressPolicy, asked: typeof question extends fc.Arbitra
   return !connection.inspect || decide(policy, asked).verdict !== "deny";
 }
 
-const bare = (given: NetworkFloor): Network => ({ ...(given.allow === undefined ? { mode: "audit" } : { allow: given.allow }) });
+const bare = ({ allow }: NetworkFloor): Network => (allow === undefined ? { mode: "audit" } : { allow });
 
 describe("merging what may be reached", () => {
   it("lets nothing out that floor, profile or request would not, whatever they say", () => {

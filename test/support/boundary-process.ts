@@ -1,23 +1,26 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 
-/** The pid of the boundary of a data directory, by looking at the host's processes; throws where there is not exactly one. */
-export function boundaryProcess(dataDir: string): number {
-  const found = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      const words = commandLine(pid);
-      return words.some((word) => /\/boundary\.(js|ts)$/.test(word)) && words.some((word) => word.startsWith(dataDir));
-    });
-  if (found.length !== 1) throw new Error(`${found.length} boundaries serve ${dataDir}`);
-  return Number(found[0]);
+/** Pids of the boundary's process of a data directory, by their command lines. */
+export function boundaryPids(dataDir: string): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0");
+      return words.includes(dataDir) && words.some((word) => /\/boundary\.[jt]s$/.test(word)) ? [Number(name)] : [];
+    } catch (thrown) {
+      if (thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ESRCH")) return [];
+      throw thrown;
+    }
+  });
 }
 
-function commandLine(pid: string): string[] {
+/** Ids of the sessions that a boundary keeps on disk. */
+export function sessionsOnDisk(dataDir: string): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    return readdirSync(join(dataDir, "boundary", "sessions")).map((name) => name.replace(/\.json$/, "")).sort(); // prettier-ignore
   } catch (thrown) {
-    // Ended between the two looks.
-    if (thrown instanceof Error && "code" in thrown) return [];
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return [];
     throw thrown;
   }
 }

@@ -10,6 +10,7 @@ SOCKS = ("127.0.0.1", 809)
 
 
 def read_all(stream, limit=65536):
+    stream.settimeout(1)
     data = b""
     try:
         while len(data) < limit:

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import type { Config, CreateRequest } from "../../../src/contract/index.ts";
 import { LOCAL_OPERATOR } from "../../../src/contract/index.ts";
-import { type Local, openLocal, OWNER } from "../../support/local-engine.ts";
+import { type Local, openLocal } from "../../support/local-engine.ts";
 import type { Seen } from "../../support/world/protocol.ts";
 import { World, WORLD } from "../../support/world/world.ts";
 
@@ -87,4 +87,4 @@ export async function arrived(world: World): Promise<Seen[]> {
   return (await world.seen()).filter(({ kind }) => kind !== "dns");
 }
 
-export { OWNER, WORLD };
+export { WORLD };

@@ -2,6 +2,9 @@ import { answersName, canonicalHost } from "../policy/index.ts";
 import type { Session } from "../session/session.ts";
 import { RCODE, readQuery, TYPE_A, writeAnswer } from "./message.ts";
 
+/** What the boundary itself asks for to prove that it is who answers: no such name can exist. Not written down. */
+const PROBE = "a.0";
+
 /** Seconds. Short, so that a name that is no longer allowed is soon asked for again. */
 const TTL = 60;
 
@@ -12,7 +15,7 @@ export function answerQuery(session: Session, message: Buffer): Buffer | undefin
   if (typeof question === "number") return writeAnswer(message, question);
   const name = canonicalHost(question.name);
   if (name === undefined || !answersName(session.policy, name)) {
-    session.recordName(name ?? printable(question.name), name === undefined ? "bad_name" : "no_rule");
+    if (question.name !== PROBE) session.recordName(name ?? printable(question.name), name === undefined ? "bad_name" : "no_rule");
     return writeAnswer(message, RCODE.noName, question);
   }
   if (question.type !== TYPE_A) return writeAnswer(message, RCODE.ok, question);

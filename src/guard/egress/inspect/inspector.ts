@@ -53,6 +53,8 @@ function inspection({ session, authority, shared, http1, streams, end }: Parts):
     if (alpn === "h2") return serveHttp2(stream, shared, framed);
     streams.set(stream, { served: shared, framed });
     http1.emit("connection", stream);
+    // What was peeked and put back waits in the stream, which may stand still.
+    stream.resume();
   };
   const serve = ({ client, kind, target, via }: Inspected): void => {
     clients.add(client);
@@ -76,6 +78,8 @@ function inspection({ session, authority, shared, http1, streams, end }: Parts):
       clearTimeout(late);
       secure.removeListener("error", failed);
       secure.on("error", () => client.destroy());
+      // As tls.Server leaves it: an HTTP/2 session waits for ever otherwise.
+      (secure as unknown as { secureConnecting: boolean }).secureConnecting = false;
       speak(secure, framed, secure.alpnProtocol ?? false);
     });
     // Who leaves before TLS stands is no fault of ours.
