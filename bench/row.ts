@@ -43,3 +43,6 @@ export function beside(
 ): Row {
   return { ...row, target: { value: row.ours.median / row.peer.figure.median, direction, bound, of: `x ${row.peer.name}` } };
 }
+
+/** Thrown by a case that cannot be measured here; its message says why. */
+export class NotMeasured extends Error {}

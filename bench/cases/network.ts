@@ -6,7 +6,7 @@ import { type Network, withNetwork } from "../network/open.ts";
 import { missingPackages, PEERS } from "../network/programs.ts";
 import { sibling } from "../network/sibling.ts";
 import { throughput } from "../network/throughput.ts";
-import type { Row } from "../row.ts";
+import { NotMeasured, type Row } from "../row.ts";
 import type { Stage } from "../stage.ts";
 
 const PARTS: Readonly<Record<string, (network: Network) => Promise<Row[]>>> = { throughput, latency, inspected, create, sibling, memory };
@@ -14,10 +14,7 @@ const PARTS: Readonly<Record<string, (network: Network) => Promise<Row[]>>> = { 
 /** What the boundary costs, beside a namespace and a veth pair alone and beside proxies of Debian's, in one run. */
 export async function network(stage: Stage): Promise<Row[]> {
   const missing = missingPackages();
-  if (missing.length > 0) {
-    stage.say(`not measured: these Debian packages are missing: ${missing.join(", ")}`);
-    return [];
-  }
+  if (missing.length > 0) throw new NotMeasured(`these Debian packages are missing: ${missing.join(", ")}`);
   return withNetwork(stage, async (network) => {
     if (network.missing.length > 0)
       stage.say(`not compared with ${network.missing.join(", ")}: apt-get install ${Object.values(PEERS).join(" ")}`);

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { boundaryProcess } from "../../test/support/boundary-process.ts";
+import { boundaryPids } from "../../test/support/boundary-process.ts";
 import type { Server } from "../server.ts";
 
 /** The kernel's clock ticks a second, as USER_HZ is everywhere. */
@@ -10,7 +10,10 @@ export class BoundaryProcess {
   readonly pid: number;
 
   constructor(server: Server) {
-    this.pid = boundaryProcess(server.data);
+    const [pid, ...others] = boundaryPids(server.data);
+    if (pid === undefined || others.length > 0)
+      throw new Error(`${others.length + (pid === undefined ? 0 : 1)} boundaries serve ${server.data}`);
+    this.pid = pid;
   }
 
   get residentMiB(): number {

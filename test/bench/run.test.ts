@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { describe, expect, it } from "vitest";
 import { CASES } from "../../bench/options.ts";
+import { missingPackages } from "../../bench/network/programs.ts";
 import type { Scale } from "../../bench/stage.ts";
 
 const TINY: Scale = {
@@ -22,13 +23,17 @@ function runtimeIsThere(): boolean {
 const possible = process.getuid?.() === 0 && runtimeIsThere();
 if (!possible) process.stderr.write("the benchmark is not tried: it needs root, and crun or runc\n");
 
+const lacking = missingPackages();
+const possibleNetwork = possible && lacking.length === 0;
+if (!possibleNetwork) process.stderr.write(`the benchmark of the network is not tried; missing packages: ${lacking.join(", ")}\n`);
+
 function leftovers(): string[] {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((line) => line.includes("/sand-boxer-bench-")); // prettier-ignore
-  return [...mounts, ...readdirSync(tmpdir()).filter((name) => /^sand-boxer-(bench|raw)-/.test(name))];
+  return [...mounts, ...readdirSync(tmpdir()).filter((name) => /^sand-boxer-(bench|raw|far)-/.test(name))];
 }
 
 describe.runIf(possible)("the benchmark at its smallest", () => {
-  it.each(["lifecycle", "exec", "burst", "live", "files", "command", "idle", "e2b"])(
+  it.each(["lifecycle", "exec", "burst", "live", "files", "command", "idle", "e2b", ...(possibleNetwork ? ["network"] : [])])(
     "measures %s beside the raw runtime and leaves nothing",
     async (name) => {
       const before = leftovers();

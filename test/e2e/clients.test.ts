@@ -143,7 +143,8 @@ describe.each(await workingRuntimes("crun"))("real clients in a sandbox of $runt
       it("a Java program gets an answer", async (context) => {
         need(context, whyNot(java));
         const trust = `rm -f ks && keytool -importcert -noprompt -keystore ks -storepass changeit -file ${OWN_CA} >&2 &&`;
-        const [before, flag] = tls === "inspect" ? ["", ""] : [trust, "-Djavax.net.ssl.trustStore=ks"];
+        const [before, flag] =
+          tls === "inspect" ? ["", ""] : [trust, "-Djavax.net.ssl.trustStore=ks -Djavax.net.ssl.trustStorePassword=changeit"];
         expect(await output(`${before} java -Xshare:auto -Xmx128m ${flag} Fetch https://web.test/hello`)).toBe("hello");
       });
     });
