@@ -3,6 +3,7 @@ import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readdirSync, r
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { boundaryPids } from "../test/support/boundary-process.ts";
 import { HttpClient } from "./http.ts";
 
 export const PROGRAM = join(import.meta.dirname, "..", "bin", "sand-boxer");
@@ -186,9 +187,18 @@ export class Server {
       }
     } finally {
       await this.stop();
+      await endBoundary(this.data);
       unmountBelow(this.data);
       rmSync(this.data, { recursive: true, force: true });
     }
+  }
+}
+
+/** The boundary outlives its server, as sandboxes do; with the directory it has to go. */
+async function endBoundary(data: string): Promise<void> {
+  for (const pid of boundaryPids(data)) process.kill(pid, "SIGTERM");
+  for (const until = performance.now() + STOP_MS; boundaryPids(data).length > 0; await pause(10)) {
+    if (performance.now() > until) throw new Error(`the boundary of ${data} did not end`);
   }
 }
 

@@ -36,7 +36,7 @@ export async function inspected({ stage, server, direct }: Network): Promise<Row
     rows.push({
       case: "network", what: `inspected requests, ${scheme}`, unit: "/s", ours: rate, peer: { name: "direct", figure: figure(alone) },
       target: { value: rate.median, direction: "at_least", bound: A_SECOND, of: "a second" },
-      note: `wrk with ${CONNECTIONS} kept-alive connections; the boundary used ${busy.toFixed(2)} of a core, ${perRequest.toFixed(0)} µs a request: ${limit}`,
+      note: `wrk with ${CONNECTIONS} kept-alive connections; the boundary used ${busy.toFixed(2)} of a core, ${perRequest.toFixed(0)} µs a request, so a whole core carries some ${(1e6 / perRequest).toFixed(0)} a second: ${limit}`,
     }); // prettier-ignore
   }
   await server.client.json("DELETE", `/v1/sandboxes/${sandbox.id}`);

@@ -1,5 +1,6 @@
 import { figure, interleaved } from "../figures.ts";
 import { beside, type Row } from "../row.ts";
+import { BoundaryProcess } from "./boundary-process.ts";
 import { FILE_MIB } from "./far.ts";
 import { FAR, TLS_PORT } from "./names.ts";
 import { type Network, PROFILES } from "./open.ts";
@@ -11,6 +12,8 @@ const OF_DIRECT = 0.6;
 export async function throughput({ stage, server, direct, peers }: Network): Promise<Row[]> {
   const { scale, signal, say } = stage;
   const sandbox = await sandboxed(server, PROFILES.through);
+  const boundary = new BoundaryProcess(server);
+  const cost: number[] = [];
   const rates = { ours: [] as number[], direct: [] as number[] };
   const peerRates = new Map<string, number[]>(peers.map(({ name }) => [name, []]));
   const download = async (way: Way, into: number[], ...more: readonly string[]): Promise<void> => {
@@ -21,7 +24,11 @@ export async function throughput({ stage, server, direct, peers }: Network): Pro
   };
   await interleaved(
     { rounds: scale.fileRounds * 3, seconds: scale.seconds * 2, signal },
-    () => download(sandbox, rates.ours),
+    async () => {
+      const before = boundary.cpuSeconds;
+      await download(sandbox, rates.ours);
+      cost.push(((boundary.cpuSeconds - before) * 1000) / FILE_MIB);
+    },
     () => download(direct, rates.direct, "--connect-to", `${FAR}:${TLS_PORT}:${direct.address}:${TLS_PORT}`),
     ...peers.map(
       ({ name, curl }) =>
@@ -33,7 +40,7 @@ export async function throughput({ stage, server, direct, peers }: Network): Pro
   await server.client.json("DELETE", `/v1/sandboxes/${sandbox.id}`);
   const ours = figure(rates.ours);
   const what = `TLS download of ${FILE_MIB} MiB, passthrough`;
-  const note = `curl and nginx; one connection; after the handshake; direct: a namespace and a veth pair alone`;
+  const note = `curl and nginx; one connection; after the handshake; direct: a namespace and a veth pair alone; the boundary took ${figure(cost).median.toFixed(2)} ms of processor time a MiB`;
   return [
     beside({ case: "network", what, unit: "MiB/s", ours, peer: { name: "direct", figure: figure(rates.direct) }, note }, "at_least", OF_DIRECT),
     ...[...peerRates].map(([name, samples]) =>
