@@ -79,7 +79,10 @@ function git(request: IncomingMessage, response: ServerResponse, path: string): 
   let held = Buffer.alloc(0);
   let begun = false;
   child.stdout.on("data", (piece: Buffer) => {
-    if (begun) return void response.write(piece);
+    if (begun) {
+      response.write(piece);
+      return;
+    }
     held = Buffer.concat([held, piece]);
     const end = held.indexOf("\r\n\r\n");
     if (end < 0) return;
@@ -95,7 +98,8 @@ function git(request: IncomingMessage, response: ServerResponse, path: string): 
 }
 
 const server = createSecureServer({ allowHTTP1: true, key: readFileSync(key), cert: readFileSync(certificate) }, (asked, answer) => {
-  const [request, response] = [asked as unknown as IncomingMessage, answer as unknown as ServerResponse];
+  const request = asked as unknown as IncomingMessage;
+  const response = answer as unknown as ServerResponse;
   const host = String(request.headers.host ?? request.headers[":authority"] ?? "");
   const serve = SITES[host];
   if (serve === undefined) missing(response);
