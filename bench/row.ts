@@ -5,7 +5,7 @@ export interface Row {
   /** Name of the case it comes from, as `--only` takes it. */
   readonly case: string;
   readonly what: string;
-  readonly unit: "ms" | "s" | "MiB" | "MiB/s" | "x";
+  readonly unit: "ms" | "s" | "MiB" | "MiB/s" | "/s" | "x";
   readonly ours: Figure;
   /** The raw runtime by hand, or another peer, measured in the same run; absent where there is none. */
   readonly peer?: { readonly name: string; readonly figure: Figure };
@@ -43,3 +43,6 @@ export function beside(
 ): Row {
   return { ...row, target: { value: row.ours.median / row.peer.figure.median, direction, bound, of: `x ${row.peer.name}` } };
 }
+
+/** Thrown by a case that cannot be measured here; its message says why. */
+export class NotMeasured extends Error {}

@@ -9,7 +9,7 @@ import { load, machine } from "./machine.ts";
 import { CASES, type Options, readOptions } from "./options.ts";
 import { toSvg } from "./plot.ts";
 import { type Results, toJson, toMarkdown } from "./report.ts";
-import type { Row } from "./row.ts";
+import { NotMeasured, type Row } from "./row.ts";
 import { FULL, QUICK } from "./stage.ts";
 
 async function measure({ quick, cases }: Options, signal: AbortSignal): Promise<Results> {
@@ -20,9 +20,14 @@ async function measure({ quick, cases }: Options, signal: AbortSignal): Promise<
   const gaps: { case: string; why: string }[] = [];
   for (const name of cases) {
     say(`${name} ...`);
-    const found = (await CASES[name]?.({ scale, signal, say: (text) => say(`  ${text}`) })) ?? [];
-    if (found.length === 0) gaps.push({ case: name, why: "no engine here" });
-    rows.push(...found);
+    try {
+      const found = (await CASES[name]?.({ scale, signal, say: (text) => say(`  ${text}`) })) ?? [];
+      if (found.length === 0) gaps.push({ case: name, why: "no engine here" });
+      rows.push(...found);
+    } catch (thrown) {
+      if (!(thrown instanceof NotMeasured)) throw thrown;
+      gaps.push({ case: name, why: thrown.message });
+    }
   }
   return {
     taken_at: new Date().toISOString(),

@@ -3,6 +3,7 @@ import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readdirSync, r
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { boundaryPids } from "../test/support/boundary-process.ts";
 import { HttpClient } from "./http.ts";
 
 export const PROGRAM = join(import.meta.dirname, "..", "bin", "sand-boxer");
@@ -16,6 +17,10 @@ const STOP_MS = 30_000;
 export interface ServerOptions {
   /** Prepared disks that it keeps. */
   readonly pool?: number;
+  /** Runtimes that may be chosen; all that are installed unless given. */
+  readonly runtimes?: readonly string[];
+  /** More of its configuration. */
+  readonly config?: object;
   /** More of Node's own flags, such as `--cpu-prof`. */
   readonly nodeOptions?: string;
 }
@@ -40,8 +45,15 @@ export class Server {
     this.data = mkdtempSync(join(tmpdir(), "sand-boxer-bench-"));
     // The sandboxes' mounts lead through here, under ids that are not ours.
     chmodSync(this.data, 0o711);
-    const backends = [{ name: "local", provider: "local", options: options.pool === undefined ? {} : { pool: options.pool } }];
-    writeFileSync(join(this.data, "sand-boxer.yaml"), JSON.stringify({ backends, sweep_interval: SWEEP_INTERVAL }));
+    const { pool, runtimes, config } = options;
+    const backends = [
+      {
+        name: "local",
+        provider: "local",
+        options: { ...(pool === undefined ? {} : { pool }), ...(runtimes === undefined ? {} : { runtimes }) },
+      },
+    ];
+    writeFileSync(join(this.data, "sand-boxer.yaml"), JSON.stringify({ ...config, backends, sweep_interval: SWEEP_INTERVAL }));
   }
 
   /** Starts it and resolves when it has taken stock of what lives: the milliseconds from its spawn until its health said so. */
@@ -175,9 +187,18 @@ export class Server {
       }
     } finally {
       await this.stop();
+      await endBoundary(this.data);
       unmountBelow(this.data);
       rmSync(this.data, { recursive: true, force: true });
     }
+  }
+}
+
+/** The boundary outlives its server, as sandboxes do; with the directory it has to go. */
+async function endBoundary(data: string): Promise<void> {
+  for (const pid of boundaryPids(data)) process.kill(pid, "SIGTERM");
+  for (const until = performance.now() + STOP_MS; boundaryPids(data).length > 0; await pause(10)) {
+    if (performance.now() > until) throw new Error(`the boundary of ${data} did not end`);
   }
 }
 

@@ -3,10 +3,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { describe, expect, it } from "vitest";
 import { CASES } from "../../bench/options.ts";
+import { missingPackages } from "../../bench/network/programs.ts";
 import type { Scale } from "../../bench/stage.ts";
 
 const TINY: Scale = {
-  creates: 2, execs: 2, burst: 3, workers: 2, live: 12, restarts: 1, fileSizes: [1], fileRounds: 1, commands: 1, idleRounds: 1, transfer: 1, streams: 3, streamSeconds: 1, seconds: 20,
+  creates: 2, execs: 2, burst: 3, workers: 2, live: 12, restarts: 1, fileSizes: [1], fileRounds: 1, commands: 1, idleRounds: 1, transfer: 1, streams: 3, streamSeconds: 1, connections: 200, connectionSeconds: 20, seconds: 20,
 }; // prettier-ignore
 
 function runtimeIsThere(): boolean {
@@ -22,13 +23,17 @@ function runtimeIsThere(): boolean {
 const possible = process.getuid?.() === 0 && runtimeIsThere();
 if (!possible) process.stderr.write("the benchmark is not tried: it needs root, and crun or runc\n");
 
+const lacking = missingPackages();
+const possibleNetwork = possible && lacking.length === 0;
+if (!possibleNetwork) process.stderr.write(`the benchmark of the network is not tried; missing packages: ${lacking.join(", ")}\n`);
+
 function leftovers(): string[] {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((line) => line.includes("/sand-boxer-bench-")); // prettier-ignore
-  return [...mounts, ...readdirSync(tmpdir()).filter((name) => /^sand-boxer-(bench|raw)-/.test(name))];
+  return [...mounts, ...readdirSync(tmpdir()).filter((name) => /^sand-boxer-(bench|raw|far)-/.test(name))];
 }
 
 describe.runIf(possible)("the benchmark at its smallest", () => {
-  it.each(["lifecycle", "exec", "burst", "live", "files", "command", "idle", "e2b"])(
+  it.each(["lifecycle", "exec", "burst", "live", "files", "command", "idle", "e2b", ...(possibleNetwork ? ["network"] : [])])(
     "measures %s beside the raw runtime and leaves nothing",
     async (name) => {
       const before = leftovers();
