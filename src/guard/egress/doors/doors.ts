@@ -55,24 +55,28 @@ export async function openDoors({ session, inspection, netns, namespace, onFault
     };
     open.push(await netns.listen(namespace, options, guarded(enter)));
   };
-  try {
-    await listen(INSIDE.transparentPort, (socket) => {
+  // All at once: each is a round trip to the helper, and a create waits for them.
+  const opened = await Promise.allSettled([
+    listen(INSIDE.transparentPort, (socket) => {
       remember(recent, socket.remotePort ?? 0);
       return enterTransparent(session, inspection, socket, (port) => probes.has(port));
-    });
-    await listen(INSIDE.httpProxyPort, (socket) => enterHttpProxy(session, inspection, socket));
-    await listen(INSIDE.socksPort, (socket) => enterSocks(session, inspection, socket));
-    await listen(INSIDE.dnsPort, (socket) => {
+    }),
+    listen(INSIDE.httpProxyPort, (socket) => enterHttpProxy(session, inspection, socket)),
+    listen(INSIDE.socksPort, (socket) => enterSocks(session, inspection, socket)),
+    listen(INSIDE.dnsPort, (socket) => {
       if (!admit(session, socket, "dns")) return;
       serveTcp(session, socket);
       socket.resume();
-    });
-    const udp = await netns.bind(namespace, { host: INSIDE.address, port: INSIDE.dnsPort });
-    open.push(udp);
-    serveUdp(session, udp);
-  } catch (thrown) {
+    }),
+    netns.bind(namespace, { host: INSIDE.address, port: INSIDE.dnsPort }).then((udp) => {
+      open.push(udp);
+      serveUdp(session, udp);
+    }),
+  ]);
+  const failed = opened.find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") {
     close();
-    throw thrown;
+    throw failed.reason;
   }
   return { probes, arrived: (port) => recent.has(port), close };
 }
