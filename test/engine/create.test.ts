@@ -55,7 +55,6 @@ describe("creating a sandbox", () => {
   it.each([
     [{ network: { allow: [{ host: "pypi.org" }] } }, "network.allow[0]"],
     [{ network: { allow: [{ cidr: "10.0.0.0/8" }] } }, "network.allow[0]"],
-    [{ network: { ports: [{ port: 8000 }] } }, "network.ports"],
     [{ secrets: [{ name: "T", source: { env: "T" }, inject: { type: "bearer", hosts: ["h"] } }] }, "secrets"],
     [{ image: "oci:debian:12" }, "image"],
     [{ image: "snapshot:x" }, "image"],

@@ -27,9 +27,7 @@ export async function enterHttpProxy(session: Session, inspection: Inspection, s
   const line = (opening.head ?? "").split("\r\n", 1)[0] ?? "";
   if (!line.startsWith("CONNECT ")) {
     socket.unshift(opening.bytes);
-    inspection.serve({ client: socket, kind: "http", target: null, via: "proxy" });
-    // It was paused to look at its beginning, and a listener for data does not undo that.
-    return void socket.resume();
+    return inspection.serve({ client: socket, kind: "http", target: null, via: "proxy" });
   }
   const [, host = "", port = "0"] = /^CONNECT ([^ ]*):(\d{1,5}) HTTP\/1\.[01]$/.exec(line) ?? [];
   const asked: Target = { host, port: Number(port) };

@@ -112,8 +112,6 @@ export class Connection {
     if (socket.destroyed) return;
     socket.unshift(bytes);
     this.#inspection.serve({ client: socket, kind, target, via });
-    // It was paused to look at its beginning, and a listener for data does not undo that. TLS reads by itself.
-    if (kind === "http") socket.resume();
   }
 
   async #through(protocol: "tls" | "tcp", target: Target, decision: ConnectionDecision, head: Buffer): Promise<void> {

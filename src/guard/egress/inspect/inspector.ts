@@ -144,8 +144,6 @@ function serveHttp2(stream: Duplex, served: Served, framed: Framed): void {
   server.on("sessionError", () => stream.destroy());
   server.on("timeout", () => stream.destroy());
   server.emit("connection", stream);
-  // A TLSSocket that no tls.Server made counts as connecting until it says this, and HTTP/2 waits for it.
-  stream.emit("secureConnect");
 }
 
 function recordProtocol(session: LiveSession, { scheme, target, via }: Framed, detail: string): void {
