@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -160,6 +160,8 @@ describe("the launcher", () => {
       expect(await (await launcher.fork(file("main.pl"), [file("first")])).ended).toEqual({ code: 0, signal: null });
       const [kept = 0] = await until(1);
       process.kill(kept, "SIGKILL");
+      // Seen to be gone, not only told to go: till then it could still be given what to run, and would die of the kill.
+      for (let look = 0; existsSync(`/proc/${kept}`) && look < 500; look++) await new Promise((resolve) => setTimeout(resolve, 10));
       expect(await (await launcher.fork(file("main.pl"), [file("second")])).ended).toEqual({ code: 0, signal: null });
       expect(readFileSync(file("second"), "utf8")).toBe(readFileSync(file("first"), "utf8"));
       await until(1);
