@@ -10,7 +10,7 @@ interface Schema {
   $ref?: string;
 }
 
-/** These are documented as a whole: none of what is in them works in this version. */
+/** These are documented as a whole: on pages of their own, or since they do nothing yet. */
 const WHOLE = ["env", "secrets", "network.allow", "network.ports", "network.publish", "routing.preferred_max_cold_start"];
 
 function fields(): string[] {
