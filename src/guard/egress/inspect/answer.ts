@@ -13,21 +13,16 @@ export function refusalBody({ reason, rule, message }: Refused, accept = ""): { 
   return { type: "text/plain; charset=utf-8", body: `sand-boxer: ${message}\n` };
 }
 
-/** Answers with a refusal where nothing was answered yet, else breaks off. */
+/** Answers with a refusal where nothing was answered yet. What still comes of the body is read and dropped, so that the client gets to the answer. */
 export function answerRefused(request: ClientRequest, response: ClientResponse, refused: Refused): void {
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
   const { type, body } = refusalBody(refused, request.headers.accept);
-  const http1 = request.httpVersionMajor === 1;
   response.statusCode = refused.status;
   response.setHeader("content-type", type);
   response.setHeader("content-length", Buffer.byteLength(body));
   response.setHeader("x-sand-boxer", "denied");
-  // What still comes of the body must not be taken for the next request.
-  const closes = http1 && (refused.closes || !request.complete);
+  // A client that was not told to go on may send its body or not: where the next request begins cannot be known.
+  const closes = request.httpVersionMajor === 1 && (refused.closes || (request.headers.expect !== undefined && !request.complete));
   if (closes) response.setHeader("connection", "close");
   response.end(request.method === "HEAD" ? "" : body);
-  if (closes) request.resume();
+  request.resume();
 }

@@ -1,21 +1,19 @@
-import { type ClientRequest as UpstreamRequest, type IncomingMessage, request as httpRequest } from "node:http";
-import type { Readable } from "node:stream";
-import type { BoundSecret } from "../../../contract/network.ts";
+import type { ClientRequest as UpstreamRequest } from "node:http";
+import { answerBack, breakOff, informBack } from "./answer-back.ts";
 import { answerRefused, type ClientRequest, type ClientResponse } from "./answer.ts";
 import { bodyScan, type Pass } from "./body-scan.ts";
-import { decoder } from "./decode.ts";
-import { endToEnd, type Headers, toHttp2, values, weight, without } from "./headers.ts";
+import { endToEnd, values, weight } from "./headers.ts";
+import { Outcome } from "./outcome.ts";
 import { type PutIn, putIn } from "./put-in.ts";
 import { admitted, type Asked, type Framed, readQuestion } from "./question.ts";
-import { asRefused, Refused, Violation } from "./refusal.ts";
-import { hostField } from "./request-target.ts";
-import { relay } from "./relay.ts";
+import { asRefused, CLIENT_GONE } from "./refusal.ts";
+import { collect, relay } from "./relay.ts";
 import type { Served } from "./served.ts";
-import type { Decision, EgressRefusal, InspectedVerdict } from "./types.ts";
+import { EgressRefusal } from "./types.ts";
+import { ask, type Body, upstreamFields } from "./upstream-request.ts";
 
-const NOTHING: Pass = (chunk) => chunk;
-/** May be sent again on another connection where a kept one turned out to be closed. */
-const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
+/** A body that says to be no longer is looked through before anything is sent: a placeholder in it then never leaves at all. */
+const HELD_BYTES = 65_536;
 
 /** One request, from its head to the end of its answer. What it comes to is recorded once. */
 export class Exchange {
@@ -23,205 +21,134 @@ export class Exchange {
   readonly #framed: Framed;
   readonly #request: ClientRequest;
   readonly #response: ClientResponse;
-  readonly #began = performance.now();
-  readonly #moved = { up: 0, down: 0 };
-  #asked: Asked | undefined;
-  #secret: string | null = null;
-  #address: string | null = null;
+  readonly #outcome: Outcome;
+  /** Settles the whole from wherever it is: the policy has changed, the body may not go on, the client has gone. */
+  readonly #broken = Promise.withResolvers<never>();
   #upstream: UpstreamRequest | undefined;
-  #recorded = false;
+  #endsStream = false;
 
   constructor(served: Served, framed: Framed, request: ClientRequest, response: ClientResponse) {
     this.#served = served;
     this.#framed = framed;
     this.#request = request;
     this.#response = response;
+    this.#outcome = new Outcome(served.session, framed);
+    // Nobody may be waiting when it is rejected.
+    this.#broken.promise.catch(() => undefined);
+  }
+
+  /** Whether it was refused, before `run` first waited, in a way that leaves nothing behind it on its connection. */
+  get endsStream(): boolean {
+    return this.#endsStream;
   }
 
   async run(): Promise<void> {
-    let decision: Decision | undefined;
+    const outcome = this.#outcome;
+    const { scheme } = this.#framed;
     let untrack: (() => void) | undefined;
+    const response = this.#response;
+    response.once("close", () => {
+      if (!response.writableEnded) this.#broken.reject(CLIENT_GONE);
+    });
     try {
       const asked = readQuestion(this.#request, this.#framed);
-      this.#asked = asked;
+      outcome.asked = asked;
       const { session } = this.#served;
-      decision = admitted(session, asked.question);
+      outcome.decision = admitted(session, asked.question);
       const fitting = asked.question.scheme === "https" ? session.secretsFor(asked.question) : [];
-      const head = putIn(
-        { received: asked.received, passedOn: endToEnd(asked.received), path: asked.path },
-        fitting,
-        session.placeholders(),
-      );
-      this.#secret = head.name;
-      const changed = Promise.withResolvers<never>();
-      changed.promise.catch(() => {});
-      untrack = session.track(asked.question, (refusal) => changed.reject(refusal));
-      await Promise.race([this.#pass(asked, head), changed.promise, gone(this.#response)]);
-      this.#record(decision, null);
+      const { received, path } = asked;
+      const head = putIn({ received, passedOn: endToEnd(received), path }, fitting, session.placeholders());
+      outcome.secret = head.name;
+      untrack = session.track(asked.question, (refusal) => this.#broken.reject(refusal));
+      await Promise.race([this.#pass(asked, head), this.#broken.promise]);
+      this.#dropRest();
+      outcome.record(scheme, null);
     } catch (thrown) {
       this.#upstream?.destroy();
       // The client left: what had passed until then is what is recorded.
-      if (thrown === CLIENT_GONE) this.#record(decision, null);
-      else this.#refuse(asRefused(thrown));
+      if (thrown === CLIENT_GONE) return outcome.record(scheme, null);
+      const refused = asRefused(thrown);
+      this.#endsStream = refused.closes;
+      if (response.headersSent) breakOff(response);
+      else answerRefused(this.#request, response, refused);
+      outcome.record(scheme, refused);
     } finally {
       untrack?.();
     }
   }
 
-  async #pass({ question, received }: Asked, head: PutIn): Promise<void> {
-    const { session } = this.#served;
-    const exposed = this.#served.exposure(question);
+  async #pass(asked: Asked, head: PutIn): Promise<void> {
+    const outcome = this.#outcome;
+    const exposed = this.#served.exposure(asked.question);
     exposed.add(head.sent);
-    const { fields, hasBody } = this.#framing(received, head, !exposed.empty);
-    await this.#flow("up", weight(fields) + head.target.length + 32);
-    const send = (): UpstreamRequest =>
-      httpRequest({
-        host: question.host, port: question.port, method: question.method, path: head.target, headers: fields, setDefaultHeaders: false,
-        agent: this.#served.upstream.agent(question.scheme),
-      }); // prettier-ignore
-    const scan = bodyScan({
+    // The answer may begin before the body has been sent.
+    exposed.add(head.inBody.map(({ value, binding }) => ({ text: value, standIn: binding.placeholder })));
+    const scan = this.#scan(asked, head);
+    const body = await this.#body(asked, head, scan);
+    const fields = upstreamFields(asked, head, body, !exposed.empty);
+    const wait = outcome.flow("up", weight(fields) + head.target.length + 32 + (body.kind === "whole" ? body.bytes.length : 0));
+    if (wait !== undefined) await wait;
+    const answer = await ask({
+      upstream: this.#served.upstream,
+      question: asked.question,
+      path: head.target,
+      fields,
+      body,
+      onRequest: (request) => {
+        this.#upstream = request;
+        if (body.kind === "stream") this.#stream(request, scan);
+      },
+      onAddress: (address) => (outcome.address = address),
+      onInformation: (status, headers) => informBack(this.#response, status, headers, exposed),
+    });
+    await answerBack(answer, { request: this.#request, response: this.#response }, exposed, (bytes) => outcome.flow("down", bytes));
+  }
+
+  #scan({ question, received }: Asked, { inBody, name }: PutIn): Pass {
+    const { session } = this.#served;
+    return bodyScan({
       all: session.placeholders(),
-      replaced: head.inBody,
+      replaced: inBody,
       contentType: values(received, "content-type")[0],
-      onPutIn: ({ binding }: BoundSecret, text) => {
-        this.#secret ??= binding.name;
-        exposed.add([{ text, standIn: binding.placeholder }]);
+      onPutIn: ({ binding }, text) => {
+        this.#outcome.secret ??= name ?? binding.name;
+        this.#served.exposure(question).add([{ text, standIn: binding.placeholder }]);
       },
     });
-    const answer = await this.#answered(send, hasBody ? scan : undefined, REPEATABLE.has(question.method) && !hasBody);
-    this.#address = answer.socket.remoteAddress ?? null;
-    await this.#back(answer, exposed.empty ? undefined : exposed);
   }
 
-  /** Sends head and body; resolves with the answer's head, which may come before the body has ended. */
-  async #answered(send: () => UpstreamRequest, scan: Pass | undefined, again: boolean): Promise<IncomingMessage> {
-    const request = send();
-    this.#upstream = request;
-    try {
-      const answer = new Promise<IncomingMessage>((resolve, reject) => {
-        request.once("response", resolve).once("error", reject);
-        // Nobody asked for it, and what it would switch to cannot be looked into.
-        request.once("upgrade", (_, socket) => {
-          socket.destroy();
-          reject(new Refused("protocol", "The upstream server switched to another protocol unasked.", { status: 502 }));
-        });
-        request.on("socket", (socket) => (this.#address ??= socket.remoteAddress ?? null));
-      });
-      if (scan === undefined) {
-        request.end();
-        return await answer;
-      }
-      if (this.#request.httpVersionMajor === 1 && this.#request.headers.expect !== undefined)
-        (this.#response as { writeContinue(): void }).writeContinue();
-      const body = relay(this.#request, request, scan, (bytes) => this.#flow("up", bytes));
-      // A server that answers early and stops reading breaks the body; the answer counts then.
-      body.catch((thrown: unknown) => void (request.destroyed || request.destroy(thrown as Error)));
-      return await Promise.race([answer, body.then(() => answer)]);
-    } catch (thrown) {
-      if (!again || !request.reusedSocket || (thrown as NodeJS.ErrnoException).code !== "ECONNRESET") throw thrown;
-      return this.#answered(send, scan, false);
-    }
-  }
-
-  async #back(answer: IncomingMessage, exposed: ReturnType<Served["exposure"]> | undefined): Promise<void> {
-    const { statusCode: status = 502, rawHeaders } = answer;
+  async #body({ received }: Asked, head: PutIn, scan: Pass): Promise<Body> {
     const http1 = this.#request.httpVersionMajor === 1;
-    let fields: Headers = endToEnd(rawHeaders);
-    const length = values(rawHeaders, "content-length")[0];
-    const empty = this.#request.method === "HEAD" || status === 204 || status === 304;
-    let body: Readable = answer;
-    if (exposed !== undefined) {
-      fields = fields.map((text, at) => (at % 2 === 0 ? text : exposed.text(text)));
-      const encodings = values(rawHeaders, "content-encoding");
-      if (encodings.length > 0 && !empty) {
-        body = decoder(answer, encodings);
-        fields = without(fields, "content-encoding", "content-md5", "digest", "etag");
-      }
-    } else if (length !== undefined) fields = [...fields, "content-length", length];
-    await this.#flow("down", weight(fields) + 20);
-    const response = this.#response as { writeHead(status: number, headers: unknown): void };
-    response.writeHead(status, http1 ? fields.flat() : toHttp2(fields));
-    if (empty) {
-      answer.resume();
-      this.#response.end();
-      return;
+    const length = values(received, "content-length")[0] ?? null;
+    if (length === "0" || (length === null && !this.#streams(received))) return { kind: "none" };
+    if (http1 && this.#request.headers.expect !== undefined) (this.#response as { writeContinue(): void }).writeContinue();
+    if (length !== null && Number(length) <= HELD_BYTES) {
+      // A client that breaks off within its body has gone, and is seen to by that.
+      const bytes = await collect(this.#request).catch(() => this.#broken.promise);
+      return { kind: "whole", bytes: scan(bytes, true) };
     }
-    await relay(
-      body,
-      this.#response,
-      exposed?.stream() ?? NOTHING,
-      (bytes) => this.#flow("down", bytes),
-      () => this.#trailers(answer, exposed),
-    );
+    return { kind: "stream", length: head.inBody.length > 0 ? null : length };
   }
 
-  #trailers({ rawTrailers }: IncomingMessage, exposed: ReturnType<Served["exposure"]> | undefined): void {
-    const trailers = endToEnd(rawTrailers, true).map((text, at) => (at % 2 === 0 || exposed === undefined ? text : exposed.text(text)));
-    if (trailers.length > 0) (this.#response as { addTrailers(trailers: unknown): void }).addTrailers(toHttp2(trailers));
+  /** Whether a body follows whose length is not known. */
+  #streams(received: Asked["received"]): boolean {
+    if (this.#request.httpVersionMajor === 1) return values(received, "transfer-encoding").length > 0;
+    return (this.#request as { stream?: { endAfterHeaders?: boolean } }).stream?.endAfterHeaders !== true;
   }
 
-  /** The head that goes upstream: framing made anew, and no compression where values might come back. */
-  #framing(received: Headers, head: PutIn, scrubs: boolean): { fields: string[]; hasBody: boolean } {
-    const { scheme, host, port } = this.#asked!.question;
-    const lengths = values(received, "content-length");
-    const hasBody = lengths.length > 0 ? lengths[0] !== "0" : this.#request.httpVersionMajor === 2 ? !(this.#request as { stream?: { endAfterHeaders?: boolean } }).stream?.endAfterHeaders : values(received, "transfer-encoding").length > 0; // prettier-ignore
-    const fields = scrubs ? [...without(head.headers, "accept-encoding"), "accept-encoding", "identity"] : [...head.headers];
-    fields.unshift("host", hostField(scheme, { host, port }));
-    const replaced = head.inBody.length > 0;
-    if (hasBody && lengths.length > 0 && !replaced) fields.push("content-length", lengths[0]!);
-    else if (hasBody) fields.push("transfer-encoding", "chunked");
-    else if (lengths.length > 0) fields.push("content-length", "0");
-    const te = values(received, "te").some((value) => /\btrailers\b/i.test(value));
-    if (te) fields.push("te", "trailers");
-    fields.push("connection", te ? "te, keep-alive" : "keep-alive");
-    return { fields, hasBody };
-  }
-
-  #flow(direction: "up" | "down", bytes: number): Promise<void> | undefined {
-    this.#moved[direction] += bytes;
-    return this.#served.session.flow(direction, bytes);
-  }
-
-  #refuse(refused: Refused): void {
-    answerRefused(this.#request, this.#response, refused);
-    this.#record(undefined, refused);
-    if (refused instanceof Violation) this.#served.session.onViolation(refused.binding);
-  }
-
-  #record(decision: Decision | undefined, refused: (Refused & EgressRefusal) | null): void {
-    if (this.#recorded) return;
-    this.#recorded = true;
-    const { question } = this.#asked ?? {};
-    const { scheme, target } = this.#framed;
-    const secret = refused instanceof Violation ? (refused.binding?.name ?? null) : this.#secret;
-    const verdict: InspectedVerdict = {
-      protocol: scheme,
-      via: this.#framed.via,
-      host: question?.host ?? target?.host ?? "",
-      port: question?.port ?? target?.port ?? 0,
-      address: this.#address,
-      method: question?.method ?? null,
-      path: question?.path ?? null,
-      verdict: refused === null ? (decision?.verdict ?? "allow") : "deny",
-      rule: refused?.rule ?? decision?.rule ?? null,
-      reason: refused?.reason ?? null,
-      detail: refused?.message ?? decision?.detail ?? null,
-      secret,
-      bytes_up: this.#moved.up,
-      bytes_down: this.#moved.down,
-      ms: Math.round((performance.now() - this.#began) * 10) / 10,
-    };
-    this.#served.session.record(verdict);
-  }
-}
-
-const CLIENT_GONE = new Error("the client has gone");
-
-/** Rejects when the client breaks off before the answer has ended. */
-function gone(response: ClientResponse): Promise<never> {
-  return new Promise((_, reject) => {
-    response.once("close", () => {
-      if (!response.writableFinished) reject(CLIENT_GONE);
+  #stream(upstream: UpstreamRequest, scan: Pass): void {
+    relay(this.#request, upstream, scan, (bytes) => this.#outcome.flow("up", bytes)).catch((thrown: unknown) => {
+      if (thrown instanceof EgressRefusal) this.#broken.reject(thrown);
+      else if (!this.#request.complete && this.#request.destroyed) this.#broken.reject(CLIENT_GONE);
+      // A server that answers early and stops reading breaks the body off; its answer counts.
+      else if (!upstream.destroyed) upstream.destroy(thrown as Error);
     });
-  });
+  }
+
+  /** A server may answer before it has read everything; the rest goes nowhere then. */
+  #dropRest(): void {
+    if (this.#upstream?.writableEnded !== false) return;
+    this.#upstream.destroy();
+    this.#request.resume();
+  }
 }

@@ -4,7 +4,9 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { Exchange } from "./exchange.ts";
 import { leafContexts } from "./leaves.ts";
+import { recordUnread } from "./outcome.ts";
 import type { Framed } from "./question.ts";
+import { Refused } from "./refusal.ts";
 import { served as shareOf, type Served } from "./served.ts";
 import type { Authority, Inspected, Inspection, Inspector, InspectorOptions, LiveSession } from "./types.ts";
 import { openUpstream, upstreamTrust } from "./upstream.ts";
@@ -21,6 +23,8 @@ const HANDSHAKE_MS = 10_000;
 interface Requests {
   readonly served: Served;
   readonly framed: Framed;
+  /** A request was refused in a way that ends the stream: what is pipelined behind it is not read as one. */
+  over: boolean;
 }
 
 /** Looks into connections: TLS ends here under the sandbox's own CA, and each request is asked for. One a process. */
@@ -51,7 +55,7 @@ function inspection({ session, authority, shared, http1, streams, end }: Parts):
   const clients = new Set<Duplex>();
   const speak = (stream: Duplex, framed: Framed, alpn: string | false): void => {
     if (alpn === "h2") return serveHttp2(stream, shared, framed);
-    streams.set(stream, { served: shared, framed });
+    streams.set(stream, { served: shared, framed, over: false });
     http1.emit("connection", stream);
     // What was peeked and put back waits in the stream, which may stand still.
     stream.resume();
@@ -79,6 +83,16 @@ function inspection({ session, authority, shared, http1, streams, end }: Parts):
     secure.once("secure", () => {
       clearTimeout(late);
       secure.removeListener("close", failed);
+      const { servername } = secure as unknown as { servername: string | false | undefined };
+      if (typeof servername === "string" && servername.toLowerCase() !== target.host) {
+        secure.destroy();
+        return recordUnread(
+          session,
+          framed,
+          new Refused("name_mismatch", `this connection is to ${target.host}; TLS names ${servername}`),
+          "tls",
+        );
+      }
       // As tls.Server leaves it: an HTTP/2 session waits for ever otherwise.
       (secure as unknown as { secureConnecting: boolean }).secureConnecting = false;
       speak(secure, framed, secure.alpnProtocol ?? false);
@@ -104,23 +118,33 @@ function http1Server(streams: WeakMap<Duplex, Requests>): Server {
     shouldUpgradeCallback: ({ headers }: IncomingMessage) => /^websocket$/i.test(headers.upgrade ?? ""),
   } as Parameters<typeof createHttp1>[0]);
   const handle = (request: IncomingMessage, response: ConstructorParameters<typeof Exchange>[3]): void => {
-    const { served, framed } = of(request);
-    void new Exchange(served, framed, request, response).run();
+    const requests = of(request);
+    if (requests.over) return;
+    const exchange = new Exchange(requests.served, requests.framed, request, response);
+    void exchange.run();
+    requests.over = exchange.endsStream;
   };
   server.on("request", handle);
   server.on("checkContinue", handle);
   server.on("upgrade", (request, socket, head) => {
-    const { served, framed } = of(request);
-    void serveUpgrade(served, framed, { request, socket, head });
+    const { served, framed, over } = of(request);
+    if (over) socket.end();
+    else void serveUpgrade(served, framed, { request, socket, head });
   });
   // CONNECT in a connection that leads somewhere already.
   server.on("connect", (request, socket) => {
-    const { served, framed } = of(request);
+    const { served, framed, over } = of(request);
+    if (over) {
+      socket.end();
+      return;
+    }
     socket.end("HTTP/1.1 405 Method Not Allowed\r\nallow: GET\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-    recordProtocol(served.session, framed, "CONNECT inside a connection is refused");
+    recordUnread(served.session, framed, new Refused("protocol", "CONNECT inside a connection is refused"));
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const requests = streams.get(socket);
+    // The answer that ends it is on its way.
+    if (requests?.over === true) return;
     // In TLS 1.3 a client says only after the handshake that it does not trust us.
     if (requests !== undefined && error.code?.startsWith("ERR_SSL") === true) {
       socket.destroy();
@@ -128,7 +152,8 @@ function http1Server(streams: WeakMap<Duplex, Requests>): Server {
     }
     if (socket.writable && error.code !== "ECONNRESET") {
       socket.end(`HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
-      if (requests !== undefined) recordProtocol(requests.served.session, requests.framed, `a request cannot be read: ${error.message}`);
+      if (requests === undefined) return;
+      recordUnread(requests.served.session, requests.framed, new Refused("protocol", `a request cannot be read: ${error.message}`));
     } else socket.destroy();
   });
   return server;
@@ -141,38 +166,20 @@ function serveHttp2(stream: Duplex, served: Served, framed: Framed): void {
       void new Exchange(served, framed, request, response).run();
     },
   );
-  server.on("sessionError", () => stream.destroy());
+  server.on("sessionError", (error: NodeJS.ErrnoException) => {
+    stream.destroy();
+    if (error.code?.startsWith("ERR_SSL") === true) recordHandshake(served.session, framed);
+  });
+  server.on("connect", (_request, response) => {
+    response.writeHead(405).end();
+    recordUnread(served.session, framed, new Refused("protocol", "CONNECT inside a connection is refused"));
+  });
   server.on("timeout", () => stream.destroy());
   server.emit("connection", stream);
 }
 
-function recordProtocol(session: LiveSession, { scheme, target, via }: Framed, detail: string): void {
-  const none = { address: null, method: null, path: null, rule: null, secret: null, bytes_up: 0, bytes_down: 0, ms: 0 };
-  session.record({
-    protocol: scheme,
-    via,
-    host: target?.host ?? "",
-    port: target?.port ?? 0,
-    verdict: "deny",
-    reason: "protocol",
-    detail,
-    ...none,
-  });
-}
-
-function recordHandshake(session: LiveSession, { target, via }: Framed): void {
-  const none = { address: null, method: null, path: null, rule: null, secret: null, bytes_up: 0, bytes_down: 0, ms: 0 };
-  const detail = "the client broke off the TLS handshake; does it trust the sandbox's CA?";
-  session.record({
-    protocol: "tls",
-    via,
-    host: target?.host ?? "",
-    port: target?.port ?? 0,
-    verdict: "deny",
-    reason: "error",
-    detail,
-    ...none,
-  });
+function recordHandshake(session: LiveSession, framed: Framed): void {
+  recordUnread(session, framed, new Refused("error", "the client broke off the TLS handshake; does it trust the sandbox's CA?"), "tls");
 }
 
 function unknown(): never {

@@ -26,6 +26,10 @@ export interface Framed {
 export function readQuestion(request: IncomingMessage | Http2ServerRequest, { scheme, target: fixed, websocket = false }: Framed): Asked {
   const { method = "", url = "" } = request;
   const http2 = request.httpVersionMajor === 2;
+  if (request.httpVersion === "1.0" && request.headers["transfer-encoding"] !== undefined) {
+    // RFC 9112 section 6.1: its framing is to be taken for faulty.
+    throw new Refused("protocol", "An HTTP/1.0 request has no Transfer-Encoding.", { status: 400, closes: true });
+  }
   const received = http2 ? fromHttp2(request.rawHeaders) : request.rawHeaders;
   const hosts = values(received, "host");
   const authority = http2 ? request.headers[":authority"] : undefined;

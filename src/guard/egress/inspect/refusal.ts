@@ -34,3 +34,6 @@ export function asRefused(error: unknown): Refused {
   const { code, message } = error as NodeJS.ErrnoException;
   return new Refused("error", `The upstream server failed: ${code ?? message}.`, { status: 502 });
 }
+
+/** What a request ends with when its client has left: no fault of anybody's, and nobody to tell. */
+export const CLIENT_GONE = new Error("the client has gone");

@@ -65,6 +65,9 @@ function scrub(needles: readonly { readonly needle: Buffer; readonly standIn: Bu
         if (next[index] !== -1 && (first === -1 || next[index]! < next[first]!)) first = index;
       }
       if (first === -1) break;
+      // A longer value may begin here, its end not yet seen.
+      const tail = data.subarray(next[first]);
+      if (!last && needles.some(({ needle }) => tail.length < needle.length && needle.subarray(0, tail.length).equals(tail))) break;
       pieces.push(data.subarray(from, next[first]), needles[first]!.standIn);
       from = next[first]! + needles[first]!.needle.length;
     }

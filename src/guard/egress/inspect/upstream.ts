@@ -1,5 +1,5 @@
 import { Agent, type ClientRequestArgs } from "node:http";
-import type { Socket } from "node:net";
+import { isIPv4, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect, createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import { Refused } from "./refusal.ts";
@@ -8,6 +8,9 @@ import type { LiveSession, Target } from "./types.ts";
 /** Kept open to one origin while nobody asks, and for how long; servers close theirs after some 5 s at the least. */
 const MAX_FREE = 32;
 const FREE_MS = 4000;
+/** To one origin at once; requests beyond wait for one. A client can write down thousands of requests in one packet. */
+const MAX_SOCKETS = 512;
+const HANDSHAKE_MS = 30_000;
 
 /** What upstream servers are checked against: the system's authorities, and the operator's. Read once a process. */
 export function upstreamTrust(extraPem: string | undefined): SecureContext {
@@ -41,7 +44,7 @@ class DiallingAgent extends Agent {
   readonly #trust: SecureContext | undefined;
 
   constructor(session: LiveSession, trust: SecureContext | undefined) {
-    super({ keepAlive: true, maxFreeSockets: MAX_FREE, timeout: FREE_MS, scheduling: "lifo" });
+    super({ keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_FREE, timeout: FREE_MS, scheduling: "lifo" });
     this.#session = session;
     this.#trust = trust;
   }
@@ -66,23 +69,31 @@ class DiallingAgent extends Agent {
   }
 }
 
-/** @throws Refused `upstream_certificate` where the server cannot show that it is who was asked for. Nothing was sent then. */
+/**
+ * TLS to a server whose certificate was verified for the target's name.
+ *
+ * @throws Refused `upstream_certificate` where the server cannot show that it is who was asked for. Nothing was sent then.
+ */
 function secured(socket: Socket, { host }: Target, trust: SecureContext): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const secure = connect({ socket, servername: host, host, secureContext: trust, ALPNProtocols: ["http/1.1"], rejectUnauthorized: true });
-    const failed = (error: NodeJS.ErrnoException): void => {
+    // An address is no server name (RFC 6066 section 3); it is checked against the certificate all the same.
+    const name = isIPv4(host) ? {} : { servername: host };
+    const secure = connect({ socket, host, ...name, secureContext: trust, ALPNProtocols: ["http/1.1"], rejectUnauthorized: true });
+    const failed = (error: Error): void => {
+      clearTimeout(late);
+      secure.destroy();
       socket.destroy();
-      reject(isOfCertificate(error) ? new Refused("upstream_certificate", `The certificate of ${host} is not accepted: ${error.message}. Nothing was sent.`, { status: 502 }) : error);
+      // Set where the handshake worked and the certificate is not to be believed.
+      const distrusted = Boolean(secure.authorizationError as unknown);
+      reject(distrusted ? new Refused("upstream_certificate", `The certificate of ${host} is not accepted: ${error.message}. Nothing was sent.`, { status: 502 }) : error);
     }; // prettier-ignore
-    secure.once("error", failed);
+    const closed = (): void => failed(new Error("the connection was closed in the TLS handshake"));
+    const late = setTimeout(() => failed(new Error("the TLS handshake took too long")), HANDSHAKE_MS);
+    secure.once("error", failed).once("close", closed);
     secure.once("secureConnect", () => {
-      secure.removeListener("error", failed);
+      clearTimeout(late);
+      secure.off("error", failed).off("close", closed);
       resolve(secure);
     });
   });
-}
-
-/** The codes of X509_verify_cert and of Node's check of names; a connection that broke has a system's code. */
-function isOfCertificate({ code = "" }: NodeJS.ErrnoException): boolean {
-  return /CERT|SIGNATURE|ISSUER|CRL|ALTNAME|CHAIN/.test(code);
 }

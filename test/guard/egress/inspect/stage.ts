@@ -2,9 +2,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { IncomingMessage, RequestListener } from "node:http";
-import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { type AddressInfo, connect, createServer, isIP, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkServerIdentity } from "node:tls";
 import type { BoundSecret, NetworkVerdict } from "../../../../src/contract/index.ts";
 import { makeAuthority as makeSandboxAuthority } from "../../../../src/guard/egress/inspect/authority.ts";
 import { createInspector } from "../../../../src/guard/egress/inspect/inspector.ts";
@@ -34,16 +35,20 @@ export interface Answer {
 export interface StageOptions {
   readonly allow?: object[];
   readonly secrets?: readonly BoundSecret[];
+  /** Where every connection leads; api.test:443 unless given. */
+  readonly host?: string;
+  /** What the origin's certificate is for; the host unless given. */
+  readonly certified?: string;
 }
 
 /** Only name resolution is the test's own: api.test is the origin on loopback, which the boundary's own dialler would refuse. */
 export async function openStage(
   listener: RequestListener,
-  { allow = [{ host: "api.test", tls: "inspect" }], secrets = [] }: StageOptions = {},
+  { allow = [{ host: "api.test", tls: "inspect" }], secrets = [], host = "api.test", certified = host }: StageOptions = {},
 ): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), "sbx-inspect-"));
   const world = makeAuthority(directory, "origin-ca");
-  const files = makeCertificate(directory, "api", ["api.test"], world);
+  const files = makeCertificate(directory, "api", [certified], world);
   const origin = createSecureServer({ key: readFileSync(files.key), cert: readFileSync(files.certificate) }, listener);
   await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve));
   const { port: originPort } = origin.address() as AddressInfo;
@@ -63,16 +68,14 @@ export async function openStage(
   const session = new Session({ id: "sb1", tenant: "acme", generation: 1, policy, secrets }, parts as unknown as SessionParts);
   const authority = makeSandboxAuthority();
   const inspection = createInspector({ upstreamCa: readFileSync(world.certificate, "utf8") }).open(session, authority);
-  const door: Server = createServer((client) =>
-    inspection.serve({ client, kind: "tls", target: { host: "api.test", port: 443 }, via: "connect" }),
-  );
+  const door: Server = createServer((client) => inspection.serve({ client, kind: "tls", target: { host, port: 443 }, via: "connect" }));
   await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
   const { port } = door.address() as AddressInfo;
   return {
     session, verdicts, origin, port, ca: authority.certPem,
     ask: (path, options = {}, body) =>
       new Promise((resolve, reject) => {
-        const request = httpsRequest({ host: "127.0.0.1", port, path, servername: "api.test", ca: authority.certPem, headers: { host: "api.test" }, ...options }, (answer) => {
+        const request = httpsRequest({ host: "127.0.0.1", port, path, ...(isIP(host) === 0 ? { servername: host } : {}), ca: authority.certPem, checkServerIdentity: (_, one) => checkServerIdentity(host, one), headers: { host }, ...options }, (answer) => {
           const pieces: Buffer[] = [];
           answer.on("data", (piece: Buffer) => pieces.push(piece));
           answer.once("error", reject);

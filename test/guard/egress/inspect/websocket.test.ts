@@ -72,3 +72,28 @@ it("an origin that answers otherwise is told as it is", async () => {
   const [error] = (await once(socket, "error")) as [Error];
   expect(error.message).toContain("502");
 });
+
+it("a server that says the secret back in the head of its WebSocket is not heard with it", async () => {
+  await using stage = await openStage(() => {}, { allow: ALLOW, secrets: [secret()] });
+  const sockets = new WebSocketServer({ server: stage.origin });
+  sockets.on("headers", (headers, request) => headers.push(`x-seen: ${request.headers.authorization}`));
+  const socket = dial(stage, "/chat");
+  const open = once(socket, "open");
+  const [{ headers }] = (await once(socket, "upgrade")) as [{ headers: Record<string, string> }];
+  expect(headers["x-seen"]).toBe(`Bearer ${secret().binding.placeholder}`);
+  await open;
+  socket.close();
+  await once(socket, "close");
+});
+
+it("a server that is slow to open one hears when the client has gone", async () => {
+  const gone = Promise.withResolvers<void>();
+  await using stage = await openStage(() => {}, { allow: ALLOW });
+  stage.origin.on("upgrade", (_request, socket) => void socket.once("close", () => gone.resolve()).resume());
+  const arrived = once(stage.origin, "upgrade");
+  const socket = dial(stage, "/chat");
+  socket.on("error", () => {});
+  await arrived;
+  socket.terminate();
+  await gone.promise;
+});
