@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import type { Runtime } from "./runtime.ts";
 import { seccompProfile } from "./seccomp.ts";
@@ -21,7 +21,8 @@ const known = new Map<string, string>();
 export function compiledFilter(directory: string, runtime: Runtime, ptrace: boolean): string | undefined {
   if (runtime.name !== "crun") return undefined;
   const file = fileFor(directory, runtime, ptrace);
-  const found = known.get(file) ?? readFilter(file);
+  // Whoever took the file away wants it made anew.
+  const found = existsSync(file) ? (known.get(file) ?? readFilter(file)) : undefined;
   if (found !== undefined) known.set(file, found);
   return found;
 }

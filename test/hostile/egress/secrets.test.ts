@@ -18,7 +18,8 @@ const SECRETS = [
   { name: "OTHER", source: { vault: "OTHER" }, inject: { type: "header", header: "x-api-key", hosts: ["a.wild.test"] }, expose: { env: "OTHER" } },
 ]; // prettier-ignore
 
-describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("secrets of a sandbox of $runtime", ({ runtime }) => {
+// With one runtime: what is judged here is the boundary, which does not know what made the sandbox. `reach` and `dns` try each.
+describe.each((await workingRuntimes(...CONTAINER_RUNTIMES)).slice(0, 1))("secrets of a sandbox of $runtime", ({ runtime }) => {
   let stage: Stage;
   let inside: Inside;
   const authorizations = async (): Promise<unknown[]> =>

@@ -45,7 +45,7 @@ describe.skipIf(reason !== undefined)(
 
     for (const allowPtrace of [false, true]) {
       test(`refuse the same as one that is compiled anew, ${allowPtrace ? "with" : "without"} ptrace`, async () => {
-        // The probe has left one, which nobody has read yet.
+        // The probe has left one.
         forget();
         const [anew, compiled] = [await sandbox(provider, { allowPtrace }), await sandbox(provider, { allowPtrace })];
         expect([usesCompiled(anew.id), usesCompiled(compiled.id)]).toEqual([false, true]);
