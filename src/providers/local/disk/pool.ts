@@ -1,16 +1,14 @@
-import { chownSync, mkdirSync, readdirSync, readFileSync, renameSync, statfsSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, renameSync, statfsSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SandboxerError } from "../../../contract/index.ts";
-import { identify, isAlive, type ProcessIdentity } from "../process-tree.ts";
+import { isBeingMade } from "../being-made.ts";
+import { identify } from "../process-tree.ts";
 import { discardDisk, makeTemplate, mountDisk, mountPoints } from "./image.ts";
 import { idBase, MAX_SLOTS, parseSlotName, type Quota, type Slot, slotName, WRITABLE } from "./slot.ts";
 
 /** Host bytes below which no sandbox is made: a full host disk hurts every sandbox that runs. */
 const KEEP_FREE_BYTES = 256 * 1024 ** 2;
-
-/** A number without a slot is given back after this long: younger ones may be a slot that is being made. */
-const ABANDONED_AFTER_MS = 60_000;
 
 export interface PoolOptions {
   readonly directory: string;
@@ -197,22 +195,9 @@ export class SlotPool {
     for (const key of await readdir(this.#path("ready"))) for (const name of await readdir(this.#path("ready", key))) used.add(name);
     for (const place of ["live", "bin"]) for (const name of await readdir(this.#path(place))) used.add(String(parseSlotName(name)?.number));
     for (const number of await readdir(this.#path("numbers"))) {
-      if (used.has(number) || this.#isBeingMade(number)) continue;
+      if (used.has(number) || isBeingMade(this.#path("numbers", number))) continue;
       await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", number));
       await unlink(this.#path("numbers", number));
-    }
-  }
-
-  /** Whether who reserved the number may still make its slot: it runs, and has not had it for long. */
-  #isBeingMade(number: string): boolean {
-    const path = this.#path("numbers", number);
-    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-    if (age > ABANDONED_AFTER_MS) return false;
-    try {
-      return isAlive(JSON.parse(readFileSync(path, "utf8")) as ProcessIdentity);
-    } catch {
-      // Gone meanwhile, or its maker died between making and filling it: its age decides.
-      return true;
     }
   }
 

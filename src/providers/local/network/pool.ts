@@ -1,12 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { identify, isAlive, type ProcessIdentity } from "../process-tree.ts";
+import { isBeingMade } from "../being-made.ts";
+import { identify } from "../process-tree.ts";
 import { discardNamespaces, holdNamespace, isNamespace, makeNamespace } from "./namespace.ts";
-
-/** What was begun longer ago than this by a process that nobody knows is given up. */
-const ABANDONED_AFTER_MS = 60_000;
 
 export interface NamespacePoolOptions {
   readonly directory: string;
@@ -109,7 +107,7 @@ export class NamespacePool {
     this.#stays = true;
     for (const name of this.#names("ready")) if (!isNamespace(this.#path("mounts", name))) this.#move(["ready", name], ["bin", name]);
     await this.emptyBin();
-    const abandoned = this.#names("making").filter((name) => !this.#isBeingMade(name));
+    const abandoned = this.#names("making").filter((name) => !isBeingMade(this.#path("making", name)));
     await this.#discard("making", abandoned);
     if (this.#names("live").length + this.#names("ready").length > 0) await this.#fill(this.#options.depth);
   }
@@ -144,18 +142,6 @@ export class NamespacePool {
         throw error;
       }
       this.#move(["making", name], ["ready", name]);
-    }
-  }
-
-  #isBeingMade(name: string): boolean {
-    const path = this.#path("making", name);
-    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-    if (age > ABANDONED_AFTER_MS) return false;
-    try {
-      return isAlive(JSON.parse(readFileSync(path, "utf8")) as ProcessIdentity);
-    } catch {
-      // Finished meanwhile, or its maker died between making and filling the marker: its age decides.
-      return true;
     }
   }
 
