@@ -13,8 +13,10 @@ import { identify, isAlive, processesWith, signalTree } from "./process-tree.ts"
 import { type Program, startProgram } from "./program.ts";
 import type { SandboxRecord } from "./record.ts";
 import { admitReaders } from "./reopen.ts";
-import { lastWords, execArgv, RUNTIMES } from "./runtime.ts";
+import { isOfTheMoment, notStarted } from "./not-started.ts";
+import { execArgv, RUNTIMES } from "./runtime.ts";
 import { signalInside } from "./signal-inside.ts";
+import { startAgain } from "./start-again.ts";
 
 /** The record of a sandbox that runs under that very handle. Throws `sandbox_not_found` for an ended or replaced one. */
 export function liveRecord(host: Host, ref: Ref): SandboxRecord & { init: NonNullable<SandboxRecord["init"]> } {
@@ -27,6 +29,23 @@ export function liveRecord(host: Host, ref: Ref): SandboxRecord & { init: NonNul
 
 /** Runs a command and streams what it says. A caller that stops early, or aborts, ends the command's whole tree. */
 export async function* execCommand(host: Host, ref: Ref, command: Command, options: ExecOptions, op: Op): AsyncGenerator<ExecEvent> {
+  const pauses = startAgain();
+  for (let started = false; ; started = true) {
+    const refusal = yield* execOnce(host, ref, command, options, op, started);
+    if (refusal === undefined) return;
+    if (!isOfTheMoment(refusal) || !(await pauses.next())) throw refusal;
+  }
+}
+
+/** One try. Answers why the runtime did not start the command, if it did not: nothing of its input is used up then. */
+async function* execOnce(
+  host: Host,
+  ref: Ref,
+  command: Command,
+  options: ExecOptions,
+  op: Op,
+  toldStarted: boolean,
+): AsyncGenerator<ExecEvent, SandboxerError | undefined> {
   throwIfAborted(op.signal);
   const record = liveRecord(host, ref);
   const files = execFiles(host, ref.id, command.id);
@@ -62,8 +81,8 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
   };
   let finished = false;
   try {
-    yield { type: "started" };
-    feed(input, options.stdin, op);
+    if (!toldStarted) yield { type: "started" };
+    feed(input, options.stdin, () => (existsSync(files.pid) ? "runs" : program.isOver() ? "over" : "starts"), op);
     let left = options.maxOutputBytes;
     let truncated = false;
     for (let chunk = await nextChunk(); chunk !== undefined; chunk = await nextChunk()) {
@@ -77,8 +96,10 @@ export async function* execCommand(host: Host, ref: Ref, command: Command, optio
     const oomKilled = (cgroup.oomKills() ?? 0) > (oomKillsBefore ?? 0);
     // Whoever watched it was killed: it may run on, and nobody would see its end.
     if (status.code === null) await killTree(host, ref.id, command.id);
-    else if (status.code !== 0 && !timedOut && !existsSync(files.pid)) throw notStarted(host, record, command, files.log);
+    else if (status.code !== 0 && !timedOut && !existsSync(files.pid))
+      return notStarted(host, record, command, { log: files.log, phase: "exec" });
     yield { type: "exited", ...endOf({ code: status.code, timedOut, truncated, oomKilled, sandboxAlive: isAlive(record.init) }) };
+    return undefined;
   } finally {
     clearTimeout(timer);
     op.signal.removeEventListener("abort", kill);
@@ -169,11 +190,15 @@ function openInput(file: string, bytes: Uint8Array, owner: number): number {
   return descriptor;
 }
 
-/** Passes a stream on as the command's input. A command that does not read it, or ends before, is no error. */
-function feed(input: Writable | undefined, stdin: Stdin, op: Op): void {
+/** Passes a stream on as the input of a command that runs. A command that does not read it, or ends before, is no error. */
+function feed(input: Writable | undefined, stdin: Stdin, look: () => "starts" | "runs" | "over", op: Op): void {
   if (input === undefined || stdin.kind !== "pipe") return;
   input.on("error", () => input.destroy());
-  void pump(stdin.stream, input).catch((error: unknown) => {
+  const whenItRuns = async (): Promise<void> => {
+    while (look() === "starts") await new Promise((resolve) => setTimeout(resolve, 1));
+    if (look() === "runs") await pump(stdin.stream, input);
+  };
+  void whenItRuns().catch((error: unknown) => {
     op.log.debug({ error: String(error) }, "the stream of a command's input broke");
     input.destroy();
   });
@@ -254,21 +279,4 @@ export async function abandonExec(host: Host, ref: Ref, execId: string): Promise
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   removeFiles(files);
-}
-
-/** The runtime ended without having started the command. */
-function notStarted(host: Host, record: SandboxRecord, command: Command, log: string): SandboxerError {
-  const words = lastWords(log);
-  if (record.init === undefined || !isAlive(record.init))
-    return new SandboxerError("sandbox_not_found", `the sandbox ended before the command started: ${words}`, { phase: "exec" });
-  if (command.cwd !== undefined && /chdir|cwd|working directory/i.test(words)) {
-    return new SandboxerError("invalid_request", `the working directory "${command.cwd}" cannot be entered`, {
-      phase: "exec",
-      issues: [{ path: "cwd", message: words }],
-    });
-  }
-  return new SandboxerError("backend_unavailable", `the runtime could not start the command: ${words}`, {
-    phase: "exec",
-    backend: host.backend,
-  });
 }

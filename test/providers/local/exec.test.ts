@@ -49,6 +49,36 @@ for (const runtime of ["crun", "runc"] as const) {
       expect((await say(provider, ref, "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep 30[1-4]'")).stdout.trim()).toBe("0");
     });
 
+    test("starts though others' trees are ended beside it all the time, by this process and by shims", async () => {
+      const kills = async (): Promise<void> => {
+        for (let round = 0; round < 12; round++) {
+          const { end } = await say(provider, ref, { run: { shell: "sleep 60 & sleep 60" }, timeoutMs: 5 });
+          expect(end.outcome).toBe("timed_out");
+        }
+      };
+      const shims = async (): Promise<void> => {
+        const ids = Array.from({ length: 12 }, () => newId("process"));
+        for (const id of ids) {
+          const command = { id, run: { shell: "sleep 60 & sleep 60" }, timeoutMs: 400 };
+          await provider.processes?.start(ref, command, { stdin: "none", maxOutputBytes: 1024 }, op());
+        }
+        for (const id of ids) {
+          await eventually(async () => {
+            const status = await provider.processes?.status(ref, id, op());
+            return status !== "absent" && status?.end?.outcome === "timed_out";
+          });
+        }
+      };
+      const starts = async (): Promise<void> => {
+        for (let round = 0; round < 25; round++) {
+          const stdin = { kind: "pipe" as const, stream: streamOf("a", "ll\n") };
+          const { stdout, end } = await say(provider, ref, { run: { shell: "cat" } }, { stdin });
+          expect([stdout, end.outcome, end.exitCode]).toEqual(["all\n", "exited", 0]);
+        }
+      };
+      await Promise.all([kills(), kills(), shims(), starts(), starts()]);
+    });
+
     test("that is not there answers 127, one that may not run 126", async () => {
       expect((await say(provider, ref, { run: { argv: ["no-such-program"] } })).end).toMatchObject({ outcome: "exited", exitCode: 127 });
       expect((await say(provider, ref, { run: { argv: ["/etc/passwd"] } })).end).toMatchObject({ outcome: "exited", exitCode: 126 });

@@ -8,8 +8,10 @@ import { liveRecord } from "../exec.ts";
 import { cgroupOf, checkedName, directoryOf, type Host, hostUser, scratchOf } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
 import { isAlive, signalProcess, signalTree } from "../process-tree.ts";
-import { execArgv, lastWords, runtimeArgv, RUNTIMES } from "../runtime.ts";
+import { isOfTheMoment, notStarted } from "../not-started.ts";
+import { execArgv, runtimeArgv, RUNTIMES } from "../runtime.ts";
 import { signaller, signalInside } from "../signal-inside.ts";
+import { startAgain } from "../start-again.ts";
 import { Changes } from "./changes.ts";
 import { hasExited, hasStarted, keepRoot, readRecord, rootOf, shimOf, writeRecord } from "./state.ts";
 
@@ -29,6 +31,16 @@ export interface StartOptions {
 
 /** Starts a background process under a shim of its own, and waits until it runs. A runtime's exec and 2 ms. Does nothing where it was started already. */
 export async function startProcess(host: Host, ref: Ref, command: Command, options: StartOptions, op: Op): Promise<void> {
+  const pauses = startAgain();
+  for (;;) {
+    const refusal = await startOnce(host, ref, command, options, op);
+    if (refusal === undefined) return;
+    if (!isOfTheMoment(refusal) || !(await pauses.next())) throw refusal;
+  }
+}
+
+/** One try. Answers why the runtime did not start it, if it did not. */
+async function startOnce(host: Host, ref: Ref, command: Command, options: StartOptions, op: Op): Promise<SandboxerError | undefined> {
   throwIfAborted(op.signal);
   const record = liveRecord(host, ref);
   const runtime = host.runtimes.get(record.runtime);
@@ -36,7 +48,7 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
   const directory = directoryOf(host, ref.id).file("processes", checkedName(command.id, "process"));
   if (existsSync(directory)) {
-    if (hasStarted(directory) || (await comesToLife(directory))) return;
+    if (hasStarted(directory) || (await comesToLife(directory))) return undefined;
     // What a start that died has left.
     rmSync(directory, { recursive: true, force: true });
   }
@@ -77,9 +89,14 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
     const shim = await host.launcher.fork(SHIM, [directory, mode, text, "--", ...argv]);
     host.failpoint("local.process.after_fork");
     void shim.ended.then(changes.notice);
-    if (!(await runs(directory, changes, shim.isOver))) throw notStarted(host, command, lastWords(log));
+    if (!(await runs(directory, changes, shim.isOver))) {
+      const refusal = notStarted(host, record, command, { log, phase: "processes" });
+      await discard(host, ref, command.id, directory);
+      return refusal;
+    }
     if (hostProcesses) keepRoot(directory);
     throwIfAborted(op.signal);
+    return undefined;
   } catch (error) {
     // It may run all the same: who asked has left, or who started it has ended without a word.
     await discard(host, ref, command.id, directory);
@@ -124,10 +141,4 @@ async function discard(host: Host, ref: Ref, id: string, directory: string): Pro
   const shim = shimOf(directory);
   if (shim !== undefined) signalProcess(shim, "SIGKILL");
   rmSync(directory, { recursive: true, force: true });
-}
-
-function notStarted(host: Host, { cwd }: Command, words: string): SandboxerError {
-  const message = `the process could not be started: ${words}`;
-  if (cwd === undefined) return new SandboxerError("backend_unavailable", message, { phase: "processes", backend: host.backend });
-  return new SandboxerError("invalid_request", message, { phase: "processes", issues: [{ path: "cwd", message: words }] });
 }
