@@ -11,13 +11,11 @@ import {
   type ProcessStatus,
   type PtySize,
   type Ref,
-} from "../../contract/index.ts";
-import type { Agents } from "./agents.ts";
+} from "../../../contract/index.ts";
+import type { Agents } from "./agent.ts";
 import { Companion, companionArgv, OUTPUT_WINDOW, wordsOf } from "./companion.ts";
 import { encodeFrame, endOf, Exit, parseJson, type Frame } from "./frames.ts";
 import { refusalOf, startFailure } from "./exec.ts";
-import type { Settings } from "./options.ts";
-import { agentUser } from "./user.ts";
 
 const PHASE = "processes";
 /** What one call hands to the agent at most. */
@@ -72,22 +70,20 @@ function refused(frame: Frame, id: string): SandboxerError {
  * Background processes below companions that keep their journals in the sandbox. They belong to the user they run as, so code inside
  * can falsify them; nothing outside the sandbox relies on them.
  */
-export class E2bProcesses implements Processes {
+export class CompanionProcesses implements Processes {
   readonly #agents: Agents;
-  readonly #settings: Settings;
   /** Of processes that were started or looked at here, how they take input: saves a look before each write. */
   readonly #inputs = new Map<string, Look["input"] | "closed">();
   /** Writes to one process keep their order. */
   readonly #turns = new Map<string, Promise<void>>();
 
-  constructor(agents: Agents, settings: Settings) {
+  constructor(agents: Agents) {
     this.#agents = agents;
-    this.#settings = settings;
   }
 
   async start(ref: Ref, command: Command, options: StartOptions, op: Op): Promise<void> {
     const agent = await this.#agents.of(ref, op, PHASE);
-    const user = await agentUser(agent, command.user, op);
+    const user = await agent.userFor(command.user, op);
     if (user !== undefined && user !== agent.user)
       throw new SandboxerError("capability_unsupported", "user: background processes here run as the sandbox's own user", { phase: PHASE });
     const { options: kind, words } = wordsOf(command);
@@ -97,12 +93,12 @@ export class E2bProcesses implements Processes {
       id: checked(command.id),
       input,
       cap: options.maxOutputBytes,
-      oom: this.#settings.isolation === "microvm" ? 1 : 0,
+      oom: agent.ownKernel ? 1 : 0,
       ...(options.pty === undefined ? {} : { rows: options.pty.rows, cols: options.pty.cols }),
       ...(command.timeoutMs === undefined ? {} : { timeout: Math.max(1, Math.round(command.timeoutMs)) }),
     };
     const env = { ...(options.pty === undefined ? {} : { TERM: "xterm-256color" }), ...command.env };
-    const argv = companionArgv("keep", settings, command.cwd ?? this.#settings.workdir, ...words);
+    const argv = companionArgv("keep", settings, command.cwd ?? agent.workdir, ...words);
     const companion = new Companion(agent, { argv, env, user, tag: command.id }, op);
     let started = false;
     try {
@@ -191,7 +187,7 @@ export class E2bProcesses implements Processes {
   async #companion(ref: Ref, argv: readonly string[], op: Op): Promise<Companion> {
     const agent = await this.#agents.of(ref, op, PHASE);
     // The journals belong to the sandbox's own user.
-    return new Companion(agent, { argv, user: await agentUser(agent, undefined, op), tag: newId("exec") }, op);
+    return new Companion(agent, { argv, user: await agent.userFor(undefined, op), tag: newId("exec") }, op);
   }
 
   async #look(ref: Ref, id: string | undefined, op: Op): Promise<Look[]> {
