@@ -78,7 +78,8 @@ function gone(ref: Ref, phase: string): SandboxerError {
 /** One sandbox's agent, for one job. */
 class E2bAgent implements Agent {
   readonly user: string | undefined;
-  readonly ownKernel: boolean;
+  readonly oom: "kernel" | undefined;
+  readonly keepsInput = true;
   readonly workdir: string;
   readonly #control: Control;
   readonly #ref: Ref;
@@ -87,7 +88,7 @@ class E2bAgent implements Agent {
 
   constructor(control: Control, settings: Settings, ref: Ref, phase: string, { client, user }: Known) {
     this.user = user;
-    this.ownKernel = settings.isolation === "microvm";
+    this.oom = settings.isolation === "microvm" ? "kernel" : undefined;
     this.workdir = settings.workdir;
     this.#control = control;
     this.#ref = ref;

@@ -22,15 +22,17 @@ export type AgentEvent =
 export interface Agent {
   /** That programs run as unless they name one; undefined for the image's own. */
   readonly user: string | undefined;
-  /** Whether the sandbox's kernel is its own, so that its count of processes killed for want of memory is the sandbox's. */
-  readonly ownKernel: boolean;
+  /** Where the count of processes that were killed for want of memory is the sandbox's own: its kernel, or its control group. */
+  readonly oom: "kernel" | "cgroup" | undefined;
+  /** Whether `send` reaches a program that nobody listens to any more, from any process of ours. Else one that is kept gets a FIFO. */
+  readonly keepsInput: boolean;
   /** Where commands and relative paths start. */
   readonly workdir: string;
   /** The name to run as for a user that was asked for. Throws `invalid_request` for one that there is not, `capability_unsupported`. */
   userFor(asked: string | undefined, op: Op): Promise<string | undefined>;
   /** Its events go on until it ends or the signal aborts, which may leave it running. */
   start(program: Program, signal: AbortSignal): AsyncIterable<AgentEvent>;
-  /** To the standard input of the program under that tag, which this process started. */
+  /** To the standard input of the program under that tag. Without `keepsInput` only while it is listened to, in this process. */
   send(tag: string, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
   /** Resolves with false where no such program runs any more. */
   signal(tag: string, name: "SIGTERM" | "SIGKILL", signal: AbortSignal): Promise<boolean>;

@@ -15,7 +15,7 @@ const ENDS_WITHIN_MS = 10_000;
 
 /** The words that run the companion inside. */
 export function companionArgv(
-  mode: "run" | "keep" | "read" | "look" | "signal",
+  mode: "run" | "keep" | "read" | "look" | "signal" | "tell" | "end" | "init",
   options: Readonly<Record<string, string | number>>,
   ...rest: string[]
 ): string[] {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  newId,
   SandboxerError,
   type Command,
   type ExecEvent,
@@ -55,7 +56,8 @@ export function execOverCompanion(agents: Agents): Provider["exec"] {
         input: options.stdin.kind === "none" ? "none" : "pipe",
         cap: options.maxOutputBytes,
         window: OUTPUT_WINDOW,
-        oom: agent.ownKernel ? 1 : 0,
+        tag: id,
+        ...(agent.oom === undefined ? {} : { oom: agent.oom }),
         ...(timeoutMs === undefined ? {} : { timeout: Math.max(1, Math.round(timeoutMs)) }),
       },
       cwd,
@@ -93,4 +95,17 @@ export function execOverCompanion(agents: Agents): Provider["exec"] {
       else await companion.kill();
     }
   };
+}
+
+/** Ends a command that another process of ours, which has died, may have left running. Throws where it does not end. */
+export async function endOverCompanion(agents: Agents, ref: Ref, tag: string, op: Op): Promise<void> {
+  const agent = await agents.of(ref, op, "exec");
+  const user = await agent.userFor(undefined, op);
+  const companion = new Companion(agent, { argv: companionArgv("end", { tag }), user, tag: newId("exec") }, op);
+  try {
+    const [frame] = (await companion.frames()) ?? [];
+    if (frame?.kind !== "z") throw new SandboxerError("backend_unavailable", `command ${tag} does not end`, { phase: "exec" });
+  } finally {
+    companion.leave();
+  }
 }

@@ -16,6 +16,7 @@ import type { Agents } from "./agent.ts";
 import { Companion, companionArgv, OUTPUT_WINDOW, wordsOf } from "./companion.ts";
 import { encodeFrame, endOf, Exit, parseJson, type Frame } from "./frames.ts";
 import { refusalOf, startFailure } from "./exec.ts";
+import { Tellers } from "./tell.ts";
 
 const PHASE = "processes";
 /** What one call hands to the agent at most. */
@@ -76,9 +77,11 @@ export class CompanionProcesses implements Processes {
   readonly #inputs = new Map<string, Look["input"] | "closed">();
   /** Writes to one process keep their order. */
   readonly #turns = new Map<string, Promise<void>>();
+  readonly #tellers: Tellers;
 
   constructor(agents: Agents) {
     this.#agents = agents;
+    this.#tellers = new Tellers(agents, refused);
   }
 
   async start(ref: Ref, command: Command, options: StartOptions, op: Op): Promise<void> {
@@ -93,7 +96,8 @@ export class CompanionProcesses implements Processes {
       id: checked(command.id),
       input,
       cap: options.maxOutputBytes,
-      oom: agent.ownKernel ? 1 : 0,
+      ...(agent.oom === undefined ? {} : { oom: agent.oom }),
+      ...(agent.keepsInput ? {} : { fifo: 1 }),
       ...(options.pty === undefined ? {} : { rows: options.pty.rows, cols: options.pty.cols }),
       ...(command.timeoutMs === undefined ? {} : { timeout: Math.max(1, Math.round(command.timeoutMs)) }),
     };
@@ -166,13 +170,13 @@ export class CompanionProcesses implements Processes {
     const input = await this.#inputOf(ref, id, op);
     if (input === "none") throw wrongState(`process ${id} has no input`);
     if (input === "closed") throw wrongState(`the input of process ${id} was closed`);
-    for (let at = 0; at < data.length; at += PIECE) await this.#send(ref, id, encodeFrame("I", data.subarray(at, at + PIECE)), op);
+    for (let at = 0; at < data.length; at += PIECE) await this.#send(ref, id, "I", data.subarray(at, at + PIECE), op);
   }
 
   async closeStdin(ref: Ref, id: string, op: Op): Promise<void> {
     const input = await this.#inputOf(ref, id, op);
     if (input === "none") throw wrongState(`process ${id} has no input`);
-    await this.#send(ref, id, encodeFrame("E"), op);
+    await this.#send(ref, id, "E", new Uint8Array(), op);
     if (input === "pipe") this.#inputs.set(`${ref.native}/${id}`, "closed");
   }
 
@@ -181,7 +185,7 @@ export class CompanionProcesses implements Processes {
     const size = Buffer.alloc(4);
     size.writeUInt16BE(rows, 0);
     size.writeUInt16BE(cols, 2);
-    await this.#send(ref, id, encodeFrame("R", size), op);
+    await this.#send(ref, id, "R", size, op);
   }
 
   async #companion(ref: Ref, argv: readonly string[], op: Op): Promise<Companion> {
@@ -223,10 +227,12 @@ export class CompanionProcesses implements Processes {
     this.#inputs.set(key, input);
   }
 
-  async #send(ref: Ref, id: string, frame: Uint8Array, op: Op): Promise<void> {
+  async #send(ref: Ref, id: string, kind: "I" | "E" | "R", body: Uint8Array, op: Op): Promise<void> {
     const key = `${ref.native}/${id}`;
     const agent = await this.#agents.of(ref, op, PHASE);
-    const sent = (this.#turns.get(key) ?? Promise.resolve()).then(() => agent.send(id, frame, op.signal));
+    const sent = (this.#turns.get(key) ?? Promise.resolve()).then(() =>
+      agent.keepsInput ? agent.send(id, encodeFrame(kind, body), op.signal) : this.#tellers.send(ref, id, kind, body, op),
+    );
     const turn = sent.catch(() => undefined);
     this.#turns.set(key, turn);
     try {
