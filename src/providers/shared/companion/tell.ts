@@ -17,6 +17,7 @@ class Teller {
   readonly #over: () => void;
   readonly #refused: (frame: Frame) => Error;
   readonly #waiting: Waiting[] = [];
+  readonly #ready = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | undefined;
   #failure: { readonly reason: unknown } | undefined;
 
@@ -24,7 +25,13 @@ class Teller {
     this.#companion = companion;
     this.#refused = refused;
     this.#over = over;
+    this.#ready.promise.catch(() => undefined);
     void this.#listen();
+  }
+
+  /** Resolves when it can be told something. Rejects where the process has no ear for it. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
   }
 
   /** Resolves when the process's own companion has it. */
@@ -42,6 +49,7 @@ class Teller {
       for (let frames = await this.#companion.frames(); frames !== undefined; frames = await this.#companion.frames()) {
         for (const frame of frames) {
           if (frame.kind === "f") return this.#end(this.#refused(frame));
+          if (frame.kind === "s") this.#ready.resolve();
           if (frame.kind === "c") this.#waiting.shift()?.resolve();
         }
         if (this.#waiting.length === 0) this.#rest();
@@ -62,6 +70,7 @@ class Teller {
     if (this.#failure !== undefined) return;
     this.#failure = { reason };
     clearTimeout(this.#timer);
+    this.#ready.reject(reason);
     for (const { reject } of this.#waiting.splice(0)) reject(reason);
     this.#companion.leave();
     this.#over();
@@ -97,6 +106,8 @@ export class Tellers {
     // It outlives the call that needed it first.
     const own: Op = { log: op.log, signal: new AbortController().signal };
     const companion = new Companion(agent, { argv: companionArgv("tell", { id }), user, tag: newId("exec") }, own);
-    return new Teller(companion, (frame) => this.#refused(frame, id), over);
+    const teller = new Teller(companion, (frame) => this.#refused(frame, id), over);
+    await teller.ready;
+    return teller;
   }
 }
