@@ -1,29 +1,38 @@
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
-import { Duplex } from "node:stream";
+import { connect as netConnect } from "node:net";
+import type { Duplex } from "node:stream";
 import { SandboxerError } from "../../contract/index.ts";
+import { SshHost } from "../shared/ssh/host.ts";
+import { SocketTunnel } from "../shared/ssh/tunnel.ts";
 import type { Settings } from "./options.ts";
-import { loadSdk, type Docker } from "./sdk.ts";
+import { type Docker, loadSdk } from "./sdk.ts";
+
+/** The client of an engine, and what it stands on. */
+export interface Connection {
+  readonly docker: Docker;
+  close(): void;
+}
 
 /** The client of the engine that the settings name. Connects to nothing yet. */
-export async function connect(settings: Settings): Promise<Docker> {
+export async function connect({ address }: Settings, directory: string, backend: string): Promise<Connection> {
   const Dockerode = await loadSdk();
-  return new Dockerode(addressOf(settings));
-}
-
-/** Whether the engine is on this very host, so that its containers' processes are ours to see. */
-export function isOnThisHost({ host }: Settings): boolean {
-  return host.startsWith("unix://");
-}
-
-function addressOf({ host, tls, sshOptions }: Settings): object {
-  if (host.startsWith("unix://")) return { socketPath: host.slice("unix://".length) };
-  const url = new URL(host);
-  if (url.protocol === "ssh:") return { host: "localhost", protocol: "http", agent: new DialAgent(url, sshOptions) };
-  const port = Number(url.port || (tls === undefined ? 2375 : 2376));
-  if (tls === undefined) return { host: url.hostname, port, protocol: "http" };
-  return { host: url.hostname, port, protocol: "https", ca: pem(tls.ca), cert: pem(tls.cert), key: pem(tls.key) };
+  if (address.kind === "socket") return { docker: new Dockerode({ socketPath: address.path }), close() {} };
+  if (address.kind === "tcp") {
+    const { host, port, tls } = address;
+    const secured =
+      tls === undefined ? { protocol: "http" } : { protocol: "https", ca: pem(tls.ca), cert: pem(tls.cert), key: pem(tls.key) };
+    return { docker: new Dockerode({ host, port, ...secured }), close() {} };
+  }
+  const tunnel = new SocketTunnel(new SshHost(address.ssh, directory, backend), address.socket);
+  const agent = new TunnelAgent(tunnel);
+  return {
+    docker: new Dockerode({ host: "localhost", protocol: "http", agent }),
+    close() {
+      agent.destroy();
+      tunnel.close();
+    },
+  };
 }
 
 function pem(file: string): Buffer {
@@ -34,44 +43,21 @@ function pem(file: string): Buffer {
   }
 }
 
-/**
- * Each connection is the standard input and output of `docker system dial-stdio` over the system's own ssh: its configuration, agent and
- * known hosts hold, and a host key that it does not know is refused.
- */
-class DialAgent extends HttpAgent {
-  readonly #argv: readonly string[];
+/** Connections through the tunnel, which is opened again where it broke. */
+class TunnelAgent extends HttpAgent {
+  readonly #tunnel: SocketTunnel;
 
-  constructor(url: URL, options: readonly string[]) {
+  constructor(tunnel: SocketTunnel) {
     super({ keepAlive: true, maxFreeSockets: 8 });
-    const port = url.port === "" ? [] : ["-p", url.port];
-    const user = url.username === "" ? [] : ["-l", decodeURIComponent(url.username)];
-    this.#argv = [...options, "-o", "BatchMode=yes", "-T", ...port, ...user, "--", url.hostname, "docker", "system", "dial-stdio"];
+    this.#tunnel = tunnel;
   }
 
-  override createConnection(_options: object, callback?: (error: Error | null, stream: Duplex) => void): Duplex {
-    const child = spawn("ssh", this.#argv, { stdio: ["pipe", "pipe", "pipe"] });
-    let words = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (words = (words + text).slice(-1000)));
-    const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
-    // What node:http sets on a socket; here there is none.
-    Object.assign(stream, {
-      setKeepAlive: () => stream,
-      setNoDelay: () => stream,
-      setTimeout: () => stream,
-      ref: () => stream,
-      unref: () => stream,
-    });
-    child.once("error", (error) => stream.destroy(error));
-    child.once("exit", (code) => {
-      if (code !== 0 && code !== null)
-        stream.destroy(
-          new SandboxerError(code === 255 ? "backend_auth" : "backend_unavailable", `ssh: ${words.trim() || `it ended with ${code}`}`, {
-            phase: "connect",
-          }),
-        );
-    });
-    stream.once("close", () => void child.kill());
-    callback?.(null, stream);
-    return stream;
+  override createConnection(_options: object, callback?: (error: Error | null, stream: Duplex) => void): undefined {
+    const told = callback as (error: Error | null, stream?: Duplex) => void;
+    this.#tunnel.open(new AbortController().signal).then(
+      () => told(null, netConnect({ path: this.#tunnel.path })),
+      (thrown: unknown) => told(thrown instanceof Error ? thrown : new Error(String(thrown))),
+    );
+    return undefined;
   }
 }

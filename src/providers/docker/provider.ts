@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import {
   type Created,
   type Listed,
@@ -34,7 +35,8 @@ import { traitsOf } from "./traits.ts";
 export async function openDocker(options: DockerOptions, context: OpenContext): Promise<Provider> {
   const settings = settingsOf(options);
   const { backend, failpoint } = context;
-  const docker = await connect(settings);
+  const connection = await connect(settings, join(context.directory, "ssh"), backend);
+  const { docker } = connection;
   const where = (phase: string) => ({ phase, backend });
   const within = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(settings.requestTimeoutMs)]);
   const opening = AbortSignal.timeout(settings.requestTimeoutMs);
@@ -42,6 +44,7 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
   try {
     [info, version] = await Promise.all([docker.info({ abortSignal: opening }), docker.version({ abortSignal: opening })]);
   } catch (thrown) {
+    connection.close();
     throw engineFailure(thrown, where("open"));
   }
   const images = new Images(docker, settings, backend);
@@ -103,6 +106,9 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
     files: filesOverExec({ exec, workdir: WORKDIR }),
     ports: portsOverExec({ exec }),
     processes: new CompanionProcesses(agents),
+    async dispose() {
+      connection.close();
+    },
   };
 }
 
