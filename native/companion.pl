@@ -105,7 +105,7 @@ if ($mode eq 'init') {
 }
 
 if ($mode eq 'end') {
-  my $find = sub { grep { $_ != $$ && (split /\0/, slurp("/proc/$_/cmdline"))[4] // '' =~ /(?:^|,)tag=\Q$option{tag}\E(?:,|$)/ } everyone() };
+  my $find = sub { grep { $_ != $$ && ((split /\0/, slurp("/proc/$_/cmdline"))[4] // '') =~ /(?:^|,)tag=\Q$option{tag}\E(?:,|$)/ } everyone() };
   for (1 .. 400) { my @found = $find->(); last unless @found; send_signal('TERM', @found) if $_ % 20 == 1; pause(0.02) }
   fail('lives') if $find->();
   frame('z', '');

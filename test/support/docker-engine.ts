@@ -92,13 +92,18 @@ export async function openDockerEngine(more: readonly string[] = []): Promise<Do
     docker,
     async restart() {
       await stop("SIGKILL");
+      // What a reboot takes with it: its socket and the numbers of processes that are no more.
       rmSync(join(directory, "pid"), { force: true });
+      rmSync(join(directory, "exec", "containerd"), { recursive: true, force: true });
       daemon = await start();
     },
     async [Symbol.asyncDispose]() {
-      const left = await docker("ps", "-aq");
-      if (left !== "") await docker("rm", "-f", ...left.split("\n"));
-      await stop("SIGTERM");
+      try {
+        const left = await docker("ps", "-aq");
+        if (left !== "") await docker("rm", "-f", ...left.split("\n"));
+      } finally {
+        await stop("SIGTERM");
+      }
       // What overlay mounts a killed daemon left goes with the directory's own mounts.
       spawnSync("sh", ["-c", `grep -o ' ${directory}[^ ]*' /proc/mounts | sort -r | xargs -r -n1 umount -l`]);
       rmSync(directory, { recursive: true, force: true });

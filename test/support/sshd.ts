@@ -48,7 +48,13 @@ export async function openSshd(more: readonly string[] = []): Promise<Sshd> {
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", at(name)]);
     return readFileSync(at(`${name}.pub`), "utf8").trim();
   };
-  const [host, other, userAuthority, hostAuthority, user] = ["host", "other", "user-ca", "host-ca", "user"].map(key) as [string, string, string, string, string];
+  const [host, other, userAuthority, hostAuthority, user] = ["host", "other", "user-ca", "host-ca", "user"].map(key) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
   key("stranger");
   execFileSync("ssh-keygen", ["-q", "-s", at("host-ca"), "-h", "-I", "host", "-n", "127.0.0.1,box1", at("host.pub")]);
   writeFileSync(at("authorized_keys"), `${user}\n`, { mode: 0o600 });

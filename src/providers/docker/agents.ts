@@ -1,9 +1,10 @@
 import type { Duplex } from "node:stream";
-import { SandboxerError, type Op, type Ref } from "../../contract/index.ts";
+import { newId, SandboxerError, type Op, type Ref } from "../../contract/index.ts";
 import { throwIfAborted } from "../shared/abort.ts";
 import type { Agent, AgentEvent, Agents, Program } from "../shared/companion/agent.ts";
+import { Companion } from "../shared/companion/companion.ts";
 import { SANDBOX_USER, WORKDIR } from "./container.ts";
-import { engineFailure, statusOf } from "./failure.ts";
+import { engineFailure } from "./failure.ts";
 import { userOf } from "./labels.ts";
 import { demultiplexed } from "./multiplexed.ts";
 import type { Container, Docker } from "./sdk.ts";
@@ -18,6 +19,8 @@ export class DockerAgents implements Agents {
   readonly #users = new Map<string, string>();
   /** Open connections of the programs that are listened to, by container and tag. */
   readonly #streams = new Map<string, Duplex>();
+  /** Users that were asked for by name, as numbers, by container. */
+  readonly #looked = new Map<string, string>();
 
   constructor(docker: Docker, backend: string) {
     this.docker = docker;
@@ -47,7 +50,7 @@ export class DockerAgents implements Agents {
         throw engineFailure(thrown, { phase, backend: this.backend }, op.signal);
       }
     }
-    return new DockerAgent(this, container, this.#streams, user, ref, phase);
+    return new DockerAgent(this, container, { streams: this.#streams, looked: this.#looked }, user, ref, phase);
   }
 }
 
@@ -59,26 +62,62 @@ class DockerAgent implements Agent {
   readonly #agents: DockerAgents;
   readonly #container: Container;
   readonly #streams: Map<string, Duplex>;
+  readonly #looked: Map<string, string>;
   readonly #ref: Ref;
   readonly #phase: string;
 
-  constructor(agents: DockerAgents, container: Container, streams: Map<string, Duplex>, user: string, ref: Ref, phase: string) {
+  constructor(
+    agents: DockerAgents,
+    container: Container,
+    { streams, looked }: { streams: Map<string, Duplex>; looked: Map<string, string> },
+    user: string,
+    ref: Ref,
+    phase: string,
+  ) {
     this.#agents = agents;
     this.#container = container;
     this.#streams = streams;
+    this.#looked = looked;
     this.user = user;
     this.#ref = ref;
     this.#phase = phase;
   }
 
-  async userFor(asked: string | undefined): Promise<string> {
-    if (asked === undefined || asked === "sandbox") return this.user;
-    if (/^(0+|root)(:|$)/.test(asked) || /:(0+|root)$/.test(asked))
-      throw new SandboxerError("invalid_request", "user: root is not given to commands in a sandbox", {
-        phase: this.#phase,
-        issues: [{ path: "user", message: "must not be root" }],
-      });
-    return asked;
+  /** A user that is not the sandbox's own is looked up inside, once: the engine tells of one that is not there in no way to rely on. */
+  async userFor(asked: string | undefined, op: Op): Promise<string> {
+    if (asked === undefined || asked === "sandbox" || asked === this.user) return this.user;
+    const key = `${this.#container.id}/${asked}`;
+    const found = this.#looked.get(key) ?? (await this.#look(asked, op));
+    if (this.#looked.size > REMEMBERED) this.#looked.clear();
+    this.#looked.set(key, found);
+    return found;
+  }
+
+  async #look(asked: string, op: Op): Promise<string> {
+    const [name = "", group] = asked.split(":");
+    const source =
+      "my ($n, $g) = @ARGV; my @u = $n =~ /^\\d+$/ ? ($n, (getpwuid($n))[3] // $n) : (getpwnam($n))[2, 3]; print defined $u[0] ? join(':', $u[0], $g eq '' ? $u[1] : $g) : ''";
+    const lookup = new Companion(
+      this,
+      { argv: ["/usr/bin/perl", "-e", source, name, group ?? ""], user: this.user, tag: newId("exec") },
+      op,
+    );
+    let ids: string;
+    try {
+      ids = await lookup.text();
+    } finally {
+      lookup.leave();
+    }
+    if (ids === "") throw this.#noUser(asked, "there is no such user in the sandbox");
+    if (ids.split(":").some((id) => Number(id) === 0)) throw this.#noUser(asked, "root is not given to commands in a sandbox");
+    return ids;
+  }
+
+  #noUser(asked: string, message: string): SandboxerError {
+    return new SandboxerError("invalid_request", `user: "${asked}": ${message}`, {
+      phase: this.#phase,
+      issues: [{ path: "user", message }],
+    });
   }
 
   async *start({ argv, env, user, tag }: Program, signal: AbortSignal): AsyncGenerator<AgentEvent> {
@@ -130,16 +169,9 @@ class DockerAgent implements Agent {
     return this.#streams.has(this.#key(tag));
   }
 
-  async explain(thrown: unknown, signal: AbortSignal, user?: string): Promise<SandboxerError> {
+  async explain(thrown: unknown, signal: AbortSignal): Promise<SandboxerError> {
     const where = { phase: this.#phase, backend: this.#agents.backend };
     const failure = engineFailure(thrown, where, signal);
-    // The engine says 400 where the image has no such user, and 409 where the container does not run.
-    if (statusOf(thrown) === 400 && user !== undefined && user !== this.user)
-      return new SandboxerError("invalid_request", `user: there is no user "${user}" in the sandbox`, {
-        ...where,
-        issues: [{ path: "user", message: "there is no such user in the sandbox" }],
-        cause: thrown,
-      });
     if (signal.aborted || failure.code === "sandbox_not_found") return failure;
     try {
       const { State } = await this.#container.inspect({ abortSignal: signal });

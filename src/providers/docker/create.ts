@@ -93,8 +93,7 @@ async function made(maker: Maker, spec: SandboxSpec, config: object, op: Op): Pr
     return container;
   } catch (thrown) {
     const name = nameOf(maker.instance, spec.id);
-    // The name is taken: by this very sandbox.
-    if (statusOf(thrown) === 409) return docker.getContainer(name);
+    if (statusOf(thrown) === 409) return await sameSandbox(maker, spec, docker.getContainer(name), op);
     if (statusOf(thrown) === 404) maker.images.forget();
     if (statusOf(thrown) !== undefined || wasNeverSent(thrown)) throw failure(maker, thrown, op);
     return await recover(maker, name, thrown, op);
@@ -150,11 +149,6 @@ async function started(
   } catch (thrown) {
     throw failure(maker, thrown, op);
   }
-  const { generation, id } = refOf(info.Id, info.Config.Labels ?? {});
-  if (id !== spec.id || generation !== spec.generation)
-    throw new SandboxerError("conflict", `container ${info.Id.slice(0, 12)} has the name of another generation of ${spec.id}`, {
-      phase: "create",
-    });
   verifyLimits(info, asked);
   if (!info.State.Running)
     throw new SandboxerError("backend_rejected", `the container ended at once with ${info.State.ExitCode}`, {
@@ -162,6 +156,21 @@ async function started(
       hint: "The image needs /usr/bin/perl, as every Debian and Ubuntu image has it.",
     });
   return info;
+}
+
+/** Whoever has the name must be this very sandbox, before anything is done to it. */
+async function sameSandbox(maker: Maker, spec: SandboxSpec, container: Container, op: Op): Promise<Container> {
+  let info: ContainerInfo;
+  try {
+    info = await container.inspect({ abortSignal: op.signal });
+  } catch (thrown) {
+    throw failure(maker, thrown, op);
+  }
+  const { generation, id } = refOf(info.Id, info.Config.Labels ?? {});
+  if (id === spec.id && generation === spec.generation) return container;
+  throw new SandboxerError("conflict", `container ${info.Id.slice(0, 12)} has the name of another generation of ${spec.id}`, {
+    phase: "create",
+  });
 }
 
 async function undo(maker: Maker, container: Container, { log }: Op): Promise<void> {
