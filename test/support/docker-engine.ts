@@ -1,4 +1,5 @@
 import { execFile, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, openSync, renameSync, rmSync, closeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +17,7 @@ export function withoutEngine(): string | undefined {
   return undefined;
 }
 
-/** A Docker engine of the tests' own, with its own socket, data and containerd, and one image: Debian with Python, git and busybox. */
+/** A Docker engine of the tests' own, with its own socket, data and containerd, and one image: Debian with Python, git, busybox and Redis. */
 export interface DockerEngine extends AsyncDisposable {
   readonly socket: string;
   readonly directory: string;
@@ -30,10 +31,12 @@ export interface DockerEngine extends AsyncDisposable {
 export const IMAGE = "sandboxer-test/debian:12";
 const MAKES_WITHIN_MS = 240_000;
 
+const PACKAGES = "python3-minimal,git,busybox-static,redis-server,redis-tools";
+
 /** The image's file system, made once a machine from Debian's packages: half a minute. */
 async function imageTar(): Promise<string> {
   const directory = join(tmpdir(), "sandboxer-test-images");
-  const tar = join(directory, "debian-12.tar");
+  const tar = join(directory, `debian-12-${createHash("sha256").update(PACKAGES).digest("hex").slice(0, 8)}.tar`);
   mkdirSync(directory, { recursive: true });
   for (const lock = join(directory, "lock"), deadline = Date.now() + MAKES_WITHIN_MS; !existsSync(tar);) {
     try {
@@ -46,7 +49,7 @@ async function imageTar(): Promise<string> {
     }
     try {
       const draft = `${tar}.${process.pid}`;
-      const words = ["--variant=minbase", "--include=python3-minimal,git,busybox-static", "bookworm", draft, "--format=tar"];
+      const words = ["--variant=minbase", `--include=${PACKAGES}`, "bookworm", draft, "--format=tar"];
       await run("mmdebstrap", words, { timeout: MAKES_WITHIN_MS, maxBuffer: 2 ** 26 });
       renameSync(draft, tar);
     } finally {

@@ -27,14 +27,15 @@ export interface ContainerInput {
   readonly runtime: string | undefined;
   /** Whether the engine's storage holds a quota for each container. */
   readonly diskQuota: boolean;
+  /** Lines of its /etc/hosts, as "name:address". */
+  readonly serviceHosts: readonly string[];
 }
 
 /**
  * The whole of a container's confinement, as the engine takes it: no network, no capabilities, no new privileges, our system call filter,
  * limits, a first process that ends it at its max_life. Format: https://docs.docker.com/reference/api/engine/version/v1.41/
  */
-export function containerConfig({ spec, instance, image, user, runtime, diskQuota }: ContainerInput): object {
-  const { cpu, memoryBytes, diskBytes, pids } = spec.resources;
+export function containerConfig({ spec, instance, image, user, runtime, diskQuota, serviceHosts }: ContainerInput): object {
   const seconds = Math.max(1, Math.floor((spec.maxLifeAt - Date.now()) / 1000));
   return {
     name: nameOf(instance, spec.id),
@@ -50,41 +51,48 @@ export function containerConfig({ spec, instance, image, user, runtime, diskQuot
     AttachStdin: false,
     AttachStdout: false,
     AttachStderr: false,
-    NetworkDisabled: true,
     StopTimeout: 0,
     HostConfig: {
+      ...hardening(spec),
       NetworkMode: "none",
-      IpcMode: "private",
-      PidMode: "",
-      UTSMode: "",
-      CgroupnsMode: "private",
-      Privileged: false,
-      CapDrop: ["ALL"],
-      SecurityOpt: [
-        "no-new-privileges:true",
-        `seccomp=${JSON.stringify(seccompProfile({ ptrace: spec.allowPtrace, arch: process.arch }))}`,
-      ],
-      MaskedPaths: MASKED,
-      ReadonlyPaths: READ_ONLY,
-      Memory: memoryBytes,
-      // Swap as memory: the limit counts both together, so there is none beyond it.
-      MemorySwap: memoryBytes,
-      CpuPeriod: PERIOD_US,
-      CpuQuota: Math.max(1000, Math.round(cpu * PERIOD_US)),
-      PidsLimit: pids,
-      ShmSize: 64 * MIB,
-      Ulimits: [
-        { Name: "nofile", Soft: 4096, Hard: 4096 },
-        { Name: "core", Soft: 0, Hard: 0 },
-        { Name: "fsize", Soft: diskBytes, Hard: diskBytes },
-        { Name: "memlock", Soft: 64 * 1024, Hard: 64 * 1024 },
-      ],
-      ...(diskQuota ? { StorageOpt: { size: String(diskBytes) } } : {}),
+      ExtraHosts: serviceHosts,
+      ...(diskQuota ? { StorageOpt: { size: String(spec.resources.diskBytes) } } : {}),
       ...(runtime === undefined ? {} : { Runtime: runtime }),
-      RestartPolicy: { Name: "no" },
       LogConfig: { Type: "none", Config: {} },
-      Init: false,
-      AutoRemove: false,
     },
+  };
+}
+
+/** What holds for every container, a sandbox's or a service's beside it. */
+export function hardening({
+  resources: { cpu, memoryBytes, diskBytes, pids },
+  allowPtrace,
+}: Pick<SandboxSpec, "resources" | "allowPtrace">): object {
+  return {
+    IpcMode: "private",
+    PidMode: "",
+    UTSMode: "",
+    CgroupnsMode: "private",
+    Privileged: false,
+    CapDrop: ["ALL"],
+    SecurityOpt: ["no-new-privileges:true", `seccomp=${JSON.stringify(seccompProfile({ ptrace: allowPtrace, arch: process.arch }))}`],
+    MaskedPaths: MASKED,
+    ReadonlyPaths: READ_ONLY,
+    Memory: memoryBytes,
+    // Swap as memory: the limit counts both together, so there is none beyond it.
+    MemorySwap: memoryBytes,
+    CpuPeriod: PERIOD_US,
+    CpuQuota: Math.max(1000, Math.round(cpu * PERIOD_US)),
+    PidsLimit: pids,
+    ShmSize: 64 * MIB,
+    Ulimits: [
+      { Name: "nofile", Soft: 4096, Hard: 4096 },
+      { Name: "core", Soft: 0, Hard: 0 },
+      { Name: "fsize", Soft: diskBytes, Hard: diskBytes },
+      { Name: "memlock", Soft: 64 * 1024, Hard: 64 * 1024 },
+    ],
+    RestartPolicy: { Name: "no" },
+    Init: false,
+    AutoRemove: false,
   };
 }

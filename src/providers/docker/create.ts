@@ -7,8 +7,9 @@ import { engineFailure, statusOf, wasNeverSent } from "./failure.ts";
 import type { Images } from "./image.ts";
 import { nameOf, refOf } from "./labels.ts";
 import type { Settings } from "./options.ts";
-import { remove } from "./remove.ts";
+import { remove, removeServices } from "./remove.ts";
 import type { Container, ContainerInfo, EngineInfo } from "./sdk.ts";
+import { serviceHosts, startServices } from "./services.ts";
 import { runtimeOf } from "./traits.ts";
 import { promisedLevel, verifyInside, verifyLimits } from "./verify.ts";
 
@@ -29,7 +30,12 @@ export interface Maker {
 }
 
 /** The steps at which a test may kill the control plane. */
-export const CREATE_FAILPOINTS = ["docker.create.before", "docker.create.after", "docker.create.started"] as const;
+export const CREATE_FAILPOINTS = [
+  "docker.create.before",
+  "docker.create.after",
+  "docker.create.started",
+  "docker.create.services",
+] as const;
 
 /**
  * Makes one sandbox: create, start and inspect, three requests; the first of each image and runtime is looked at from inside as well. The
@@ -51,6 +57,7 @@ export async function createSandbox(maker: Maker, spec: SandboxSpec, op: Op): Pr
     user,
     runtime: maker.settings.runtime,
     diskQuota: maker.diskQuota,
+    serviceHosts: serviceHosts(spec.services),
   }) as { HostConfig: Record<string, unknown> };
   const container = await made(maker, spec, config, op);
   try {
@@ -62,10 +69,19 @@ export async function createSandbox(maker: Maker, spec: SandboxSpec, op: Op): Pr
       await verifyInside(maker.agents, ref, level, maker.info.KernelVersion, op);
       maker.verified.add(image.id);
     }
+    if (spec.services !== undefined) {
+      await startServices(
+        { docker: maker.agents.docker, images: maker.images, instance: maker.instance, backend: maker.agents.backend },
+        spec,
+        info,
+        op,
+      );
+      maker.failpoint("docker.create.services");
+    }
     throwIfAborted(op.signal);
     return { ref, isolation: { level, runtime, notes: [`Docker container ${info.Id.slice(0, 12)}`] } };
   } catch (thrown) {
-    await undo(maker, container, op);
+    await undo(maker, spec.id, container, op);
     throw op.signal.aborted ? whyAborted(op.signal) : SandboxerError.from(thrown, { phase: "create", backend: maker.agents.backend });
   }
 }
@@ -173,9 +189,11 @@ async function sameSandbox(maker: Maker, spec: SandboxSpec, container: Container
   });
 }
 
-async function undo(maker: Maker, container: Container, { log }: Op): Promise<void> {
+async function undo(maker: Maker, id: string, container: Container, { log }: Op): Promise<void> {
   try {
-    await remove(container, AbortSignal.timeout(UNDO_WITHIN_MS));
+    const clock = AbortSignal.timeout(UNDO_WITHIN_MS);
+    await remove(container, clock);
+    await removeServices(maker.agents.docker, maker.instance, id, clock);
   } catch (cause) {
     log.warn({ container: container.id, error: String(cause) }, "a create could not be undone; the sweep will");
     throw new SandboxerError("ambiguous_create", "what the create made could not be removed", {

@@ -42,7 +42,7 @@ export class Images {
   /** The prepared form of a spec's image. The first time it costs a pull where it is not there, and a container and a commit: about a second. */
   async prepared(image: string, op: Op): Promise<PreparedImage> {
     const reference = image === "host" ? this.#settings.image : image.slice("oci:".length);
-    const base = await this.#base(reference, op);
+    const base = await this.present(reference, op);
     const running = this.#ready.get(base.Id);
     if (running !== undefined) return running;
     const made = this.#prepare(base, op);
@@ -56,7 +56,8 @@ export class Images {
     this.#ready.clear();
   }
 
-  async #base(reference: string, op: Op): Promise<ImageInfo> {
+  /** An image as it is, pulled where it is not there. */
+  async present(reference: string, op: Op): Promise<ImageInfo> {
     const found = await this.#find(reference, op);
     if (found !== undefined) return found;
     if (!this.#settings.pull) throw this.#missing(reference, "and `pull` is never");

@@ -9,6 +9,7 @@ const TENANT = `${PREFIX}tenant`;
 const GENERATION = `${PREFIX}generation`;
 const MAX_LIFE = `${PREFIX}max-life-at`;
 const USER = `${PREFIX}user`;
+const SERVICE = `${PREFIX}service`;
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -23,9 +24,25 @@ export function labelsOf(spec: SandboxSpec, instance: string, user: string): Lab
   };
 }
 
-/** The engine's filter for everything of this data directory's backend. */
-export function filterOf(instance: string): { label: string[] } {
-  return { label: [`${INSTANCE}=${instance}`] };
+/** Marks a service beside a sandbox, for us and for `docker compose ps` and `logs` on the engine's host, of either version. */
+export function serviceLabels(project: string, name: string): Labels {
+  return {
+    [SERVICE]: name,
+    "com.docker.compose.project": project,
+    "com.docker.compose.service": name,
+    "com.docker.compose.container-number": "1",
+    "com.docker.compose.oneoff": "False",
+  };
+}
+
+/** Whether it is one of those. */
+export function isService(labels: Labels): boolean {
+  return labels[SERVICE] !== undefined;
+}
+
+/** The engine's filter for everything of this data directory's backend, or of one sandbox of it. */
+export function filterOf(instance: string, id?: string): { label: string[] } {
+  return { label: [`${INSTANCE}=${instance}`, ...(id === undefined ? [] : [`${ID}=${id}`])] };
 }
 
 /** A container's name: the engine gives it once, which makes a create idempotent. */

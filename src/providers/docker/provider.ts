@@ -20,10 +20,10 @@ import { WORKDIR } from "./container.ts";
 import { containerOf, createSandbox, type Maker } from "./create.ts";
 import { engineFailure, statusOf } from "./failure.ts";
 import { Images } from "./image.ts";
-import { filterOf, refOf } from "./labels.ts";
+import { filterOf, isService, refOf } from "./labels.ts";
 import { type DockerOptions, settingsOf } from "./options.ts";
 import { hasDiskQuota } from "./quota.ts";
-import { remove } from "./remove.ts";
+import { remove, removeServices } from "./remove.ts";
 import type { ContainerInfo, ContainerStats } from "./sdk.ts";
 import { traitsOf } from "./traits.ts";
 
@@ -66,7 +66,9 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
   async function destroy(ref: Ref, op: Op): Promise<"destroyed" | "absent"> {
     agents.forget(ref.native);
     try {
-      return await remove(containerOf(maker, ref), within(op.signal));
+      const signal = within(op.signal);
+      const answer = await remove(containerOf(maker, ref), signal);
+      return (await removeServices(docker, instance, ref.id, signal)) ? "destroyed" : answer;
     } catch (thrown) {
       throw engineFailure(thrown, where("destroy"), op.signal);
     }
@@ -79,7 +81,13 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
     } catch (thrown) {
       throw engineFailure(thrown, where("list"), op.signal);
     }
-    for (const { Id, State, Labels } of found) yield { ...refOf(Id, Labels), running: State === "running" };
+    // A service without its sandbox is what a broken removal has left: it stands for it.
+    const whole = new Set(found.filter(({ Labels }) => !isService(Labels)).map(({ Id, Labels }) => refOf(Id, Labels).id));
+    for (const { Id, State, Labels } of found) {
+      const ref = refOf(Id, Labels);
+      if (!isService(Labels)) yield { ...ref, running: State === "running" };
+      else if (!whole.has(ref.id)) yield { ...ref, running: false };
+    }
   }
 
   async function inspect(ref: Ref, op: Op): Promise<Observed | "absent"> {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { statusOf } from "./failure.ts";
-import type { Container } from "./sdk.ts";
+import { filterOf } from "./labels.ts";
+import type { Container, Docker } from "./sdk.ts";
 
 const LOOK_MS = 50;
 
@@ -19,4 +20,20 @@ export async function remove(container: Container, abortSignal: AbortSignal): Pr
     }
     await sleep(LOOK_MS, undefined, { signal: abortSignal });
   }
+}
+
+/** Removes what stands beside a sandbox under its label: services, and then their volumes. Answers whether there was anything. */
+export async function removeServices(docker: Docker, instance: string, id: string, abortSignal: AbortSignal): Promise<boolean> {
+  const filters = filterOf(instance, id);
+  const containers = await docker.listContainers({ all: true, filters, abortSignal });
+  await Promise.all(containers.map(({ Id }) => remove(docker.getContainer(Id), abortSignal)));
+  const { Volumes } = await docker.listVolumes({ filters, abortSignal });
+  for (const { Name } of Volumes ?? []) {
+    try {
+      await docker.getVolume(Name).remove({ abortSignal });
+    } catch (thrown) {
+      if (statusOf(thrown) !== 404) throw thrown;
+    }
+  }
+  return containers.length > 0;
 }

@@ -13,6 +13,9 @@ export interface Docker {
   getImage(reference: string): { inspect(options?: CallOptions): Promise<ImageInfo> };
   getExec(id: string): Exec;
   listContainers(options: object): Promise<readonly ContainerEntry[]>;
+  createVolume(options: object): Promise<unknown>;
+  listVolumes(options: object): Promise<{ readonly Volumes?: readonly { readonly Name: string }[] | null }>;
+  getVolume(name: string): { remove(options: object): Promise<unknown> };
   pull(reference: string, options?: CallOptions): Promise<NodeJS.ReadableStream>;
 }
 
@@ -58,6 +61,7 @@ export interface ContainerInfo {
     readonly ExitCode: number;
     readonly Pid: number;
     readonly FinishedAt: string;
+    readonly Health?: { readonly Status: string };
   };
   readonly HostConfig: Readonly<Record<string, unknown>>;
   readonly ExecIDs: readonly string[] | null;
@@ -77,6 +81,7 @@ export interface Container {
   remove(options: object): Promise<unknown>;
   inspect(options?: CallOptions): Promise<ContainerInfo>;
   stats(options: object): Promise<ContainerStats>;
+  logs(options: object): Promise<Buffer>;
   exec(options: object): Promise<Exec>;
 }
 

@@ -6,7 +6,7 @@ import { promisedLevel } from "./verify.ts";
 /** The engine has it. */
 const NATIVE: readonly Capability[] = [
   "image.host", "image.oci", "resources.cpu_mem", "resources.pids", "create.idempotent", "net.block_all", "exec.user", "exec.cwd_env",
-  "usage.metered",
+  "usage.metered", "services",
 ]; // prettier-ignore
 /** The companion inside, or fixed scripts, make up for what the engine lacks. */
 const EMULATED: readonly Capability[] = [
