@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
-import { connect as netConnect } from "node:net";
 import type { Duplex } from "node:stream";
 import { SandboxerError } from "../../contract/index.ts";
 import { SshHost } from "../shared/ssh/host.ts";
@@ -54,8 +53,8 @@ class TunnelAgent extends HttpAgent {
 
   override createConnection(_options: object, callback?: (error: Error | null, stream: Duplex) => void): undefined {
     const told = callback as (error: Error | null, stream?: Duplex) => void;
-    this.#tunnel.open(new AbortController().signal).then(
-      () => told(null, netConnect({ path: this.#tunnel.path })),
+    this.#tunnel.channel(new AbortController().signal).then(
+      (socket) => told(null, socket),
       (thrown: unknown) => told(thrown instanceof Error ? thrown : new Error(String(thrown))),
     );
     return undefined;

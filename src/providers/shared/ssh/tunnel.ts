@@ -1,4 +1,5 @@
 import { existsSync, rmSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChildProcess } from "node:child_process";
 import { SandboxerError } from "../../../contract/index.ts";
@@ -9,7 +10,7 @@ const OPENS_WITHIN_MS = 20_000;
 
 /**
  * A socket here that leads to one at the host, over one connection: whoever connects to it gets a channel, of which sshd limits no number
- * (MaxSessions counts sessions, not channels). A connection that broke is made again by the next `open`.
+ * (MaxSessions counts sessions, not channels). A connection that broke is made again for the next one.
  */
 export class SocketTunnel {
   readonly path: string;
@@ -24,8 +25,20 @@ export class SocketTunnel {
     this.path = host.file("engine.sock");
   }
 
-  /** Resolves when the socket can be connected to. Throws `backend_auth`, `backend_unavailable`. */
-  open(signal: AbortSignal): Promise<void> {
+  /** A channel of its own. Where the connection has just broken, and its end is not known yet, by a new one. Throws `backend_auth`, `backend_unavailable`. */
+  async channel(signal: AbortSignal): Promise<Socket> {
+    await this.#open(signal);
+    try {
+      return await connected(this.path);
+    } catch {
+      this.#child?.kill();
+      this.#child = undefined;
+      await this.#open(signal);
+      return await connected(this.path);
+    }
+  }
+
+  #open(signal: AbortSignal): Promise<void> {
     if (this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) return Promise.resolve();
     this.#opening ??= this.#connect(signal).finally(() => (this.#opening = undefined));
     return this.#opening;
@@ -59,4 +72,15 @@ export class SocketTunnel {
     this.#child?.kill();
     rmSync(this.path, { force: true });
   }
+}
+
+function connected(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path });
+    socket.once("connect", () => {
+      socket.off("error", reject);
+      resolve(socket);
+    });
+    socket.once("error", reject);
+  });
 }
