@@ -63,7 +63,7 @@ const { output } = await build({
   platform: "node",
   preserveEntrySignatures: false,
   // Seldom loaded; a part of pino runs in threads of its own, from files beside it; and e2b is there only where its user installed it.
-  external: ["pino", "yaml", "e2b"],
+  external: ["pino", "yaml", "e2b", "dockerode"],
   plugins: [ownAddresses, onlyUsedBuiltins, oneLanguage],
   output: {
     dir: out,
