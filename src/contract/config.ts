@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
 import { AllowRule, NetworkLimits, PortVisibility, PublishRange } from "./network.ts";
+import { PriceConfig } from "./price.ts";
 import { Overrides } from "./profile.ts";
 import { Duration } from "./units.ts";
 
@@ -10,6 +11,7 @@ export const BackendConfig = z.strictObject({
   provider: z.string().min(1).meta({ description: '"local", "fake", an npm package, or a path that starts with . or /' }),
   options: z.record(z.string(), z.unknown()).optional(),
   enabled: z.boolean().optional(),
+  price: PriceConfig.optional().meta({ description: "A key of the price book, or terms of its own; the provider's entry unless given." }),
 });
 export type BackendConfig = z.infer<typeof BackendConfig>;
 
@@ -111,6 +113,7 @@ export const Config = z.strictObject({
   network: NetworkConfig.optional(),
   secrets: SecretsConfig.optional(),
   preview: PreviewConfig.optional(),
+  prices: z.string().min(1).optional().meta({ description: "JSON or YAML file of prices that stand before those of prices.json." }),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

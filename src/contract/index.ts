@@ -13,6 +13,7 @@ export * from "./network-api.ts";
 export * from "./network.ts";
 export * from "./path.ts";
 export * from "./ports.ts";
+export * from "./price.ts";
 export * from "./profile.ts";
 export * from "./provider.ts";
 export * from "./sandbox.ts";

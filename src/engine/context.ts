@@ -1,5 +1,5 @@
 import { type Config, type Logger, nearest, type Op, SandboxerError } from "../contract/index.ts";
-import type { Sealer } from "../guard/index.ts";
+import type { Prices, Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Activity } from "./activity.ts";
 import { type Backend, opened } from "./backends.ts";
@@ -28,6 +28,8 @@ export interface Context {
   readonly boundary: BoundaryLink;
   /** Takes the boundary's verdicts into the ledger. */
   readonly ingestion: OneAtATime;
+  /** What the configured backends cost. */
+  readonly prices: Prices;
   /** Opens the store of secrets on the first call. Throws `secret_unavailable` where its key cannot be used. */
   readonly sealer: () => Sealer;
 }

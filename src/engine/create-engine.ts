@@ -1,5 +1,5 @@
 import { type Boundary, type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
-import type { Sealer } from "../guard/index.ts";
+import type { Prices, Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { accessibleSandbox } from "./access.ts";
 import { Activity } from "./activity.ts";
@@ -52,6 +52,8 @@ export interface EngineOptions {
   readonly failpoint?: (name: Failpoint) => void;
   /** Opens the store of secrets, when one is first needed; without it secrets are refused. */
   readonly sealer?: () => Sealer;
+  /** What the backends cost; unknown without it. */
+  readonly prices?: Prices;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
   readonly background?: boolean;
 }
@@ -68,9 +70,10 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     boundary,
     failpoint = () => {},
     sealer = noStore,
+    prices = { of: () => null },
   } = options;
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, failpoint, sealer,
+    ledger, backends, config, log, instance, clock, failpoint, sealer, prices,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
     boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
   }; // prettier-ignore

@@ -59,7 +59,7 @@ export async function openStage(config: Config = {}): Promise<Stage> {
   const ctx: Context = {
     ledger, backends, config, log: silent, instance: newId("instance"), clock, failpoint: () => {}, live: new LiveWork(),
     activity: new Activity(ledger, clock), measure: new Measure(), shipped: [], sealer, boundary: new BoundaryLink(boundary),
-    ingestion: new OneAtATime(),
+    ingestion: new OneAtATime(), prices: { of: () => null },
   }; // prettier-ignore
   return {
     directory, ctx, engine, told,
