@@ -16,6 +16,7 @@ export * from "./ports.ts";
 export * from "./price.ts";
 export * from "./profile.ts";
 export * from "./provider.ts";
+export * from "./routing.ts";
 export * from "./sandbox.ts";
 export * from "./secret.ts";
 export * from "./units.ts";
