@@ -14,6 +14,7 @@ import type { Context } from "./context.ts";
 import { DEFAULT_PROFILE, resolveProfile } from "./profiles.ts";
 import { NOT_IN_THIS_VERSION, requirements } from "./requirements.ts";
 import { type Ranking, route } from "./route.ts";
+import type { Refusal } from "./routing/refuse.ts";
 import { snapshot } from "./routing/snapshot.ts";
 
 /** Everything decided about a create before anything is done. */
@@ -114,7 +115,7 @@ export function planOf(ctx: Context, { request, profile, document, settings }: D
 }
 
 /** The error of a plan that no backend can take: by what stood in the way at those that were not excluded by choice. */
-export function refusal({ ranking, settings }: Plan): SandboxerError {
+export function refusal({ ranking }: Plan): SandboxerError {
   const { refused, route: decision } = ranking;
   const open = refused.filter(({ refusals }) => refusals.every(({ kind }) => kind !== "choice"));
   const all = open.flatMap(({ backend, refusals }) => refusals.map((one) => ({ ...one, backend })));
@@ -129,28 +130,24 @@ export function refusal({ ranking, settings }: Plan): SandboxerError {
     });
   if (all.some(({ kind }) => kind === "unavailable") || all.length === 0)
     return new SandboxerError("no_backend", decision.reason, { phase: "route" });
-  const missing = all.flatMap((one) => (one.kind === "capability" ? one.missing.map((need) => ({ ...need, backend: one.backend })) : []));
-  if (missing.length > 0)
-    return unsupported(
-      missing.map(({ backend, capability, field }) => ({
-        path: field,
-        message: `needs ${capability}, which backend ${backend} does not have`,
-      })),
-    );
-  if (all.some(({ kind }) => kind === "isolation")) {
-    return new SandboxerError("isolation_unavailable", decision.reason, {
-      phase: "route",
-      issues: [{ path: "isolation_level.min", message: `no backend offers ${settings.isolationMin}` }],
-    });
-  }
-  const bounds = all.flatMap((one) => (one.kind === "bound" ? [{ path: one.field, message: `${one.backend}: ${one.reason}` }] : []));
-  return new SandboxerError("capability_unsupported", decision.reason, {
-    phase: "route",
-    ...(bounds.length === 0
-      ? {}
-      : {
-          issues: bounds,
-          hint: "Widen the named bound, or configure a backend that is within it: 'sand-boxer route explain' shows each.",
-        }),
-  });
+  // What stands in the way at those that nearly could says what to change.
+  const fewest = Math.min(...open.map(({ refusals }) => refusals.length));
+  const nearly = open.filter(({ refusals }) => refusals.length === fewest);
+  const issues = nearly.flatMap(({ backend, refusals }) => refusals.flatMap((one) => issuesOf(backend, one)));
+  if (issues.length > 0 && issues.every(({ path }) => path === "isolation_level.min"))
+    return new SandboxerError("isolation_unavailable", decision.reason, { phase: "route", issues });
+  if (issues.length === 0) return new SandboxerError("capability_unsupported", decision.reason, { phase: "route" });
+  if (nearly.some(({ refusals }) => refusals.some(({ kind }) => kind === "capability"))) return unsupported(issues);
+  const hint = "Widen the named bound, or configure a backend that is within it: 'sand-boxer route explain' shows each.";
+  return new SandboxerError("capability_unsupported", decision.reason, { phase: "route", issues, hint });
+}
+
+function issuesOf(backend: string, refusal: Refusal): Issue[] {
+  if (refusal.kind === "capability")
+    return refusal.missing.map(({ capability, field }) => ({
+      path: field,
+      message: `needs ${capability}, which backend ${backend} does not have`,
+    }));
+  if (refusal.kind === "bound") return [{ path: refusal.field, message: `${backend}: ${refusal.reason}` }];
+  return refusal.kind === "isolation" ? [{ path: "isolation_level.min", message: `${backend}: ${refusal.reason}` }] : [];
 }

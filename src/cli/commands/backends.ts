@@ -21,7 +21,7 @@ how it did of late. '?' is not known.`,
     if (args.json) await json(found);
     else {
       await table(
-        ["BACKEND", "PROVIDER", "STATE", "ISOLATION", "VCPU + GB AN HOUR", "REGION", "OURS", "COLD START p50 / p95", "EXEC p50 / p95", "SUCCEED"],
+        ["BACKEND", "PROVIDER", "STATE", "ISOLATION", "VCPU + GB AN HOUR", "REGION", "SELF-HOSTED", "COLD START p50 / p95", "EXEC p50 / p95", "SUCCEED"],
         found.map((backend) => [
           backend.name, backend.provider, stateOf(backend),
           backend.isolation.map(({ level, runtime }) => `${level} (${runtime})`).join(", ") || "-",

@@ -26,6 +26,10 @@ export const FakeOptions = z.strictObject({
   region: Region.optional().meta({ description: "Where it says that it keeps things." }),
   self_hosted: z.boolean().optional().meta({ description: "What it says of whose machines it is on." }),
   unavailable: z.string().optional().meta({ description: "Makes the whole backend unavailable, for this reason." }),
+  remote: z
+    .url({ protocol: /^http$/ })
+    .optional()
+    .meta({ description: "Address of a fake backend that another process serves; it goes with no other option." }),
   faults: z.array(Fault).default([]),
   control: z
     .instanceof(FakeControl)
