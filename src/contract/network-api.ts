@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AllowRule, Network, NetworkLimits, NetworkVerdict } from "./network.ts";
-import { ProfileReference } from "./profile.ts";
+import { ProfileReference } from "./routing.ts";
 
 /** Body of `PATCH /v1/sandboxes/{id}/network`: all rules and limits anew. Both only within the profile and the operator's floor. */
 export const NetworkUpdate = z

@@ -10,7 +10,8 @@ export type {
 export type { AllowRule, NetworkVerdict } from "../contract/network.ts";
 export type { AddressRequest, PortAddress, PortInfo, PublishRequest } from "../contract/ports.ts";
 export type { Profile, ProfileRecord } from "../contract/profile.ts";
-export type { Route, SandboxState } from "../contract/sandbox.ts";
+export type { Route, RouteCandidate, RouteCost, Routing } from "../contract/routing.ts";
+export type { SandboxState } from "../contract/sandbox.ts";
 export type { SecretInfo } from "../contract/secret.ts";
 export type { Attachment, AttachEvent, AttachOptions } from "./attachment.ts";
 export { SandBoxer, type ListOptions, type SecretOptions } from "./client.ts";
