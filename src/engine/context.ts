@@ -9,6 +9,7 @@ import type { LiveWork } from "./live-work.ts";
 import type { Measure } from "./measure.ts";
 import type { BoundaryLink } from "./network/link.ts";
 import type { OneAtATime } from "./one-at-a-time.ts";
+import type { PolicyLink } from "./policy/link.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 
 /** What every verb works with. */
@@ -26,6 +27,7 @@ export interface Context {
   readonly measure: Measure;
   readonly shipped: readonly ShippedProfile[];
   readonly boundary: BoundaryLink;
+  readonly policy: PolicyLink;
   /** Takes the boundary's verdicts into the ledger. */
   readonly ingestion: OneAtATime;
   /** Opens the store of secrets on the first call. Throws `secret_unavailable` where its key cannot be used. */

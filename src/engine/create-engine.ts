@@ -19,17 +19,23 @@ import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { explainRoute } from "./plan.ts";
+import { guarded } from "./policy/gate.ts";
+import { PolicyLink } from "./policy/link.ts";
+import { policy } from "./policy/policy.ts";
 import { ports } from "./ports.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
 import { provision } from "./provision.ts";
 import { events, get, list, usage } from "./read.ts";
 import { renew, touch } from "./renew.ts";
+import { projects } from "./projects.ts";
+import { quotas } from "./quotas.ts";
 import { secrets } from "./secrets.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 import { saveLatencies } from "./sweep.ts";
 import { Sweeper } from "./sweeper.ts";
 import { endSandbox } from "./teardown.ts";
+import { tenants } from "./tenants.ts";
 import { toSandbox } from "./view.ts";
 
 const DEFAULT_SWEEP_SECONDS = 10;
@@ -72,7 +78,7 @@ async function makeContext(options: EngineOptions): Promise<Context> {
   const ctx: Context = {
     ledger, backends, config, log, instance, clock, failpoint, sealer,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
-    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
+    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
   return ctx;
@@ -114,7 +120,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 
-  return {
+  return guarded(ctx, {
     create: (who, request, createOptions) => provision(ctx, who, request, createOptions),
     get: (who, id) => get(ctx, who, id),
     list: (who, query) => list(ctx, who, query),
@@ -132,11 +138,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     events: events(ctx),
     keys: keys(ctx),
     secrets: secrets(ctx),
+    tenants: tenants(ctx),
+    projects: projects(ctx),
+    quotas: quotas(ctx),
+    policy: policy(ctx),
     backends: () => Promise.resolve(backendInfos(ctx)),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),
     health: () => health(ctx, sweeper, interval),
     metrics: () => metrics(ctx, sweeper),
     close: () => (closing ??= close()),
-  };
+  });
 }

@@ -7,6 +7,7 @@ import {
   Profile,
   type ProfileRecord,
   type ProfileSecret,
+  type PublishedPort,
   type Route,
   SandboxerError,
 } from "../contract/index.ts";
@@ -24,6 +25,8 @@ export interface Plan {
   readonly settings: Settings;
   /** The profile's, unresolved. */
   readonly secrets: readonly ProfileSecret[];
+  /** Ports that the profile publishes. */
+  readonly ports: readonly PublishedPort[];
   readonly ranking: Ranking;
 }
 
@@ -82,7 +85,7 @@ export async function plan(ctx: Context, who: Principal, input: CreateRequest): 
   );
   // Where no backend can have secrets at all, that is what is told.
   if (ranking.ranked.length > 0) checkSecretBindings(document);
-  return { request, profile, settings, secrets: document.secrets ?? [], ranking };
+  return { request, profile, settings, secrets: document.secrets ?? [], ports: document.network?.ports ?? [], ranking };
 }
 
 /** The error of a plan that no backend can take: by what stood in the way at those that were not excluded by choice. */

@@ -9,6 +9,7 @@ import type { Engine } from "../../src/engine/index.ts";
 import { LiveWork } from "../../src/engine/live-work.ts";
 import { Measure } from "../../src/engine/measure.ts";
 import { OneAtATime } from "../../src/engine/one-at-a-time.ts";
+import { PolicyLink } from "../../src/engine/policy/link.ts";
 import { BoundaryLink } from "../../src/engine/network/link.ts";
 import { resolveSecrets } from "../../src/engine/secret-binding.ts";
 import { openSealer } from "../../src/guard/index.ts";
@@ -59,7 +60,7 @@ export async function openStage(config: Config = {}): Promise<Stage> {
   const ctx: Context = {
     ledger, backends, config, log: silent, instance: newId("instance"), clock, failpoint: () => {}, live: new LiveWork(),
     activity: new Activity(ledger, clock), measure: new Measure(), shipped: [], sealer, boundary: new BoundaryLink(boundary),
-    ingestion: new OneAtATime(),
+    ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
   }; // prettier-ignore
   return {
     directory, ctx, engine, told,
