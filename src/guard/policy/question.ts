@@ -41,9 +41,9 @@ function over(base: Facts, given: Readonly<Record<string, unknown>>): Facts {
   const level = given["isolation"];
   if (typeof level === "string" && base["isolation"] !== undefined && given["isolation_at_least"] === undefined)
     merged["isolation_at_least"] = atLeast(level as "container");
-  const egress = given["egress"] as { cidrs?: unknown[]; any?: boolean; raw_ips?: boolean } | undefined;
-  if (egress !== undefined && egress.raw_ips === undefined)
-    merged["egress"] = { ...(merged["egress"] as Facts), raw_ips: egress.any === true || (egress.cidrs?.length ?? 0) > 0 };
+  // What follows from the rest need not be said.
+  if (base["raw_ips"] !== undefined && given["raw_ips"] === undefined)
+    merged["raw_ips"] = merged["any"] === true || (Array.isArray(merged["cidrs"]) && merged["cidrs"].length > 0);
   return merged;
 }
 
