@@ -113,6 +113,8 @@ export interface Engine {
      * `capability_unsupported` where the backend has no ports, `not_found` for a visitor of what is not published (any more).
      */
     connect(who: Principal | Visitor, id: string, port: number, signal?: AbortSignal): Promise<PortConnection>;
+    /** Throws `policy_denied` where rules keep the visitor out. For each request over a connection that was made for an earlier one. */
+    mayVisit(who: Visitor, id: string, port: number): Promise<void>;
     /** What is published of a port and can be visited now; undefined for everything else, whatever the reason. */
     published(id: string, port: number): Promise<Publication | undefined>;
     list(who: Principal, id: string): Promise<Publication[]>;
@@ -147,6 +149,11 @@ export interface Engine {
     revoke(who: Principal, id: string): Promise<KeyInfo>;
     /** A new secret for the same key; the one before works for the overlap. One that was rotated before ends at once. */
     rotate(who: Principal, id: string, request: KeyRotation): Promise<{ key: KeyInfo; secret: string }>;
+    /**
+     * As whom a sandbox's own tokens act: its maker, with the role, project and labels of the key, and no more scopes than to
+     * read and to write. For doors that give out such tokens. Throws `sandbox_not_found`.
+     */
+    makerOf(sandboxId: string): Promise<{ who: Principal; metadata: Record<string, string> }>;
     /** Who a presented key is, or undefined. Constant work whether the key exists or not. */
     authenticate(secret: string): Promise<Principal | undefined>;
     /** Whether a key, by its id, exists, is neither revoked nor expired, and its tenant is not suspended. */

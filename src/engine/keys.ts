@@ -3,7 +3,7 @@ import {
   type KeyInfo, KeyRequest, KeyRotation, newId, parse, type Principal, ROLES, type Scope, SandboxerError,
 } from "../contract/index.ts"; // prettier-ignore
 import {
-  appendEvent, type Db, findKey, findKeyByHash, findTenant, insertKey, type KeyRow, listKeys, updateKey,
+  appendEvent, type Db, findKey, findKeyByHash, findSandbox, findTenant, insertKey, type KeyRow, listKeys, updateKey,
 } from "../ledger/index.ts"; // prettier-ignore
 import { sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
@@ -169,12 +169,24 @@ export async function holds(ctx: Context, id: string): Promise<boolean> {
   return row !== undefined && works(ctx.ledger.db, row, ctx.clock.now());
 }
 
+async function makerOf(ctx: Context, sandboxId: string): Promise<{ who: Principal; metadata: Record<string, string> }> {
+  const row = await findSandbox(ctx.ledger.db, sandboxId);
+  if (row === undefined) throw new SandboxerError("sandbox_not_found", `there is no sandbox ${sandboxId}`);
+  const key = row.key_id === null ? undefined : await findKey(ctx.ledger.db, row.key_id);
+  const own = { tenant: row.tenant, key_id: null, ...(row.project === null ? {} : { project: row.project }) };
+  const maker: Omit<Principal, "scopes"> = key === undefined ? own : principalOf(key);
+  // An admin of one tenant may have made it for another: the token is of the sandbox's.
+  const who: Principal = { ...maker, tenant: row.tenant, scopes: ["read", "write"] };
+  return { who, metadata: JSON.parse(row.metadata) as Record<string, string> };
+}
+
 export function keys(ctx: Context): Engine["keys"] {
   return {
     create: (who, request) => create(ctx, who, request),
     list: async () => (await listKeys(ctx.ledger.db)).map(toInfo),
     revoke: (who, id) => revoke(ctx, who, id),
     rotate: (who, id, request) => rotate(ctx, who, id, request),
+    makerOf: (id) => makerOf(ctx, id),
     holds: (id) => holds(ctx, id),
     authenticate: (secret) => authenticate(ctx, secret),
   };

@@ -120,6 +120,8 @@ async function touch(ctx: Context, { row }: Usable): Promise<void> {
 export function ports(ctx: Context): Engine["ports"] {
   return {
     connect: (who, id, port, signal) => connect(ctx, who, id, port, signal),
+    // The question is all there is to it.
+    mayVisit: () => Promise.resolve(),
     published: (id, port) => published(ctx, id, port),
     list: (who, id) => listPublished(ctx, who, id),
     publish: (who, id, request) => publish(ctx, who, id, request),

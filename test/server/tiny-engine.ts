@@ -211,6 +211,7 @@ export class TinyEngine {
         connect: async (_who, _id, port) => {
           throw new SandboxerError("port_closed", `nothing listens on port ${port}`);
         },
+        mayVisit: async () => {},
         published: async () => undefined,
         list: async () => [],
         publish: async () => {
@@ -229,6 +230,7 @@ export class TinyEngine {
         },
         rotate: nothing as never,
         authenticate: async (secret) => this.keyHolders.get(secret),
+        makerOf: nothing as never,
         holds: async () => false,
       },
       secrets: {

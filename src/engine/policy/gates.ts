@@ -149,6 +149,7 @@ export const GATES: Gates<Engine> = {
   },
   ports: {
     connect: { actions: ["port.connect", "port.visit"], ask: askConnect },
+    mayVisit: { actions: ["port.visit"], ask: askConnect },
     published: { excused: "says only what a visitor could be let in by; the connection itself is asked for" },
     list: onSandbox("port.read"),
     publish: onSandbox("port.publish", ({ port, visibility = "private" }: { port: number; visibility?: PortVisibility | undefined }) => ({
@@ -191,6 +192,7 @@ export const GATES: Gates<Engine> = {
     list: onServer("key.read"),
     revoke: onKey("key.revoke"),
     rotate: onKey("key.rotate"),
+    makerOf: { excused: "says as whom a token of the sandbox's own acts; what it does is asked for as that" },
     authenticate: { excused: "finds out who is asking" },
     holds: { excused: "says whether who asked may still be believed" },
   },

@@ -2,7 +2,7 @@ import {
   parse, type PolicyApplied, PolicyApplyRequest, PolicyCheckRequest, type PolicyDocument, PolicyExplainRequest, type PolicyExplanation, type PolicyFile,
   type PolicyReading, type PolicyTestReport, PolicyTestRequest, type PolicyVersion, type Principal, SandboxerError,
 } from "../../contract/index.ts"; // prettier-ignore
-import { askFor, POLICY_SCHEMA, preparePolicy, readRules, type Rules } from "../../guard/index.ts";
+import { askFor, NO_RULES, POLICY_SCHEMA, preparePolicy, readRules, type Rules } from "../../guard/index.ts";
 import { appendEvent, findPolicy, insertPolicy, listPolicies, policyHead, type PolicyRow } from "../../ledger/index.ts";
 import type { PolicyVerbs } from "../access-verbs.ts";
 import type { Context } from "../context.ts";
@@ -10,11 +10,9 @@ import { impactOf } from "./impact.ts";
 
 /** Versions that a history tells. */
 const HISTORY = 200;
-/** The digest of no rules at all. */
-const NONE: Rules = { digest: "none", rules: [], warnings: [], texts: {} };
 
 async function rulesIn(files: readonly PolicyFile[]): Promise<Rules> {
-  if (files.length === 0) return NONE;
+  if (files.length === 0) return NO_RULES;
   const rules = await readRules(files);
   if (rules.rules.length === 0)
     throw new SandboxerError("invalid_request", "the files hold no rule, and would deny everything", {
@@ -45,7 +43,7 @@ function infoOf(row: Omit<PolicyRow, "files">, head: number): PolicyVersion {
 }
 
 const NEVER: PolicyDocument = {
-  object: "policy_version", version: 0, digest: NONE.digest, comment: null, applied_at: null, applied_by: null, rolled_back_to: null, rules: 0,
+  object: "policy_version", version: 0, digest: NO_RULES.digest, comment: null, applied_at: null, applied_by: null, rolled_back_to: null, rules: 0,
   in_force: true, files: [],
 }; // prettier-ignore
 
@@ -77,7 +75,7 @@ async function put(ctx: Context, who: Principal, rules: Rules, { files, comment,
           phase: "policy",
           hint: "Look at what was applied meanwhile with 'sand-boxer policy show', and apply again.",
         });
-      if ((head?.digest ?? NONE.digest) === rules.digest) return { version: before, changed: false };
+      if ((head?.digest ?? NO_RULES.digest) === rules.digest) return { version: before, changed: false };
       const at = ctx.clock.now();
       const version = before + 1;
       await insertPolicy(tx, {
@@ -100,11 +98,11 @@ async function put(ctx: Context, who: Principal, rules: Rules, { files, comment,
 
 async function install(ctx: Context, who: Principal, wanted: Wanted, dryRun: boolean): Promise<PolicyApplied> {
   const rules = await rulesIn(wanted.files);
-  const refuses = rules === NONE ? [] : await impactOf(ctx, await preparePolicy(rules));
+  const refuses = rules === NO_RULES ? [] : await impactOf(ctx, await preparePolicy(rules));
   const told = { object: "policy_applied" as const, digest: rules.digest, rules: [...rules.rules], warnings: [...rules.warnings], refuses };
   if (dryRun) {
     const head = await policyHead(ctx.ledger.db);
-    return { ...told, dry_run: true, version: head?.version ?? 0, changed: (head?.digest ?? NONE.digest) !== rules.digest };
+    return { ...told, dry_run: true, version: head?.version ?? 0, changed: (head?.digest ?? NO_RULES.digest) !== rules.digest };
   }
   return { ...told, dry_run: false, ...(await put(ctx, who, rules, wanted)) };
 }

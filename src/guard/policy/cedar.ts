@@ -1,7 +1,7 @@
 import type * as Cedar from "@cedar-policy/cedar-wasm/nodejs";
 import { SandboxerError } from "../../contract/index.ts";
 
-export type { EntityJson, StatefulAuthorizationCall } from "@cedar-policy/cedar-wasm/nodejs";
+export type { EntityJson, PolicyJson, StatefulAuthorizationCall } from "@cedar-policy/cedar-wasm/nodejs";
 export type CedarModule = typeof Cedar;
 
 let loading: Promise<CedarModule> | undefined;

@@ -3,6 +3,7 @@ import { type CedarModule, loadCedar, type StatefulAuthorizationCall } from "./c
 import { type Ask, askerEntity, known, thingEntity } from "./facts.ts";
 import type { Rules } from "./read.ts";
 import { POLICY_SCHEMA } from "./schema.ts";
+import type { Uses } from "./uses.ts";
 
 /** What a policy says to a request. */
 export interface Verdict {
@@ -11,6 +12,20 @@ export interface Verdict {
   readonly rule: string;
   /** All that decided. */
   readonly rules: readonly string[];
+}
+
+/** What the rules look at of a call, and nothing else. */
+function only(call: ReturnType<typeof callOf>, { context, principal, resource, tags, groups }: Uses): ReturnType<typeof callOf> {
+  const is = (one: { type: string; id: string }, other: { type: string; id: string }) => one.type === other.type && one.id === other.id;
+  const chosen = <T extends object>(facts: T, names: ReadonlySet<string>): T =>
+    Object.fromEntries(Object.entries(facts).filter(([name]) => names.has(name))) as T;
+  const narrowed = call.entities.flatMap((entity) => {
+    if (entity.uid === call.action) return groups ? [entity] : [];
+    const names = new Set([...(is(entity.uid, call.principal) ? principal : []), ...(is(entity.uid, call.resource) ? resource : [])]);
+    const { tags: labels, ...rest } = { tags: undefined, ...entity };
+    return [{ ...rest, attrs: chosen(entity.attrs, names), ...(tags && labels !== undefined ? { tags: labels } : {}) }];
+  });
+  return { ...call, context: context === null ? call.context : chosen(call.context, context), entities: narrowed };
 }
 
 /** Rules that are ready to be asked. Safe to share; holds one of the evaluator's slots while it is used. */
@@ -81,7 +96,7 @@ export async function preparePolicy(rules: Rules): Promise<Policy> {
   slotFor(cedar, rules);
   const kept = new Map<string, Verdict>();
   const decide = (ask: Ask): Verdict => {
-    const call = callOf(ask);
+    const call = only(callOf(ask), rules.uses);
     const key = JSON.stringify(call);
     const before = kept.get(key);
     if (before !== undefined) return before;

@@ -34,14 +34,15 @@ export interface Ask {
 }
 
 /** What a key without a role amounts to. */
-export function roleOf({ role, scopes }: Principal): string {
+function roleOf({ role, scopes }: Principal): string {
   if (role !== undefined) return role;
   if (scopes.includes("admin")) return "admin";
   if (scopes.includes("secrets")) return "operator";
   return scopes.includes("write") ? "agent" : "read-only";
 }
 
-export const LOCAL_KEY = "local";
+/** Who came without a key: the operator on the machine, or a sandbox's own token whose maker had none. */
+const KEYLESS = { operator: "local", token: "token" };
 
 interface Uid {
   readonly type: string;
@@ -69,9 +70,10 @@ export function askerEntity(who: Asker): Entity {
     };
   const { tenant, project, labels = [], key_id: key, scopes } = who;
   const role = roleOf(who);
+  const local = key === null && scopes.includes("admin");
   return {
-    uid: uid("Key", key ?? LOCAL_KEY),
-    attrs: { tenant, project: project ?? "", role, labels: [...labels], local: key === null && scopes.includes("admin") },
+    uid: uid("Key", key ?? (local ? KEYLESS.operator : KEYLESS.token)),
+    attrs: { tenant, project: project ?? "", role, labels: [...labels], local },
     parents: parentsOf(tenant, project, role),
   };
 }

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import {
   DEFAULT_DENY, type Issue, nearest, type PolicyFile, type PolicyRule, type PolicyWarning, SandboxerError,
 } from "../../contract/index.ts"; // prettier-ignore
-import { type CedarModule, loadCedar } from "./cedar.ts";
+import { type CedarModule, loadCedar, type PolicyJson } from "./cedar.ts";
 import { POLICY_NAMES, POLICY_SCHEMA } from "./schema.ts";
+import { type Uses, usesOf } from "./uses.ts";
 
 /** Rules that were read: what a policy is made from. */
 export interface Rules {
@@ -12,7 +13,11 @@ export interface Rules {
   readonly warnings: readonly PolicyWarning[];
   /** Each rule's own text, by its id. */
   readonly texts: Readonly<Record<string, string>>;
+  readonly uses: Uses;
 }
+
+/** No policy at all. */
+export const NO_RULES: Rules = { digest: "none", rules: [], warnings: [], texts: {}, uses: usesOf([]) };
 
 interface Fault {
   readonly message: string;
@@ -25,7 +30,7 @@ interface Placed {
   /** Byte offset of the rule in its file. */
   readonly start: number;
   readonly text: string;
-  readonly effect: "permit" | "forbid";
+  readonly parsed: PolicyJson;
 }
 
 const RULE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$/;
@@ -99,7 +104,7 @@ function split(cedar: CedarModule, file: PolicyFile, issues: Issue[]): Placed[] 
       issues.push(issueFor(file, { message }, start));
       return [];
     }
-    return [{ id, file, start, text, effect: read.json.effect }];
+    return [{ id, file, start, text, parsed: read.json }];
   });
 }
 
@@ -137,8 +142,19 @@ export async function readStored(files: readonly PolicyFile[]): Promise<Rules> {
 }
 
 function rulesOf(files: readonly PolicyFile[], placed: readonly Placed[], warnings: readonly PolicyWarning[]): Rules {
-  const rules = placed.map(({ id, effect, file, start }) => ({ id, effect, file: file.name, line: lineOf(file.text, start) }));
-  return { digest: digestOf(files), rules, warnings, texts: Object.fromEntries(placed.map(({ id, text }) => [id, text])) };
+  const rules = placed.map(({ id, parsed, file, start }) => ({
+    id,
+    effect: parsed.effect,
+    file: file.name,
+    line: lineOf(file.text, start),
+  }));
+  return {
+    digest: digestOf(files),
+    rules,
+    warnings,
+    texts: Object.fromEntries(placed.map(({ id, text }) => [id, text])),
+    uses: usesOf(placed.map(({ parsed }) => parsed)),
+  };
 }
 
 /**
