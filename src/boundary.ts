@@ -2,6 +2,7 @@
  * The boundary's process: `node boundary.js DATA-DIRECTORY`, started by whoever first needs it (src/guard/egress/process/start.ts). Composition root
  * of its own: it has no ledger, no server and no provider, so that what holds the secrets' values is small.
  */
+import { flushCompileCache } from "node:module";
 import { inspect } from "node:util";
 import { makeAuthority } from "./guard/egress/inspect/authority.ts";
 import { createInspector } from "./guard/egress/inspect/inspector.ts";
@@ -33,6 +34,8 @@ const end = await serveBoundary({
   onEnd: () => process.exit(0),
 });
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, end);
+// For the next start: one that is killed would keep nothing.
+setImmediate(flushCompileCache);
 // Fail closed: what cannot be trusted any more ends, and whoever needs it starts another with the same policies.
 process.on("uncaughtException", (thrown) => {
   log("a fault", thrown);

@@ -19,4 +19,5 @@ export * from "./profile.ts";
 export * from "./provider.ts";
 export * from "./sandbox.ts";
 export * from "./secret.ts";
+export * from "./services.ts";
 export * from "./units.ts";

@@ -3,6 +3,7 @@ import { Capability, IsolationLevel } from "./capability.ts";
 import { Env } from "./exec.ts";
 import { Network } from "./network.ts";
 import { ProfileSecrets } from "./secret.ts";
+import { Services } from "./services.ts";
 import { Duration, Size } from "./units.ts";
 
 export const ProfileName = z
@@ -90,6 +91,7 @@ export const Profile = z
       .regex(/^(host|oci:\S+|snapshot:\S+)$/, 'must be "host", "oci:<reference>" or "snapshot:<id>"')
       .optional(),
     user: User.optional(),
+    services: Services.optional().meta({ description: "What runs beside it, such as a database, in the words of a compose file." }),
     resources: ResourcesInput.optional(),
     lifetime: LifetimeInput.optional(),
     env: Env.optional(),

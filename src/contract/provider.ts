@@ -5,6 +5,7 @@ import type { Capability, IsolationLevel, Limits, Support } from "./capability.t
 import type { Outcome, PtySize } from "./exec.ts";
 import type { FileEvent, FileInfo } from "./files.ts";
 import type { EgressInside } from "./network.ts";
+import type { Services } from "./services.ts";
 
 /** What providers log to; pino fits. Never pass a secret. */
 export interface Logger {
@@ -30,6 +31,8 @@ export interface SandboxSpec {
   readonly image: string;
   /** A name of the image's or `uid[:gid]`; the provider's default user unless given. */
   readonly user?: string;
+  /** What runs beside it and ends with it. */
+  readonly services?: Services;
   readonly hostname: string;
   readonly env: Readonly<Record<string, string>>;
   readonly resources: {

@@ -35,6 +35,7 @@ function specOf(row: SandboxRow, settings: Settings, { expose }: ResolvedSecrets
     generation: row.generation,
     image: settings.image,
     ...(settings.user === undefined ? {} : { user: settings.user }),
+    ...(settings.services === undefined ? {} : { services: settings.services }),
     hostname: row.id,
     // The request's own value of a variable would hide the placeholder.
     env: { ...settings.env, ...expose.env },

@@ -53,6 +53,7 @@ export function requirements(profile: Profile, request: Request, required: reado
   const onExpire = WHEN_IDLE[profile.lifetime?.on_expire ?? ""];
   if (onExpire !== undefined) need(onExpire, "lifetime.on_expire");
   if (profile.user !== undefined) need("exec.user", "user");
+  if (Object.keys(profile.services ?? {}).length > 0) need("services", "services");
   for (const resources of [profile.resources, request.resources]) {
     if (resources?.gpu !== undefined) need("resources.gpu", "resources.gpu");
     if (resources?.cpu !== undefined || resources?.memory !== undefined)

@@ -1,6 +1,6 @@
 import { array, assert, constantFrom, integer, property, record, uint8Array } from "fast-check";
 import { expect, test } from "vitest";
-import { FrameReader } from "../../../src/providers/e2b/frames.ts";
+import { FrameReader } from "../../../../src/providers/shared/companion/frames.ts";
 
 const frame = record({ kind: constantFrom("s", "o", "e", "c", "x", "f", "z"), body: uint8Array({ maxLength: 300 }) });
 

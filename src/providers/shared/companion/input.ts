@@ -1,4 +1,4 @@
-import type { Stdin } from "../../contract/index.ts";
+import type { Stdin } from "../../../contract/index.ts";
 import type { Companion } from "./companion.ts";
 
 /** Input that may be on its way and not yet taken by the command. The companion holds it, so that it can always read what else is sent. */

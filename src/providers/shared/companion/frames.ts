@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { z } from "zod";
-import { SandboxerError, type End } from "../../contract/index.ts";
+import { SandboxerError, type End } from "../../../contract/index.ts";
 
 /** What goes between us and the companion inside: a letter, a big-endian u32 length, and so many bytes. See native/companion.pl. */
 

@@ -11,13 +11,12 @@ import {
   type ProcessStatus,
   type PtySize,
   type Ref,
-} from "../../contract/index.ts";
-import type { Agents } from "./agents.ts";
+} from "../../../contract/index.ts";
+import type { Agents } from "./agent.ts";
 import { Companion, companionArgv, OUTPUT_WINDOW, wordsOf } from "./companion.ts";
 import { encodeFrame, endOf, Exit, parseJson, type Frame } from "./frames.ts";
 import { refusalOf, startFailure } from "./exec.ts";
-import type { Settings } from "./options.ts";
-import { agentUser } from "./user.ts";
+import { Tellers } from "./tell.ts";
 
 const PHASE = "processes";
 /** What one call hands to the agent at most. */
@@ -72,22 +71,22 @@ function refused(frame: Frame, id: string): SandboxerError {
  * Background processes below companions that keep their journals in the sandbox. They belong to the user they run as, so code inside
  * can falsify them; nothing outside the sandbox relies on them.
  */
-export class E2bProcesses implements Processes {
+export class CompanionProcesses implements Processes {
   readonly #agents: Agents;
-  readonly #settings: Settings;
   /** Of processes that were started or looked at here, how they take input: saves a look before each write. */
   readonly #inputs = new Map<string, Look["input"] | "closed">();
   /** Writes to one process keep their order. */
   readonly #turns = new Map<string, Promise<void>>();
+  readonly #tellers: Tellers;
 
-  constructor(agents: Agents, settings: Settings) {
+  constructor(agents: Agents) {
     this.#agents = agents;
-    this.#settings = settings;
+    this.#tellers = new Tellers(agents, refused);
   }
 
   async start(ref: Ref, command: Command, options: StartOptions, op: Op): Promise<void> {
     const agent = await this.#agents.of(ref, op, PHASE);
-    const user = await agentUser(agent, command.user, op);
+    const user = await agent.userFor(command.user, op);
     if (user !== undefined && user !== agent.user)
       throw new SandboxerError("capability_unsupported", "user: background processes here run as the sandbox's own user", { phase: PHASE });
     const { options: kind, words } = wordsOf(command);
@@ -97,12 +96,13 @@ export class E2bProcesses implements Processes {
       id: checked(command.id),
       input,
       cap: options.maxOutputBytes,
-      oom: this.#settings.isolation === "microvm" ? 1 : 0,
+      ...(agent.oom === undefined ? {} : { oom: agent.oom }),
+      ...(agent.keepsInput ? {} : { fifo: 1 }),
       ...(options.pty === undefined ? {} : { rows: options.pty.rows, cols: options.pty.cols }),
       ...(command.timeoutMs === undefined ? {} : { timeout: Math.max(1, Math.round(command.timeoutMs)) }),
     };
     const env = { ...(options.pty === undefined ? {} : { TERM: "xterm-256color" }), ...command.env };
-    const argv = companionArgv("keep", settings, command.cwd ?? this.#settings.workdir, ...words);
+    const argv = companionArgv("keep", settings, command.cwd ?? agent.workdir, ...words);
     const companion = new Companion(agent, { argv, env, user, tag: command.id }, op);
     let started = false;
     try {
@@ -170,13 +170,13 @@ export class E2bProcesses implements Processes {
     const input = await this.#inputOf(ref, id, op);
     if (input === "none") throw wrongState(`process ${id} has no input`);
     if (input === "closed") throw wrongState(`the input of process ${id} was closed`);
-    for (let at = 0; at < data.length; at += PIECE) await this.#send(ref, id, encodeFrame("I", data.subarray(at, at + PIECE)), op);
+    for (let at = 0; at < data.length; at += PIECE) await this.#send(ref, id, "I", data.subarray(at, at + PIECE), op);
   }
 
   async closeStdin(ref: Ref, id: string, op: Op): Promise<void> {
     const input = await this.#inputOf(ref, id, op);
     if (input === "none") throw wrongState(`process ${id} has no input`);
-    await this.#send(ref, id, encodeFrame("E"), op);
+    await this.#send(ref, id, "E", new Uint8Array(), op);
     if (input === "pipe") this.#inputs.set(`${ref.native}/${id}`, "closed");
   }
 
@@ -185,13 +185,13 @@ export class E2bProcesses implements Processes {
     const size = Buffer.alloc(4);
     size.writeUInt16BE(rows, 0);
     size.writeUInt16BE(cols, 2);
-    await this.#send(ref, id, encodeFrame("R", size), op);
+    await this.#send(ref, id, "R", size, op);
   }
 
   async #companion(ref: Ref, argv: readonly string[], op: Op): Promise<Companion> {
     const agent = await this.#agents.of(ref, op, PHASE);
     // The journals belong to the sandbox's own user.
-    return new Companion(agent, { argv, user: await agentUser(agent, undefined, op), tag: newId("exec") }, op);
+    return new Companion(agent, { argv, user: await agent.userFor(undefined, op), tag: newId("exec") }, op);
   }
 
   async #look(ref: Ref, id: string | undefined, op: Op): Promise<Look[]> {
@@ -227,10 +227,12 @@ export class E2bProcesses implements Processes {
     this.#inputs.set(key, input);
   }
 
-  async #send(ref: Ref, id: string, frame: Uint8Array, op: Op): Promise<void> {
+  async #send(ref: Ref, id: string, kind: "I" | "E" | "R", body: Uint8Array, op: Op): Promise<void> {
     const key = `${ref.native}/${id}`;
     const agent = await this.#agents.of(ref, op, PHASE);
-    const sent = (this.#turns.get(key) ?? Promise.resolve()).then(() => agent.send(id, frame, op.signal));
+    const sent = (this.#turns.get(key) ?? Promise.resolve()).then(() =>
+      agent.keepsInput ? agent.send(id, encodeFrame(kind, body), op.signal) : this.#tellers.send(ref, id, kind, body, op),
+    );
     const turn = sent.catch(() => undefined);
     this.#turns.set(key, turn);
     try {

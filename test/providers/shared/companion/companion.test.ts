@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { companionArgv } from "../../../src/providers/e2b/companion.ts";
-import { encodeFrame, FrameReader, u32, type Frame } from "../../../src/providers/e2b/frames.ts";
-import { eventually } from "../../support/killed.ts";
+import { companionArgv } from "../../../../src/providers/shared/companion/companion.ts";
+import { encodeFrame, FrameReader, u32, type Frame } from "../../../../src/providers/shared/companion/frames.ts";
+import { eventually } from "../../../support/killed.ts";
 
 /** The companion by itself, as a child of this process: here nobody else ends trees, as E2B's agent does not. */
 

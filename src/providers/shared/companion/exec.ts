@@ -1,11 +1,18 @@
 import { z } from "zod";
-import { SandboxerError, type Command, type ExecEvent, type ExecOptions, type Op, type Provider, type Ref } from "../../contract/index.ts";
-import type { Agents } from "./agents.ts";
+import {
+  newId,
+  SandboxerError,
+  type Command,
+  type ExecEvent,
+  type ExecOptions,
+  type Op,
+  type Provider,
+  type Ref,
+} from "../../../contract/index.ts";
+import type { Agents } from "./agent.ts";
 import { Companion, companionArgv, OUTPUT_WINDOW, wordsOf } from "./companion.ts";
 import { endOf, Exit, parseJson, type Frame } from "./frames.ts";
 import { InputPump } from "./input.ts";
-import type { Settings } from "./options.ts";
-import { agentUser } from "./user.ts";
 
 /** The agent's own clock strikes later than the companion's, in case that was killed. */
 const BACKSTOP_MS = 30_000;
@@ -26,22 +33,22 @@ export function startFailure(frame: Frame, { cwd }: Command, phase: string): San
   if (why !== "cwd")
     return new SandboxerError("backend_unavailable", `the command could not be started in the sandbox: ${why} (errno ${errno})`, { phase });
   const words = errno === ENOENT ? "there is no such directory" : `it cannot be entered (errno ${errno})`;
-  return new SandboxerError("invalid_request", `cwd: ${cwd ?? "the template's working directory"}: ${words}`, {
+  return new SandboxerError("invalid_request", `cwd: ${cwd ?? "the working directory"}: ${words}`, {
     phase,
     issues: [{ path: "cwd", message: words }],
   });
 }
 
 /**
- * Commands below a companion inside the sandbox, since E2B's agent ends only the program that it started itself, and none of what that
- * began. The companion keeps the clock, ends the tree, and lets no more than 4 MiB be on their way.
+ * Commands below a companion inside the sandbox, for backends that end only the program that they started themselves, and none of what
+ * that began. The companion keeps the clock, ends the tree, and lets no more than 4 MiB be on their way.
  */
-export function execOver(agents: Agents, settings: Settings): Provider["exec"] {
+export function execOverCompanion(agents: Agents): Provider["exec"] {
   return async function* exec(ref: Ref, command: Command, options: ExecOptions, op: Op): AsyncGenerator<ExecEvent> {
     const agent = await agents.of(ref, op, "exec");
-    const user = await agentUser(agent, command.user, op);
+    const user = await agent.userFor(command.user, op);
     const { options: kind, words } = wordsOf(command);
-    const { timeoutMs, id, env = {}, cwd = settings.workdir } = command;
+    const { timeoutMs, id, env = {}, cwd = agent.workdir } = command;
     const argv = companionArgv(
       "run",
       {
@@ -49,7 +56,8 @@ export function execOver(agents: Agents, settings: Settings): Provider["exec"] {
         input: options.stdin.kind === "none" ? "none" : "pipe",
         cap: options.maxOutputBytes,
         window: OUTPUT_WINDOW,
-        oom: settings.isolation === "microvm" ? 1 : 0,
+        tag: id,
+        ...(agent.oom === undefined ? {} : { oom: agent.oom }),
         ...(timeoutMs === undefined ? {} : { timeout: Math.max(1, Math.round(timeoutMs)) }),
       },
       cwd,
@@ -87,4 +95,17 @@ export function execOver(agents: Agents, settings: Settings): Provider["exec"] {
       else await companion.kill();
     }
   };
+}
+
+/** Ends a command that another process of ours, which has died, may have left running. Throws where it does not end. */
+export async function endOverCompanion(agents: Agents, ref: Ref, tag: string, op: Op): Promise<void> {
+  const agent = await agents.of(ref, op, "exec");
+  const user = await agent.userFor(undefined, op);
+  const companion = new Companion(agent, { argv: companionArgv("end", { tag }), user, tag: newId("exec") }, op);
+  try {
+    const [frame] = (await companion.frames()) ?? [];
+    if (frame?.kind !== "z") throw new SandboxerError("backend_unavailable", `command ${tag} does not end`, { phase: "exec" });
+  } finally {
+    companion.leave();
+  }
 }

@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { SandboxerError, type Command, type Op } from "../../contract/index.ts";
-import { throwIfAborted, whyAborted } from "../shared/abort.ts";
-import type { Agent } from "./agents.ts";
+import { SandboxerError, type Command, type Op } from "../../../contract/index.ts";
+import { throwIfAborted, whyAborted } from "../abort.ts";
+import type { Agent, AgentEvent } from "./agent.ts";
 import { encodeFrame, FrameReader, u32, type Frame } from "./frames.ts";
-import type { ProcessEvent } from "./sdk.ts";
 
-const SOURCE = fileURLToPath(new URL("../../../native/companion.pl", import.meta.url));
+const SOURCE = fileURLToPath(new URL("../../../../native/companion.pl", import.meta.url));
 let source: string | undefined;
 
 /** Output that may be on its way, in bytes; what nobody takes is held back inside from there on. */
@@ -16,7 +15,7 @@ const ENDS_WITHIN_MS = 10_000;
 
 /** The words that run the companion inside. */
 export function companionArgv(
-  mode: "run" | "keep" | "read" | "look" | "signal",
+  mode: "run" | "keep" | "read" | "look" | "signal" | "tell" | "end" | "init",
   options: Readonly<Record<string, string | number>>,
   ...rest: string[]
 ): string[] {
@@ -30,7 +29,7 @@ export function wordsOf({ run }: Command): { options: Readonly<Record<string, nu
   return "argv" in run ? { options: {}, words: run.argv } : { options: { shell: 1 }, words: [run.shell] };
 }
 
-export interface Program {
+export interface CompanionStart {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly user: string | undefined;
@@ -46,7 +45,7 @@ export class Companion {
   readonly #op: Op;
   readonly #stop = new AbortController();
   readonly #onAbort: () => void;
-  readonly #events: AsyncIterator<ProcessEvent>;
+  readonly #events: AsyncIterator<AgentEvent>;
   readonly #reader = new FrameReader();
   /** Ends the wait for the next event. A race against one promise that never settles would keep every event for good. */
   #interrupt: ((reason: unknown) => void) | undefined;
@@ -56,7 +55,7 @@ export class Companion {
   #taken = 0;
   #over = false;
 
-  constructor(agent: Agent, { argv, env = {}, user, tag, timeoutMs = 0 }: Program, op: Op) {
+  constructor(agent: Agent, { argv, env = {}, user, tag, timeoutMs = 0 }: CompanionStart, op: Op) {
     throwIfAborted(op.signal);
     this.#agent = agent;
     this.#tag = tag;
@@ -98,21 +97,18 @@ export class Companion {
   async #next(): Promise<Uint8Array | undefined> {
     for (;;) {
       const { value, done } = await this.#step();
-      const event = done === true ? undefined : value.event?.event;
       if (done === true) {
         this.#over = true;
         return undefined;
       }
-      if (event?.case === "end") this.#over = true;
-      if (event?.case !== "data") continue;
-      const { case: kind, value: bytes } = event.value.output;
-      if (kind === "stdout") return bytes;
+      if (value.type === "end") this.#over = true;
+      if (value.type === "stdout") return value.data;
       // Perl's own complaints; what the command writes comes in frames.
-      this.#words = (this.#words + Buffer.from(bytes).toString("utf8")).slice(-2000);
+      if (value.type === "stderr") this.#words = (this.#words + Buffer.from(value.data).toString("utf8")).slice(-2000);
     }
   }
 
-  async #step(): Promise<IteratorResult<ProcessEvent>> {
+  async #step(): Promise<IteratorResult<AgentEvent>> {
     if (this.#failure !== undefined) throw this.#failure.reason;
     try {
       return await new Promise((resolve, reject) => {
@@ -133,7 +129,7 @@ export class Companion {
     return new SandboxerError(
       "backend_unavailable",
       `${what} broke off inside the sandbox${words === "" ? "" : `: ${words.slice(-500)}`}`,
-      words === "" ? {} : { hint: "The template needs /usr/bin/perl, as every Debian image has it." },
+      words === "" ? {} : { hint: "The image needs /usr/bin/perl, as every Debian image has it." },
     );
   }
 
@@ -191,7 +187,7 @@ export class Companion {
         told ||= await this.#agent.signal(this.#tag, "SIGTERM", clock);
       }
     } catch (thrown) {
-      this.#op.log.warn({ tag: this.#tag, error: String(thrown) }, "it is not confirmed that a command at E2B was killed");
+      this.#op.log.warn({ tag: this.#tag, error: String(thrown) }, "it is not confirmed that a command was killed");
     } finally {
       this.leave();
     }
