@@ -62,8 +62,8 @@ const { output } = await build({
   cwd: root,
   platform: "node",
   preserveEntrySignatures: false,
-  // Seldom loaded; a part of pino runs in threads of its own, from files beside it; and e2b is there only where its user installed it.
-  external: ["pino", "yaml", "e2b", "dockerode"],
+  // Seldom loaded; Cedar's evaluator is a file beside its module; a part of pino runs in threads of its own, from files beside it; and e2b is there only where its user installed it.
+  external: ["pino", "yaml", "e2b", "dockerode", "@cedar-policy/cedar-wasm/nodejs"],
   plugins: [ownAddresses, onlyUsedBuiltins, oneLanguage],
   output: {
     dir: out,

@@ -72,6 +72,7 @@ export class PreviewDoor {
       if (publication === undefined) throw nothingHere();
       const asked = this.#asked(incoming, door, false);
       const admitted = await this.#gate.admit(publication, place, asked);
+      await this.#service.engine.ports.mayVisit(admitted.visitor, place.sandboxId, place.port);
       if (admitted.cookie !== undefined && isForPeople(incoming)) return toCleanAddress(place, outgoing, admitted.cookie);
       await this.#pass(place, publication, admitted, asked, incoming, outgoing);
     } catch (thrown) {
