@@ -19,7 +19,7 @@ export interface ServerOptions {
   readonly pool?: number;
   /** Runtimes that may be chosen; all that are installed unless given. */
   readonly runtimes?: readonly string[];
-  /** Other backends than the local one. */
+  /** Backends instead of the local one. */
   readonly backends?: readonly object[];
   /** More of its configuration. */
   readonly config?: object;

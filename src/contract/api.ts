@@ -97,47 +97,6 @@ export const BackendInfo = z
   .meta({ id: "BackendInfo" });
 export type BackendInfo = z.infer<typeof BackendInfo>;
 
-/**
- * `read` sees, `write` makes and uses sandboxes, `secrets` stores, rotates and removes the tenant's secrets, `admin` does all of
- * this, sees every tenant and manages keys.
- */
-export const SCOPES = ["read", "write", "secrets", "admin"] as const;
-export const Scope = z.enum(SCOPES).meta({ id: "Scope" });
-export type Scope = z.infer<typeof Scope>;
-
-export const TenantName = z
-  .string()
-  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and dashes, at most 63");
-
-export const KeyRequest = z
-  .strictObject({ name: z.string().min(1).max(128), tenant: TenantName.optional(), scopes: z.array(Scope).min(1).optional() })
-  .meta({ id: "KeyRequest" });
-export type KeyRequest = z.infer<typeof KeyRequest>;
-
-export const KeyInfo = z
-  .object({
-    id: z.string(),
-    object: z.literal("key"),
-    name: z.string(),
-    tenant: z.string(),
-    scopes: z.array(Scope),
-    created_at: z.iso.datetime(),
-    revoked_at: z.iso.datetime().nullable(),
-    last_used_at: z.iso.datetime().nullable(),
-  })
-  .meta({ id: "KeyInfo" });
-export type KeyInfo = z.infer<typeof KeyInfo>;
-
-/** Who is asking, as the door found out. The tenant always comes from here, never from a request's body. */
-export interface Principal {
-  tenant: string;
-  key_id: string | null;
-  scopes: readonly Scope[];
-}
-
-/** The operator on the machine itself: the Unix socket and the in-process engine. */
-export const LOCAL_OPERATOR: Principal = { tenant: "default", key_id: null, scopes: ["read", "write", "admin"] };
-
 export const SweepReport = z
   .object({
     adopted: z.array(z.string()).meta({ description: "Live sandboxes of ours found at a backend and taken over." }),

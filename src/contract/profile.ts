@@ -92,6 +92,7 @@ export const ProfileRecord = z
     version: z.int(),
     digest: z.string().meta({ description: "sha256 over the canonical JSON of the document." }),
     shipped: z.boolean().meta({ description: "Comes with sand-boxer; seen by every tenant." }),
+    labels: z.array(z.string()).meta({ description: "What an operator says of it, for rules of the policy." }),
     created_at: z.iso.datetime(),
     document: z.record(z.string(), z.unknown()),
   })

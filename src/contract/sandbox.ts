@@ -62,6 +62,7 @@ export const Sandbox = z
     object: z.literal("sandbox"),
     name: z.string().nullable(),
     tenant: z.string(),
+    project: z.string().nullable(),
     profile: z.object({ name: z.string(), version: z.int(), digest: z.string() }),
     backend: z.string().nullable(),
     state: SandboxState,

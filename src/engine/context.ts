@@ -10,6 +10,7 @@ import type { Measure } from "./measure.ts";
 import type { BoundaryLink } from "./network/link.ts";
 import type { OneAtATime } from "./one-at-a-time.ts";
 import type { Gates } from "./routing/gates.ts";
+import type { PolicyLink } from "./policy/link.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 
 /** What every verb works with. */
@@ -29,6 +30,7 @@ export interface Context {
   /** What stands before each backend: its breaker and its create rate. */
   readonly gates: Gates;
   readonly boundary: BoundaryLink;
+  readonly policy: PolicyLink;
   /** Takes the boundary's verdicts into the ledger. */
   readonly ingestion: OneAtATime;
   /** What the configured backends cost. */

@@ -19,6 +19,9 @@ import { Measure } from "./measure.ts";
 import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
+import { guarded } from "./policy/gate.ts";
+import { PolicyLink } from "./policy/link.ts";
+import { policy } from "./policy/policy.ts";
 import { ports } from "./ports.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
@@ -28,10 +31,13 @@ import { renew, touch } from "./renew.ts";
 import { explainRoute } from "./explain.ts";
 import { Gates } from "./routing/gates.ts";
 import { saveMeasurements } from "./routing/keep.ts";
+import { projects } from "./projects.ts";
+import { quotas } from "./quotas.ts";
 import { secrets } from "./secrets.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 import { Sweeper } from "./sweeper.ts";
 import { endSandbox } from "./teardown.ts";
+import { tenants } from "./tenants.ts";
 import { toSandbox } from "./view.ts";
 
 const DEFAULT_SWEEP_SECONDS = 10;
@@ -77,7 +83,7 @@ async function makeContext(options: EngineOptions): Promise<Context> {
   const ctx: Context = {
     ledger, backends, config, log, instance, clock, failpoint, sealer, prices,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: shippedProfiles,
-    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
+    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
     gates: new Gates(backends, clock, {
       maxWaitSeconds: config.routing?.max_queue_wait,
       rates: Object.fromEntries((config.backends ?? []).map((backend) => [backend.name, backend.create_rate_per_s])),
@@ -123,7 +129,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 
-  return {
+  return guarded(ctx, {
     create: (who, request, createOptions) => provision(ctx, who, request, createOptions),
     get: (who, id) => get(ctx, who, id),
     list: (who, query) => list(ctx, who, query),
@@ -141,11 +147,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     events: events(ctx),
     keys: keys(ctx),
     secrets: secrets(ctx),
+    tenants: tenants(ctx),
+    projects: projects(ctx),
+    quotas: quotas(ctx),
+    policy: policy(ctx),
     backends: () => backendInfos(ctx),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),
     health: () => health(ctx, sweeper, interval),
     metrics: () => metrics(ctx, sweeper),
     close: () => (closing ??= close()),
-  };
+  });
 }

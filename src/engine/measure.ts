@@ -13,6 +13,7 @@ const COUNTERS = {
   sandboxer_ended_total: "Sandboxes that ended, by backend and reason.",
   sandboxer_execs_total: "Foreground execs by backend and outcome.",
   sandboxer_errors_total: "Errors by verb and code.",
+  sandboxer_policy_denials_total: "Denials by the policy, by action and rule.",
   sandboxer_orphans_removed_total: "Objects at a backend that belonged to nothing alive.",
 } as const;
 

@@ -7,6 +7,7 @@ import {
   Profile,
   type ProfileRecord,
   type ProfileSecret,
+  type PublishedPort,
   SandboxerError,
 } from "../contract/index.ts";
 import { checkSecretBindings, mergeSettings, type Request, type Settings } from "../guard/index.ts";
@@ -24,6 +25,8 @@ export interface Plan {
   readonly settings: Settings;
   /** The profile's, unresolved. */
   readonly secrets: readonly ProfileSecret[];
+  /** Ports that the profile publishes. */
+  readonly ports: readonly PublishedPort[];
   readonly ranking: Ranking;
 }
 
@@ -109,7 +112,7 @@ export function planOf(ctx: Context, { request, profile, document, settings }: D
   // Where no backend can have secrets at all, that is what is told.
   if (ranking.ranked.length > 0) checkSecretBindings(document);
   return {
-    request, profile, settings, secrets: document.secrets ?? [],
+    request, profile, settings, secrets: document.secrets ?? [], ports: document.network?.ports ?? [],
     ranking: { ...ranking, route: { ...ranking.route, profile: `${profile.name}@${profile.version}` } },
   }; // prettier-ignore
 }

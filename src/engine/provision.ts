@@ -1,7 +1,8 @@
 import { type CreateRequest, newId, type Principal, type Route, type Sandbox, SandboxerError } from "../contract/index.ts";
-import { admitOneMore, type MergedNetwork } from "../guard/index.ts";
-import { countLive, findIdempotent, insertIdempotent, insertNetwork, insertSandboxSecrets, type SandboxRow } from "../ledger/index.ts";
+import type { MergedNetwork } from "../guard/index.ts";
+import { findIdempotent, insertIdempotent, insertNetwork, insertSandboxSecrets, type SandboxRow } from "../ledger/index.ts";
 import { usedAt } from "./activity.ts";
+import { admit as admitOne } from "./admission.ts";
 import { digest } from "./canonical.ts";
 import { followClock } from "./clock-jump.ts";
 import { type Context, durability, neverAborted } from "./context.ts";
@@ -9,6 +10,8 @@ import { replay } from "./idempotency.ts";
 import { beginSandbox } from "./lifecycle.ts";
 import { admit, make } from "./make.ts";
 import { type Plan, refusal } from "./plan.ts";
+import { ask } from "./policy/ask.ts";
+import { createSubject } from "./policy/things.ts";
 import { eachProfile, type Outcome } from "./profile-chain.ts";
 import type { Admission } from "./routing/gates.ts";
 import { instead } from "./routing/record.ts";
@@ -26,7 +29,7 @@ export async function provision(
   input: CreateRequest,
   { idempotencyKey, signal = neverAborted() }: CreateOptions,
 ): Promise<{ sandbox: Sandbox; replayed: boolean }> {
-  const key = idempotencyKey === undefined ? undefined : { key: idempotencyKey, digest: digest(input) };
+  const key = idempotencyKey === undefined ? undefined : { key: keyWithin(who, idempotencyKey), digest: digest(input) };
   if (key !== undefined) {
     const seen = await replay(ctx, who.tenant, key.key, key.digest, signal);
     if (seen !== undefined) return { sandbox: seen, replayed: true };
@@ -45,6 +48,7 @@ async function provisionAs(
   key: { key: string; digest: string } | undefined,
   signal: AbortSignal,
 ): Promise<Outcome<Sandbox | "taken">> {
+  await askCreate(ctx, who, plan);
   if (plan.ranking.ranked.length === 0) return { error: refusal(plan), final: false };
   const secrets = await resolveSecrets(ctx, who, plan.profile, plan.secrets, signal);
   ctx.failpoint("create.before_row");
@@ -70,6 +74,24 @@ async function provisionAs(
   }
 }
 
+/** A project's keys of idempotency are its own: what another project made is not answered. */
+function keyWithin({ project }: Principal, key: string): string {
+  return project === undefined ? key : `${project}\u001f${key}`;
+}
+
+async function askCreate(ctx: Context, who: Principal, { request, profile, settings, secrets, ranking, ports }: Plan): Promise<void> {
+  await ask(ctx, who, "sandbox.create", () =>
+    createSubject(settings, profile, who.tenant, {
+      image: settings.image,
+      setup: settings.setup.length > 0,
+      ports,
+      secrets: secrets.map(({ name }) => name),
+      backends: ranking.ranked,
+      metadata: request.metadata ?? {},
+    }),
+  );
+}
+
 /** The row before any effect, in one transaction with the count that admits it. False where the key is in use. */
 async function begin(
   ctx: Context,
@@ -85,7 +107,7 @@ async function begin(
   return ctx.ledger.transaction(
     async (tx) => {
       if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return false;
-      admitOneMore(await countLive(tx, who.tenant), ctx.config.limits ?? {});
+      await admitOne(ctx, tx, who, row.created_at);
       await beginSandbox(tx, row, data);
       if (settings.network !== null) await insertNetwork(tx, egressOf(row, settings.network));
       await insertSandboxSecrets(tx, secrets.rows(row.id));
@@ -117,7 +139,7 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
   const now = ctx.clock.now();
   const maxLifeAt = now + Math.ceil(settings.maxLife * 1000);
   return {
-    id: newId("sandbox"),
+    id: newId("sandbox", now),
     tenant: who.tenant,
     name: request.name ?? null,
     profile_name: profile.name,
@@ -149,5 +171,7 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
     error_code: null,
     error_message: null,
     state_lost: 0,
+    project: who.project ?? null,
+    key_id: who.key_id,
   };
 }

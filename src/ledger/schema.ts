@@ -1,4 +1,5 @@
 import type { Generated, Insertable, Selectable, Updateable } from "kysely";
+import type { KeyTable, PolicyTable, ProfileLabelsTable, ProjectTable, QuotaTable, TenantTable } from "./schema-access.ts";
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
 
 /** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
@@ -41,6 +42,9 @@ export interface SandboxTable {
   error_code: string | null;
   error_message: string | null;
   state_lost: number;
+  project: string | null;
+  /** Who began it; null: the operator on the machine. */
+  key_id: string | null;
 }
 
 export interface MetadataTable {
@@ -115,18 +119,6 @@ export interface SandboxSecretTable {
   binding: Json;
   /** The version that the boundary was told; 0: revoked; null: not known. */
   delivered: number | null;
-}
-
-export interface KeyTable {
-  id: string;
-  /** sha256 of the key, hex. The key itself is never stored. */
-  hash: string;
-  name: string;
-  tenant: string;
-  scopes: Json;
-  created_at: number;
-  revoked_at: number | null;
-  last_used_at: number | null;
 }
 
 export interface IdempotencyTable {
@@ -267,6 +259,11 @@ export interface Tables {
   meta: MetaTable;
   secrets: SecretTable;
   sandbox_secrets: SandboxSecretTable;
+  tenants: TenantTable;
+  projects: ProjectTable;
+  quotas: QuotaTable;
+  profile_labels: ProfileLabelsTable;
+  policies: PolicyTable;
 }
 
 export type SandboxRow = Selectable<SandboxTable>;
@@ -277,7 +274,6 @@ export type ProcessRow = Selectable<ProcessTable>;
 export type ProfileRow = Selectable<ProfileTable>;
 export type SecretRow = Selectable<SecretTable>;
 export type SandboxSecretRow = Selectable<SandboxSecretTable>;
-export type KeyRow = Selectable<KeyTable>;
 export type InstanceRow = Selectable<InstanceTable>;
 export type UsageRow = Selectable<UsageTable>;
 export type SandboxNetworkRow = Selectable<SandboxNetworkTable>;

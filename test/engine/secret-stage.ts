@@ -10,6 +10,7 @@ import { LiveWork } from "../../src/engine/live-work.ts";
 import { Measure } from "../../src/engine/measure.ts";
 import { Gates } from "../../src/engine/routing/gates.ts";
 import { OneAtATime } from "../../src/engine/one-at-a-time.ts";
+import { PolicyLink } from "../../src/engine/policy/link.ts";
 import { BoundaryLink } from "../../src/engine/network/link.ts";
 import { resolveSecrets } from "../../src/engine/secret-binding.ts";
 import { openSealer } from "../../src/guard/index.ts";
@@ -60,7 +61,7 @@ export async function openStage(config: Config = {}): Promise<Stage> {
   const ctx: Context = {
     ledger, backends, config, log: silent, instance: newId("instance"), clock, failpoint: () => {}, live: new LiveWork(),
     activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: [], sealer, boundary: new BoundaryLink(boundary),
-    ingestion: new OneAtATime(), prices: { of: () => null },
+    ingestion: new OneAtATime(), policy: new PolicyLink(ledger), prices: { of: () => null },
     gates: new Gates(backends, clock, {}),
   }; // prettier-ignore
   return {

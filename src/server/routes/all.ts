@@ -4,6 +4,7 @@ import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { keyRoutes } from "./keys.ts";
 import { networkRoutes } from "./network.ts";
+import { policyRoutes } from "./policy.ts";
 import { portRoutes } from "./ports.ts";
 import { processRoutes } from "./processes.ts";
 import { profileRoutes } from "./profiles.ts";
@@ -11,6 +12,7 @@ import { sandboxRoutes } from "./sandboxes.ts";
 import { secretRoutes } from "./secrets.ts";
 import { serviceRoutes } from "./service.ts";
 import { socketRoute } from "./socket.ts";
+import { tenantRoutes } from "./tenants.ts";
 import { treeRoutes } from "./trees.ts";
 
 /** Every route, in the order of the reference. */
@@ -27,5 +29,7 @@ export const ROUTES: readonly Route[] = [
   ...eventRoutes,
   ...keyRoutes,
   ...secretRoutes,
+  ...tenantRoutes,
+  ...policyRoutes,
   ...serviceRoutes,
 ];
