@@ -102,7 +102,7 @@ async function begin(
   key: { key: string; digest: string } | undefined,
 ): Promise<boolean> {
   const data = {
-    backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: JSON.parse(row.route) as Route, narrowed: settings.narrowed, key_id: who.key_id,
+    backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: told(JSON.parse(row.route) as Route), narrowed: settings.narrowed, key_id: who.key_id,
   }; // prettier-ignore
   return ctx.ledger.transaction(
     async (tx) => {
@@ -124,6 +124,11 @@ async function begin(
     },
     durability(ctx, row.backend),
   );
+}
+
+/** An event says who was asked for and why; what was measured and what it costs stands with the sandbox. */
+function told({ chosen, reason, candidates }: Route): Route {
+  return { chosen, reason, candidates: candidates.map(({ backend, verdict, reason }) => ({ backend, verdict, reason })) };
 }
 
 function egressOf({ id, tenant, generation, created_at }: SandboxRow, { policy, ceiling }: MergedNetwork) {
