@@ -51,7 +51,7 @@ const groups = [
   { name: "cli", test: /\/dist\/(cli\/(?!index)|sdk\/|contract\/(errors|format|ids|nearest|path|plain-web)\.js$)/, priority: 1 },
   {
     name: "engine",
-    test: /\/dist\/(main|contract\/|engine\/|guard\/|ledger\/|providers\/(local\/(?!doctor)|shared\/)|server\/(?!listener|openapi|socket|tunnel-door|tls-server|e2b\/|preview\/(?!address|cookies|headers|origins|tokens)|docs\/page))|\/node_modules\/(hono|kysely|zod)\//,
+    test: /\/dist\/(main|contract\/|engine\/|guard\/|ledger\/|providers\/(local\/(?!doctor)|shared\/)|server\/(?!listener|openapi|socket|tunnel-door|caller-life|tls-server|e2b\/|preview\/(?!address|cookies|headers|origins|tokens)|docs\/page))|\/node_modules\/(hono|kysely|zod)\//,
   },
   // Only for what listens: its messages' descriptors are built when it is loaded.
   { name: "e2b", test: /\/dist\/server\/e2b\/|\/node_modules\/(@bufbuild|@connectrpc)\// },

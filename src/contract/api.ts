@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { Capability, IsolationLevel } from "./capability.ts";
-import { Overrides, ProfileReference } from "./profile.ts";
+import { Price } from "./price.ts";
+import { Overrides } from "./profile.ts";
+import { BreakerState, Percentiles, ProfileReference } from "./routing.ts";
 import { Sandbox } from "./sandbox.ts";
 import { Duration } from "./units.ts";
 
@@ -78,6 +80,19 @@ export const BackendInfo = z
     isolation: z.array(z.object({ level: IsolationLevel, runtime: z.string(), notes: z.array(z.string()) })),
     capabilities: z.partialRecord(Capability, z.enum(["native", "emulated"])),
     limits: z.record(z.string(), z.unknown()),
+    region: z.string().nullable().meta({ description: "null: not known." }),
+    self_hosted: z.boolean().nullable().meta({ description: "On machines of the operator's own; null: not known." }),
+    price: Price.nullable().meta({ description: "null: not known." }),
+    breaker: z.object({
+      state: BreakerState,
+      failures: z.int().meta({ description: "Acquisitions that failed of late, one after the other." }),
+      retry_after_ms: z.number().nullable().meta({ description: "While it is open: when one create may try it again." }),
+    }),
+    queue_ms: z.number().meta({ description: "How long a create would wait for its create rate now." }),
+    availability: z.number().nullable().meta({ description: "Share of creates that it did not fail, of late; null: none of late." }),
+    latency_ms: z
+      .record(z.string(), Percentiles)
+      .meta({ description: "By verb: create (to ready), cold_start (the backend's own part), exec_start, destroy." }),
   })
   .meta({ id: "BackendInfo" });
 export type BackendInfo = z.infer<typeof BackendInfo>;

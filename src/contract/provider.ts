@@ -200,6 +200,10 @@ export interface Traits {
   readonly isolation: readonly { readonly level: IsolationLevel; readonly runtime: string; readonly notes: readonly string[] }[];
   readonly capabilities: Readonly<Partial<Record<Capability, Exclude<Support, "none">>>>;
   readonly limits: Limits;
+  /** Where it keeps what it is given: `eu`, `eu-west-1`. Absent: not known, which no demand for a region accepts. */
+  readonly region?: string;
+  /** Whether its machines are the operator's own. Absent: not known, which counts as no. */
+  readonly selfHosted?: boolean;
   readonly unavailable?: string;
 }
 

@@ -1,5 +1,5 @@
 import { type Boundary, type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
-import type { Sealer } from "../guard/index.ts";
+import type { Prices, Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { accessibleSandbox } from "./access.ts";
 import { Activity } from "./activity.ts";
@@ -10,7 +10,8 @@ import type { Engine } from "./engine.ts";
 import { exec } from "./exec.ts";
 import type { Failpoint } from "./failpoints.ts";
 import { files } from "./files.ts";
-import { backendInfos, health, metrics } from "./health.ts";
+import { backendInfos } from "./backend-infos.ts";
+import { health, metrics } from "./health.ts";
 import { registerInstance, unregisterInstance } from "./instances.ts";
 import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
@@ -18,7 +19,6 @@ import { Measure } from "./measure.ts";
 import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
-import { explainRoute } from "./plan.ts";
 import { guarded } from "./policy/gate.ts";
 import { PolicyLink } from "./policy/link.ts";
 import { policy } from "./policy/policy.ts";
@@ -28,11 +28,13 @@ import { profiles } from "./profiles.ts";
 import { provision } from "./provision.ts";
 import { events, get, list, usage } from "./read.ts";
 import { renew, touch } from "./renew.ts";
+import { explainRoute } from "./explain.ts";
+import { Gates } from "./routing/gates.ts";
+import { saveMeasurements } from "./routing/keep.ts";
 import { projects } from "./projects.ts";
 import { quotas } from "./quotas.ts";
 import { secrets } from "./secrets.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
-import { saveLatencies } from "./sweep.ts";
 import { Sweeper } from "./sweeper.ts";
 import { endSandbox } from "./teardown.ts";
 import { tenants } from "./tenants.ts";
@@ -58,6 +60,8 @@ export interface EngineOptions {
   readonly failpoint?: (name: Failpoint) => void;
   /** Opens the store of secrets, when one is first needed; without it secrets are refused. */
   readonly sealer?: () => Sealer;
+  /** What the backends cost; unknown without it. */
+  readonly prices?: Prices;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
   readonly background?: boolean;
 }
@@ -74,11 +78,16 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     boundary,
     failpoint = () => {},
     sealer = noStore,
+    prices = { of: () => null },
   } = options;
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, failpoint, sealer,
-    live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
+    ledger, backends, config, log, instance, clock, failpoint, sealer, prices,
+    live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: shippedProfiles,
     boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
+    gates: new Gates(backends, clock, {
+      maxWaitSeconds: config.routing?.max_queue_wait,
+      rates: Object.fromEntries((config.backends ?? []).map((backend) => [backend.name, backend.create_rate_per_s])),
+    }),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
   return ctx;
@@ -113,7 +122,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await ctx.live.settled();
     await writable(ctx, "the last figures", async () => {
       await ctx.activity.flush();
-      await saveLatencies(ctx);
+      await saveMeasurements(ctx);
       await unregisterInstance(ctx);
     });
     await ctx.boundary.close();
@@ -142,7 +151,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     projects: projects(ctx),
     quotas: quotas(ctx),
     policy: policy(ctx),
-    backends: () => Promise.resolve(backendInfos(ctx)),
+    backends: () => backendInfos(ctx),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),
     health: () => health(ctx, sweeper, interval),

@@ -101,6 +101,8 @@ export interface Engine {
     suggest(who: Principal, id: string): Promise<NetworkSuggestion>;
     /** What a profile says to an address; nothing is made. */
     check(who: Principal, request: NetworkCheckRequest): Promise<NetworkCheck>;
+    /** No sandbox may reach this `ip:port` from now on, whatever its rules say: for what listens for the control plane. */
+    protect(address: string): Promise<void>;
   };
 
   ports: {

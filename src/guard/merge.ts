@@ -124,7 +124,7 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
     setup: profile.setup ?? [],
     allowPtrace: profile.allow_ptrace ?? false,
     network: mergeNetwork(floor.network ?? {}, profile.network ?? {}, request.network, (field) => narrowed.add(field)),
-    routing: mergeRouting(profile.routing ?? {}, request.routing ?? {}),
+    routing: mergeRouting(floor.routing ?? {}, profile.routing ?? {}, request.routing ?? {}, (field) => narrowed.add(field)),
     narrowed: [...narrowed].sort(),
   };
 }

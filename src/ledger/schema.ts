@@ -199,11 +199,12 @@ export interface NetworkLogTable {
   entry: Json;
 }
 
-/** A histogram kept over restarts: how often a verb at a backend took at most `le_ms`. */
-export interface LatencyTable {
+/** A histogram kept over restarts: how often a verb at a backend took at most `le_us` microseconds, in the ten minutes from `slice_at` on. */
+export interface MeasurementTable {
   backend: string;
   verb: string;
-  le_ms: number;
+  slice_at: number;
+  le_us: number;
   count: number;
 }
 
@@ -251,7 +252,7 @@ export interface Tables {
   usage: UsageTable;
   sandbox_network: SandboxNetworkTable;
   network_log: NetworkLogTable;
-  latency: LatencyTable;
+  measurements: MeasurementTable;
   events: EventTable;
   published_ports: PublishedPortTable;
   port_grants: PortGrantTable;
@@ -278,4 +279,5 @@ export type UsageRow = Selectable<UsageTable>;
 export type SandboxNetworkRow = Selectable<SandboxNetworkTable>;
 export type SandboxNetworkPatch = Updateable<SandboxNetworkTable>;
 export type PublishedPortRow = Selectable<PublishedPortTable>;
+export type MeasurementRow = Selectable<MeasurementTable>;
 export type EventRow = Selectable<EventTable>;

@@ -1,7 +1,8 @@
 import type { BackendInfo, CreateRequest, LedgerEvent, SandboxPage, SweepReport } from "../contract/api.ts";
 import type { NetworkCheck, NetworkCheckRequest } from "../contract/network-api.ts";
 import type { ProfileRecord } from "../contract/profile.ts";
-import type { Route, Sandbox as SandboxInfo, SandboxState } from "../contract/sandbox.ts";
+import type { Route } from "../contract/routing.ts";
+import type { Sandbox as SandboxInfo, SandboxState } from "../contract/sandbox.ts";
 import type { SecretInfo } from "../contract/secret.ts";
 import { Keys, Projects, Quotas, Tenants } from "./access.ts";
 import { ledgerEvents, type EventOptions } from "./events.ts";

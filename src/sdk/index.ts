@@ -16,7 +16,8 @@ export type {
 } from "../contract/policy.ts"; // prettier-ignore
 export type { AddressRequest, PortAddress, PortInfo, PublishRequest } from "../contract/ports.ts";
 export type { Profile, ProfileRecord } from "../contract/profile.ts";
-export type { Route, SandboxState } from "../contract/sandbox.ts";
+export type { Route, RouteCandidate, RouteCost, Routing } from "../contract/routing.ts";
+export type { SandboxState } from "../contract/sandbox.ts";
 export type { SecretInfo } from "../contract/secret.ts";
 export { Keys, Projects, Quotas, Tenants } from "./access.ts";
 export type { Attachment, AttachEvent, AttachOptions } from "./attachment.ts";

@@ -191,6 +191,7 @@ export class TinyEngine {
         followLog: async function* () {},
         suggest: nothing as never,
         check: nothing as never,
+        protect: async () => {},
       },
       profiles: {
         list: async () => [],

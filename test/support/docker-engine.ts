@@ -31,7 +31,7 @@ export interface DockerEngine extends AsyncDisposable {
 export const IMAGE = "sandboxer-test/debian:12";
 const MAKES_WITHIN_MS = 240_000;
 
-const PACKAGES = "python3-minimal,git,busybox-static,redis-server,redis-tools";
+const PACKAGES = "python3,git,busybox-static,redis-server,redis-tools";
 
 /** The image's file system, made once a machine from Debian's packages: half a minute. */
 async function imageTar(): Promise<string> {

@@ -146,6 +146,7 @@ export const GATES: Gates<Engine> = {
     followLog: { ...onSandbox("network.read"), streams: true },
     suggest: onSandbox("network.read"),
     check: onTenant("profile.read"),
+    protect: { excused: "our own servers say where they listen; no caller reaches it" },
   },
   ports: {
     connect: { actions: ["port.connect", "port.visit"], ask: askConnect },
