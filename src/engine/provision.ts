@@ -88,8 +88,16 @@ async function askCreate(ctx: Context, who: Principal, { request, profile, setti
       secrets: secrets.map(({ name }) => name),
       backends: ranking.ranked,
       metadata: request.metadata ?? {},
+      pricePerHour: dearest(ranking),
     }),
   );
+}
+
+/** What the dearest backend that may be tried costs an hour; undefined where one's price is not known. */
+function dearest({ ranked, route }: Plan["ranking"]): number | undefined {
+  const prices = ranked.map((name) => route.candidates.find(({ backend }) => backend === name)?.cost?.per_hour_micro_usd);
+  const known = prices.filter((price) => price !== undefined);
+  return known.length === prices.length && known.length > 0 ? Math.max(...known) : undefined;
 }
 
 /** The row before any effect, in one transaction with the count that admits it. False where the key is in use. */
