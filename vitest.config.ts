@@ -3,9 +3,21 @@ import { defineConfig } from "vitest/config";
 import { COMPILE_CACHE } from "./test/support/compile-cache.ts";
 import { LongestFirst } from "./test/support/longest-first.ts";
 
+/** What asks for SQLite's own file, disk, plan or lock: it says nothing about PostgreSQL, which has tests of its own. */
+const ONLY_SQLITE = [
+  "test/ledger/backup.test.ts",
+  "test/ledger/open.test.ts",
+  "test/ledger/plan.test.ts",
+  "test/ledger/process-numbers.test.ts",
+  "test/ledger/secrets.test.ts",
+  "test/engine/storage.test.ts",
+  "test/engine/crash.test.ts",
+  "test/ledger/transaction.test.ts",
+];
+const ONLY_POSTGRES = ["test/ledger/postgres/**", "test/fleet/**"];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     // Sandboxes, servers and child processes: a slow machine may take its time; nothing here asserts a duration.
     testTimeout: 60_000,
     hookTimeout: 120_000,
@@ -19,5 +31,18 @@ export default defineConfig({
     // Where many things share a machine a kernel can be slow for a minute. A test that fails twice in a row is a fault; the report shows retries.
     retry: process.env["CI"] === "true" ? 2 : 0,
     reporters: ["default"],
+    projects: [
+      { extends: true, test: { name: "sqlite", include: ["test/**/*.test.ts"], exclude: ONLY_POSTGRES } },
+      {
+        extends: true,
+        test: {
+          name: "postgres",
+          include: ["test/ledger/**/*.test.ts", "test/engine/**/*.test.ts", "test/server/*.test.ts", "test/fleet/**/*.test.ts"],
+          exclude: ONLY_SQLITE,
+          globalSetup: "test/support/postgres-run.ts",
+          setupFiles: "test/support/on-postgres.ts",
+        },
+      },
+    ],
   },
 });

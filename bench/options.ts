@@ -10,6 +10,7 @@ import { idle } from "./cases/idle.ts";
 import { lifecycle } from "./cases/lifecycle.ts";
 import { live } from "./cases/live.ts";
 import { network } from "./cases/network.ts";
+import { scale } from "./cases/scale.ts";
 import { router } from "./cases/router.ts";
 import { policy } from "./cases/policy.ts";
 import type { Row } from "./row.ts";
@@ -32,6 +33,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   policy,
   docker,
   engine,
+  scale,
 };
 
 export interface Options {

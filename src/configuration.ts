@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import type * as Yaml from "yaml";
 import { ensureDataDirectory } from "./cli/data-directory.ts";
-import { Config, parse, PriceBook, SandboxerError } from "./contract/index.ts";
+import { Config, LedgerAddress, parse, PriceBook, SandboxerError } from "./contract/index.ts";
 import { type Prices, pricesOf } from "./guard/index.ts";
 
 /** Makes it where it is missing. Throws `storage_unavailable`. */
@@ -79,6 +79,15 @@ function readBook(path: string): PriceBook {
     });
   }
   return parse(PriceBook, document(path, text), { what: path });
+}
+
+/**
+ * The address of the shared ledger: SANDBOXER_LEDGER, else the configuration's. undefined: the data directory's own file.
+ * Throws `invalid_request` for a variable that is no such address.
+ */
+export function ledgerAddress({ ledger }: Config): string | undefined {
+  const { SANDBOXER_LEDGER: named } = process.env;
+  return named === undefined || named === "" ? ledger : parse(LedgerAddress, named, { what: "SANDBOXER_LEDGER" });
 }
 
 /** Aliases are refused: a few bytes of them can stand for gigabytes. Loaded when there is something to parse. */

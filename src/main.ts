@@ -1,17 +1,19 @@
 /** The composition root: the only place that knows every room. */
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { dataDirectory } from "./cli/data-directory.ts";
 import { version } from "./cli/version.ts";
 import { type Config, LOCAL_OPERATOR, SandboxerError, type Finding, type Logger, type ProviderModule } from "./contract/index.ts";
-import { makeDataDirectory, parseYaml, readConfig, readPrices } from "./configuration.ts";
+import { ledgerAddress, makeDataDirectory, parseYaml, readConfig, readPrices } from "./configuration.ts";
 import type { PlainInit } from "./contract/plain-web.ts";
 import { openBackends } from "./engine/backends.ts";
+import type { FleetHost } from "./engine/context.ts";
 import { createEngine } from "./engine/create-engine.ts";
 import { dataDirectoryId } from "./engine/data-directory.ts";
 import type { Engine } from "./engine/engine.ts";
 import { loadShippedProfiles } from "./engine/shipped-profiles.ts";
 import { boundaryFrom, openSealer, type Sealer, withholdCoreDumps } from "./guard/index.ts";
-import { openLedger } from "./ledger/index.ts";
+import { fleetId, openLedger } from "./ledger/index.ts";
 import { rememberingIn } from "./remember.ts";
 import type { E2bOptions } from "./server/e2b/index.ts";
 import type { SandboxerServer } from "./server/server.ts";
@@ -57,11 +59,13 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
   makeDataDirectory(dataDir);
   const config = options.config ?? readConfig(dataDir);
   const log = options.log ?? (await openLog(config.log_level ?? (stays ? "info" : "silent")));
-  const ledger = openLedger(dataDir);
+  const ledger = openLedger(dataDir, ledgerAddress(config));
   try {
+    await ledger.ready();
     const instance = dataDirectoryId(dataDir);
     const points = failpoint === undefined ? {} : { failpoint };
-    const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance, log, stays, ...points });
+    const member = ledger.shared ? { fleet: await fleetId(ledger) } : {};
+    const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance, log, stays, ...member, ...points });
     const shippedProfiles = loadShippedProfiles(
       join(import.meta.dirname, "../profiles"),
       parseYaml,
@@ -69,7 +73,16 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
     );
     const prices = readPrices(dataDir, config);
     const hooks = { sealer: storeIn(dataDir, log), boundary: boundaryFrom(dataDir, config), prices, ...points };
-    const engine = await createEngine({ ledger, backends, config, log, shippedProfiles, background: stays, ...hooks });
+    const engine = await createEngine({
+      ledger,
+      backends,
+      config,
+      log,
+      shippedProfiles,
+      background: stays,
+      ...hostIn(ledger.shared, instance, config),
+      ...hooks,
+    });
     let closing: Promise<void> | undefined;
     const closeAll = async () => {
       try {
@@ -84,6 +97,11 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
     await ledger.close();
     throw thrown;
   }
+}
+
+/** This host as the rest of its fleet knows it. */
+function hostIn(shared: boolean, id: string, { fleet = {} }: Config): { host?: FleetHost } {
+  return shared ? { host: { id, name: fleet.name ?? hostname(), address: fleet.address ?? null } } : {};
 }
 
 /** The store of secrets, opened when one is first needed; from then on this process leaves no memory in a core dump. */
@@ -203,6 +221,13 @@ export async function listObjects(options: { dataDir?: string; config?: Config }
     for (const { provider } of backends) await provider?.dispose?.();
   }
   return objects;
+}
+
+/** Names of the configured backends whose sandboxes only this host reaches. */
+export async function backendsOnThisHost(config: Config): Promise<string[]> {
+  const builtIn = await builtInFor(config);
+  const here = (provider: string) => Object.hasOwn(builtIn, provider) && builtIn[provider]?.remote !== true;
+  return (config.backends ?? [{ name: "local", provider: "local" }]).filter(({ provider }) => here(provider)).map(({ name }) => name);
 }
 
 async function builtInFor(config: Config): Promise<Record<string, ProviderModule>> {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
+import { FleetConfig, LedgerAddress, RetentionConfig } from "./fleet.ts";
 import { AllowRule, NetworkLimits, PortVisibility, PublishRange } from "./network.ts";
 import { PriceConfig } from "./price.ts";
 import { Overrides } from "./profile.ts";
@@ -129,6 +130,9 @@ export const Config = z.strictObject({
   network: NetworkConfig.optional(),
   secrets: SecretsConfig.optional(),
   preview: PreviewConfig.optional(),
+  ledger: LedgerAddress.optional(),
+  fleet: FleetConfig.optional(),
+  retention: RetentionConfig.optional(),
   routing: RoutingConfig.optional(),
   prices: z.string().min(1).optional().meta({ description: "JSON or YAML file of prices that stand before those of prices.json." }),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),

@@ -35,6 +35,7 @@ export const ERROR_TABLE = {
   conflict: e(409, false, "Something with that name or key exists with other content; choose another or read the existing one."),
   file_conflict: e(409, false, "The path is of another kind, is not empty, or exists already; look at it with 'stat' first."),
   file_denied: e(403, false, "The sandbox's user may not touch that path; use a path below its home or workspace."),
+  wrong_host: e(421, false, "Ask the control plane of the host that the message names; 'sand-boxer fleet ls' lists them."),
   body_too_large: e(413, false, "Send less, or stream the file through the files API."),
   unsupported_media_type: e(415, false, "Send 'Content-Type: application/json' (or the type the route asks for)."),
   request_timeout: e(408, true, "Send the whole request without long pauses."),

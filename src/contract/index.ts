@@ -7,6 +7,7 @@ export * from "./errors.ts";
 export * from "./exec.ts";
 export * from "./files.ts";
 export type * from "./finding.ts";
+export * from "./fleet.ts";
 export * from "./ids.ts";
 export * from "./issues.ts";
 export * from "./nearest.ts";

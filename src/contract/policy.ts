@@ -45,6 +45,7 @@ export const POLICY_ACTIONS = {
   "secret.write": { on: "Secret", scope: "secrets", group: "change" },
   "route.explain": { on: "Tenant", scope: "read", group: "see" },
   "backend.read": { on: "Server", scope: "read", group: "see" },
+  "server.fleet": { on: "Server", scope: "admin", group: "administer" },
   "server.sweep": { on: "Server", scope: "admin", group: "administer" },
   "server.metrics": { on: "Server", scope: "admin", group: "administer" },
   "key.create": { on: "Tenant", scope: "admin", group: "administer", context: "KeyWish" },

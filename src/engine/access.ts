@@ -1,5 +1,5 @@
-import { type Action, isId, type Principal, SandboxerError } from "../contract/index.ts";
-import { findSandbox, type SandboxRow } from "../ledger/index.ts";
+import { type Action, isId, isTerminal, type Principal, SandboxerError } from "../contract/index.ts";
+import { findHost, findSandbox, type SandboxRow } from "../ledger/index.ts";
 import type { Context } from "./context.ts";
 import { allow } from "./lifecycle.ts";
 
@@ -22,6 +22,31 @@ export async function accessibleSandbox(ctx: Context, who: Principal, id: string
     });
   const row = await findSandbox(ctx.ledger.db, id);
   if (row === undefined || !sees(who, row)) throw new SandboxerError("sandbox_not_found", `there is no sandbox ${id}`);
+  return row;
+}
+
+/**
+ * For what only the sandbox's own host can do.
+ *
+ * @throws SandboxerError `wrong_host` naming the host that can, and its address where it is known.
+ */
+export async function requireHere(ctx: Context, row: SandboxRow): Promise<void> {
+  if (row.host === null || row.host === ctx.host?.id) return;
+  const host = await findHost(ctx.ledger.db, row.host);
+  const name = host === undefined ? row.host : `${host.name} (${host.id})`;
+  throw new SandboxerError("wrong_host", `sandbox ${row.id} is on host ${name}, and only a control plane there reaches it`, {
+    backend: row.backend,
+    hint:
+      host === undefined || host.address === null
+        ? `Ask the control plane on ${host?.name ?? row.host}.`
+        : `Ask ${host.address}, which is that host's.`,
+  });
+}
+
+/** The same, for its end, which only its own host can bring about. One that has ended is answered everywhere. */
+export async function endableSandbox(ctx: Context, who: Principal, id: string): Promise<SandboxRow> {
+  const row = await accessibleSandbox(ctx, who, id);
+  if (!isTerminal(row.state)) await requireHere(ctx, row);
   return row;
 }
 

@@ -33,6 +33,8 @@ export interface OpenBackendsOptions {
   readonly builtIn: Readonly<Record<string, ProviderModule>>;
   /** Names this data directory in every label: see {@link dataDirectoryId}. */
   readonly instance: string;
+  /** In a fleet: stands in the labels at backends that every control plane reaches, so that each finds what another one made. */
+  readonly fleet?: string;
   readonly log: Logger;
   /** Whether this process stays (true), which providers are told. */
   readonly stays?: boolean;
@@ -109,16 +111,18 @@ export async function openBackends(config: Config, dataDirectory: string, option
 async function prepare(
   config: BackendConfig,
   dataDirectory: string,
-  { builtIn, instance, log, stays = true, failpoint = () => {} }: OpenBackendsOptions,
+  { builtIn, instance, fleet, log, stays = true, failpoint = () => {} }: OpenBackendsOptions,
 ): Promise<Backend> {
   const module = await load(config, dataDirectory, builtIn);
   const options = parse(module.options, config.options ?? {}, { what: `backends.${config.name}.options` });
   const directory = join(dataDirectory, "backends", config.name);
   let opening: Promise<void> | null = null;
+  const onThisHost = Object.hasOwn(builtIn, config.provider) && module.remote !== true;
+  const label = onThisHost ? instance : (fleet ?? instance);
   const backend: Backend = {
     name: config.name,
     providerName: config.provider,
-    onThisHost: Object.hasOwn(builtIn, config.provider) && module.remote !== true,
+    onThisHost,
     provider: null,
     problem: null,
     lastAnswer: null,
@@ -133,7 +137,7 @@ async function prepare(
   async function attempt(): Promise<void> {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o711 });
-      backend.provider = await module.open(options, { backend: config.name, directory, instance, log, stays, failpoint });
+      backend.provider = await module.open(options, { backend: config.name, directory, instance: label, log, stays, failpoint });
       backend.problem = null;
     } catch (thrown) {
       backend.problem = SandboxerError.from(thrown, { phase: "open", backend: config.name });

@@ -14,6 +14,7 @@ const JUMP_MS = 5000;
  */
 export async function followClock(ctx: Context): Promise<number> {
   const { clock, ledger } = ctx;
+  if (clock.sync !== undefined) return 0;
   const before = jumpSince(clock, await readMeta(ledger.db, "clock"));
   if (before !== null && Math.abs(before) < JUMP_MS) return 0;
   try {

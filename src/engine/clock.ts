@@ -6,6 +6,8 @@ export interface Clock {
   now(): number;
   /** Milliseconds since boot, sleep included; never set. */
   uptime(): number;
+  /** Carried by the shared ledger, whose host's clock is nobody's here to follow. */
+  sync?(): Promise<void>;
   /** Milliseconds of a clock that only counts, asked at little cost: for waits within this process. */
   ticks(): number;
   /** Names this boot: uptime means nothing across two. */

@@ -13,6 +13,15 @@ import type { Gates } from "./routing/gates.ts";
 import type { PolicyLink } from "./policy/link.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 
+/** A data directory of a fleet: its local runtime's sandboxes can be reached from its own control planes alone. */
+export interface FleetHost {
+  /** The data directory's id. */
+  readonly id: string;
+  readonly name: string;
+  /** Where its API is reached, for those who ask elsewhere; null where it does not say. */
+  readonly address: string | null;
+}
+
 /** What every verb works with. */
 export interface Context {
   readonly ledger: Ledger;
@@ -22,6 +31,8 @@ export interface Context {
   /** This process's own id: what it works on carries it as owner. */
   readonly instance: string;
   readonly clock: Clock;
+  /** This host, where the ledger is shared with others; else null. */
+  readonly host: FleetHost | null;
   readonly failpoint: (name: Failpoint) => void;
   readonly live: LiveWork;
   readonly activity: Activity;
@@ -63,6 +74,16 @@ export function backendOf(ctx: Context, name: string): Backend {
 
 export function providerOf(ctx: Context, name: string) {
   return opened(backendOf(ctx, name));
+}
+
+/** The host by which sandboxes are picked: null where there is no fleet. */
+export function hostOf(ctx: Context): string | null {
+  return ctx.host?.id ?? null;
+}
+
+/** Who alone reaches what is made at that backend; null: every control plane does. */
+export function hostFor(ctx: Context, backend: string): string | null {
+  return ctx.backends.find(({ name }) => name === backend)?.onThisHost === true ? hostOf(ctx) : null;
 }
 
 /** Whether rows about that backend must survive a power cut. */

@@ -1,18 +1,20 @@
 import { type Boundary, type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
 import type { Prices, Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
-import { accessibleSandbox } from "./access.ts";
+import { endableSandbox } from "./access.ts";
 import { Activity } from "./activity.ts";
 import type { Backend } from "./backends.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import type { Context } from "./context.ts";
+import type { Context, FleetHost } from "./context.ts";
 import type { Engine } from "./engine.ts";
 import { exec } from "./exec.ts";
 import type { Failpoint } from "./failpoints.ts";
 import { files } from "./files.ts";
+import { fleet } from "./fleet.ts";
+import { fleetClock } from "./fleet-clock.ts";
 import { backendInfos } from "./backend-infos.ts";
 import { health, metrics } from "./health.ts";
-import { registerInstance, unregisterInstance } from "./instances.ts";
+import { leaseMs, registerInstance, renewLease, unregisterInstance } from "./instances.ts";
 import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
@@ -54,6 +56,8 @@ export interface EngineOptions {
   /** This process's id in the ledger; a new one unless given. */
   readonly instance?: string;
   readonly clock?: Clock;
+  /** This host, where the ledger is shared with others. */
+  readonly host?: FleetHost;
   /** Connects to the boundary, and starts it where none runs. Called when a sandbox with egress first needs it; without it none can be made. */
   readonly boundary?: () => Promise<Boundary>;
   /** Called at every step named in `FAILPOINTS`. */
@@ -74,14 +78,15 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     log,
     shippedProfiles,
     instance = newId("instance"),
-    clock = systemClock(),
+    host = null,
     boundary,
     failpoint = () => {},
     sealer = noStore,
     prices = { of: () => null },
   } = options;
+  const clock = options.clock ?? (ledger.shared ? await fleetClock(ledger, systemClock()) : systemClock());
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, failpoint, sealer, prices,
+    ledger, backends, config, log, instance, clock, host, failpoint, sealer, prices,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: shippedProfiles,
     boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
     gates: new Gates(backends, clock, {
@@ -109,15 +114,26 @@ async function writable(ctx: Context, what: string, work: () => Promise<void>): 
   }
 }
 
+/** Keeps the lease of this process, also where it does not sweep: others would take over what it is in the middle of. */
+function startHeart(ctx: Context): NodeJS.Timeout {
+  const beat = () => writable(ctx, "the lease", async () => {
+    await renewLease(ctx);
+    await ctx.clock.sync?.();
+  }).catch((thrown: unknown) => ctx.log.error({ error: String(thrown) }, "the lease could not be renewed")); // prettier-ignore
+  return setInterval(() => ctx.live.background(beat()), leaseMs(ctx) / 3).unref();
+}
+
 /** The engine over an open ledger and opened backends. Call `sweep({adopt: true})` once to take over what an earlier process left. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const ctx = await makeContext(options);
   const sweeper = new Sweeper(ctx);
   const interval = options.background === false ? null : (ctx.config.sweep_interval ?? DEFAULT_SWEEP_SECONDS);
   if (interval !== null) sweeper.start(interval);
+  const heart = ctx.ledger.shared ? startHeart(ctx) : undefined;
   let closing: Promise<void> | null = null;
 
   async function close(): Promise<void> {
+    clearInterval(heart);
     await sweeper.stop();
     await ctx.live.settled();
     await writable(ctx, "the last figures", async () => {
@@ -137,7 +153,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     renew: (who, id, request) => renew(ctx, who, id, request),
     touch: (who, id) => touch(ctx, who, id),
     destroy: async (who, id, reason = "user") =>
-      toSandbox(await endSandbox(ctx, await accessibleSandbox(ctx, who, id), { reason, detail: null })),
+      toSandbox(await endSandbox(ctx, await endableSandbox(ctx, who, id), { reason, detail: null })),
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),
     files: files(ctx),
@@ -154,6 +170,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     backends: () => backendInfos(ctx),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),
+    fleet: (who) => fleet(ctx, who),
     health: () => health(ctx, sweeper, interval),
     metrics: () => metrics(ctx, sweeper),
     close: () => (closing ??= close()),

@@ -1,5 +1,5 @@
 import type {
-  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
+  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, Fleet, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
 } from "../contract/index.ts"; // prettier-ignore
 import type { PolicyVerbs, ProjectVerbs, QuotaVerbs, TenantVerbs } from "./access-verbs.ts";
 import type { PortConnection, Publication, Visitor } from "./publication.ts";
@@ -182,6 +182,8 @@ export interface Engine {
   backends(who: Principal): Promise<BackendInfo[]>;
   /** Ranks backends for a request without creating. */
   route(who: Principal, request: CreateRequest): Promise<Route>;
+  /** Control planes, hosts and leases of this ledger. For an admin. */
+  fleet(who: Principal): Promise<Fleet>;
   /** Ends what has expired or idled out, settles what was left half-done, removes orphans. At start (`adopt`) and at every interval. `who`: the caller of a door; this process itself has none. */
   sweep(options?: { adopt?: boolean; who?: Principal }): Promise<SweepReport>;
   /** Ledger writable, sweeper alive, each backend's last answer. */

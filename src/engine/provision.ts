@@ -5,7 +5,7 @@ import { usedAt } from "./activity.ts";
 import { admit as admitOne } from "./admission.ts";
 import { digest } from "./canonical.ts";
 import { followClock } from "./clock-jump.ts";
-import { type Context, durability, neverAborted } from "./context.ts";
+import { type Context, durability, hostFor, neverAborted } from "./context.ts";
 import { replay } from "./idempotency.ts";
 import { beginSandbox } from "./lifecycle.ts";
 import { admit, make } from "./make.ts";
@@ -159,6 +159,7 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
     desired: "running",
     generation: 1,
     owner: ctx.instance,
+    host: hostFor(ctx, ranking.ranked[0] ?? ""),
     isolation_min: settings.isolationMin,
     isolation_effective: null,
     runtime: null,

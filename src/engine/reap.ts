@@ -1,6 +1,6 @@
 import { isTerminal, SandboxerError } from "../contract/index.ts";
 import { dueSandboxes, findSandbox, openExecs, type SandboxRow } from "../ledger/index.ts";
-import { type Context, durability } from "./context.ts";
+import { type Context, durability, hostOf } from "./context.ts";
 import { followClock } from "./clock-jump.ts";
 import { move } from "./lifecycle.ts";
 import { parallel } from "./parallel.ts";
@@ -51,6 +51,6 @@ async function endIfDue(ctx: Context, seen: SandboxRow, report: Report): Promise
 export async function reap(ctx: Context, report: Report): Promise<void> {
   await followClock(ctx);
   await report.try({}, () => ctx.activity.flush());
-  const due = await dueSandboxes(ctx.ledger.db, ctx.clock.now());
+  const due = await dueSandboxes(ctx.ledger.db, ctx.clock.now(), hostOf(ctx));
   await parallel(due, AT_ONCE, (row) => report.try({ backend: row.backend, sandboxId: row.id }, () => endIfDue(ctx, row, report)));
 }

@@ -1,6 +1,6 @@
 import { type BoundSecret, SandboxerError, type SecretBinding, type SecretSource } from "../contract/index.ts";
 import { findSandbox, markDelivered, sandboxSecrets, type SandboxSecretRow, staleSandboxes } from "../ledger/index.ts";
-import { type Context, neverAborted } from "./context.ts";
+import { type Context, hostOf, neverAborted } from "./context.ts";
 import type { Report } from "./report.ts";
 import { currentValue } from "./secret-value.ts";
 
@@ -68,13 +68,13 @@ export async function deliverSecrets(ctx: Context, sandboxId: string): Promise<v
     await ctx.ledger.transaction(async (tx) => {
       for (const { row, version } of rebound) if (version !== null) await markDelivered(tx, sandboxId, row.name, version);
     });
-    if ((await staleSandboxes(ctx.ledger.db, sandboxId)).length === 0) return;
+    if ((await staleSandboxes(ctx.ledger.db, hostOf(ctx), sandboxId)).length === 0) return;
   }
 }
 
 /** For a create, once the boundary has the session: whether a secret was changed since it was resolved, and if so its value now. */
 export async function deliverIfStale(ctx: Context, sandboxId: string): Promise<void> {
-  if ((await staleSandboxes(ctx.ledger.db, sandboxId)).length > 0) await deliverSecrets(ctx, sandboxId);
+  if ((await staleSandboxes(ctx.ledger.db, hostOf(ctx), sandboxId)).length > 0) await deliverSecrets(ctx, sandboxId);
 }
 
 /**
@@ -95,7 +95,7 @@ export async function deliverTo(ctx: Context, sandboxIds: readonly string[]): Pr
 
 /** For the sweep: tells again what a boundary missed. */
 export async function deliverMissed(ctx: Context, report: Report): Promise<void> {
-  for (const { id, error } of await failures(ctx, await staleSandboxes(ctx.ledger.db))) report.error(error, { sandboxId: id });
+  for (const { id, error } of await failures(ctx, await staleSandboxes(ctx.ledger.db, hostOf(ctx)))) report.error(error, { sandboxId: id });
 }
 
 async function failures(ctx: Context, sandboxIds: readonly string[]): Promise<{ id: string; error: SandboxerError }[]> {

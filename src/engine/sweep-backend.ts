@@ -1,7 +1,7 @@
 import { isTerminal, type Listed, type Provider } from "../contract/index.ts";
 import { appendEvent, findSandbox, liveSandboxes, type SandboxRow } from "../ledger/index.ts";
 import { type Backend, opened } from "./backends.ts";
-import { type Context, durability, op } from "./context.ts";
+import { type Context, durability, hostOf, op } from "./context.ts";
 import { move } from "./lifecycle.ts";
 import { lookAgain } from "./observe.ts";
 import { parallel } from "./parallel.ts";
@@ -114,7 +114,7 @@ export async function sweepBackend(
   report: Report,
   options: { living: ReadonlySet<string>; adopt: boolean },
 ): Promise<void> {
-  const rows = await liveSandboxes(ctx.ledger.db, backend.name);
+  const rows = await liveSandboxes(ctx.ledger.db, backend.name, hostOf(ctx));
   const since = ctx.clock.now();
   let provider: Provider;
   let listed: Map<string, Listed[]>;

@@ -5,25 +5,26 @@ import {
   type ExecRow,
   findSandbox,
   finishExec,
-  openExecs,
+  openExecsFrom,
   pruneIdempotent,
   pruneVerdicts,
+  takeLease,
 } from "../ledger/index.ts";
-import { backendOf, type Context, op, providerOf } from "./context.ts";
-import { heartbeat, livingInstances } from "./instances.ts";
+import { backendOf, type Context, hostOf, op, providerOf } from "./context.ts";
+import type { Backend } from "./backends.ts";
+import { heartbeat, leaseMs, livingInstances } from "./instances.ts";
 import { accountEgress, superviseEgress } from "./network/supervise.ts";
 import { parallel } from "./parallel.ts";
 import { keepMeasurements } from "./routing/keep.ts";
 import { reap } from "./reap.ts";
 import { Report } from "./report.ts";
+import { cutoffs } from "./retention.ts";
 import { deliverMissed } from "./secret-delivery.ts";
 import { sweepBackend } from "./sweep-backend.ts";
 import { storedRef } from "./view.ts";
 
 /** How long an Idempotency-Key is remembered. */
 const KEY_LIFE_MS = 24 * 3600_000;
-/** How long what the boundary decided is kept. */
-const VERDICT_LIFE_MS = 7 * 24 * 3600_000;
 const AT_ONCE = 8;
 
 /** An exec whose process died with it: what runs on is ended, and how it ended is not known. */
@@ -45,7 +46,7 @@ async function settleExec(ctx: Context, exec: ExecRow): Promise<void> {
 }
 
 async function settleExecs(ctx: Context, report: Report, living: ReadonlySet<string>): Promise<void> {
-  const open = await openExecs(ctx.ledger.db);
+  const open = await openExecsFrom(ctx.ledger.db, hostOf(ctx));
   const abandoned = open.filter((exec) => (exec.owner === ctx.instance ? !ctx.live.isRunning(exec.id) : !living.has(exec.owner)));
   await parallel(abandoned, AT_ONCE, (exec) => report.try({ sandboxId: exec.sandbox_id }, () => settleExec(ctx, exec)));
 }
@@ -57,15 +58,20 @@ async function reportUnreachable(ctx: Context, report: Report): Promise<void> {
     await report.try({ backend: name }, async () => void backendOf(ctx, name));
 }
 
+/** In a fleet one control plane sweeps a backend that all of them reach. Two at once would be right as well, and twice the calls. */
+async function isMineToSweep(ctx: Context, { name, onThisHost }: Backend): Promise<boolean> {
+  return !ctx.ledger.shared || (onThisHost && ctx.host !== null) || takeLease(ctx.ledger, `sweep:${name}`, ctx.instance, leaseMs(ctx));
+}
+
 async function keepBooks(ctx: Context, living: ReadonlySet<string>): Promise<void> {
   await heartbeat(ctx, living);
   await pruneIdempotent(ctx.ledger.db, ctx.clock.now() - KEY_LIFE_MS);
-  await pruneVerdicts(ctx.ledger.db, ctx.clock.now() - VERDICT_LIFE_MS);
+  await pruneVerdicts(ctx.ledger.db, cutoffs(ctx.config, ctx.clock.now()).networkLog);
   await keepMeasurements(ctx);
 }
 
 /** One whole sweep: clocks, every backend against the ledger, abandoned execs, the books. Never throws; errors are in the report. */
-export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepReport> {
+export async function sweepOnce(ctx: Context, { adopt, asked }: { adopt: boolean; asked: boolean }): Promise<SweepReport> {
   const report = new Report();
   await report.try({}, async () => {
     const living = await livingInstances(ctx);
@@ -73,7 +79,11 @@ export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepRepo
     await report.try({}, () => reap(ctx, report));
     await report.try({}, () => accountEgress(ctx, report));
     await Promise.all(
-      ctx.backends.map((backend) => report.try({ backend: backend.name }, () => sweepBackend(ctx, backend, report, { living, adopt }))),
+      ctx.backends.map((backend) =>
+        report.try({ backend: backend.name }, async () => {
+          if (asked || (await isMineToSweep(ctx, backend))) await sweepBackend(ctx, backend, report, { living, adopt });
+        }),
+      ),
     );
     await report.try({}, () => superviseEgress(ctx, report));
     await report.try({}, () => deliverMissed(ctx, report));

@@ -2,6 +2,7 @@ import type { SweepReport } from "../contract/index.ts";
 import type { Context } from "./context.ts";
 import { watchEgress } from "./network/watch.ts";
 import { reap } from "./reap.ts";
+import { Nightly } from "./retention.ts";
 import { Report } from "./report.ts";
 import { sweepOnce } from "./sweep.ts";
 
@@ -13,30 +14,36 @@ export class Sweeper {
   readonly #ctx: Context;
   readonly #timers: NodeJS.Timeout[] = [];
   #running: Promise<unknown> = Promise.resolve();
-  #next: { adopt: boolean; promise: Promise<SweepReport> } | null = null;
+  #next: { adopt: boolean; asked: boolean; promise: Promise<SweepReport> } | null = null;
   #reaping = false;
   #finishedAt: number | null = null;
+  readonly #nightly: Nightly;
 
   constructor(ctx: Context) {
     this.#ctx = ctx;
+    this.#nightly = new Nightly(ctx);
   }
 
-  /** A sweep that begins after this call: one that runs already may have looked too early. Callers that wait share it. */
-  sweep(adopt: boolean): Promise<SweepReport> {
+  /**
+   * A sweep that begins after this call: one that runs already may have looked too early. Callers that wait share it. One that
+   * somebody asked for looks at every backend, also at those that are another control plane's turn.
+   */
+  sweep(adopt: boolean, asked = true): Promise<SweepReport> {
     if (this.#next !== null) {
       this.#next.adopt ||= adopt;
+      this.#next.asked ||= asked;
       return this.#next.promise;
     }
-    const next = { adopt, promise: this.#running.then(() => this.#begin()) };
+    const next = { adopt, asked, promise: this.#running.then(() => this.#begin()) };
     this.#next = next;
     this.#running = next.promise;
     return next.promise;
   }
 
   async #begin(): Promise<SweepReport> {
-    const adopt = this.#next?.adopt ?? false;
+    const { adopt, asked } = this.#next ?? { adopt: false, asked: false };
     this.#next = null;
-    const report = await sweepOnce(this.#ctx, adopt);
+    const report = await sweepOnce(this.#ctx, { adopt, asked });
     this.#finishedAt = performance.now();
     return report;
   }
@@ -45,7 +52,7 @@ export class Sweeper {
   start(intervalSeconds: number): void {
     const every = Math.max(100, intervalSeconds * 1000);
     this.#timers.push(
-      setInterval(() => void this.sweep(false), every).unref(),
+      setInterval(() => void this.sweep(false, false).then(() => this.#nightly.begin()), every).unref(),
       setInterval(() => this.#reap(), Math.min(every, REAP_MS)).unref(),
     );
   }
@@ -71,6 +78,7 @@ export class Sweeper {
 
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.#nightly.stop();
     await this.#running;
   }
 }

@@ -1,7 +1,7 @@
 import { isTerminal, type Ref, SandboxerError } from "../contract/index.ts";
 import { appendEvent, closeUsage, findSandbox, openUsage, type SandboxRow, updateNetwork, updateSandbox } from "../ledger/index.ts";
 import type { Attempt } from "./attempt.ts";
-import { type Context, durability, op, providerOf } from "./context.ts";
+import { type Context, durability, hostFor, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
 import { fellBack } from "./routing/record.ts";
 import { toSandbox } from "./view.ts";
@@ -19,7 +19,7 @@ export async function fallBack(ctx: Context, row: SandboxRow, backend: string, e
       const generation = row.generation + 1;
       const { route, resources } = toSandbox(row);
       const decision = fellBack(route, row.backend, backend, error);
-      const patch = { backend, generation, ref: null, route: JSON.stringify(decision) };
+      const patch = { backend, generation, host: hostFor(ctx, backend), ref: null, route: JSON.stringify(decision) };
       await closeUsage(tx, row.id, at);
       await openUsage(tx, { sandboxId: row.id, generation, tenant: row.tenant, backend, at, resources });
       await updateSandbox(tx, row.id, patch);

@@ -1,6 +1,6 @@
 import { type Action, type Capability, type Principal, type Provider, type Ref, SandboxerError } from "../contract/index.ts";
 import type { SandboxRow } from "../ledger/index.ts";
-import { sandboxFor } from "./access.ts";
+import { requireHere, sandboxFor } from "./access.ts";
 import { type Context, providerOf } from "./context.ts";
 import { lookAgain } from "./observe.ts";
 import { storedRef } from "./view.ts";
@@ -15,6 +15,7 @@ export interface Usable {
 /** @throws SandboxerError `sandbox_not_found`, `wrong_state`, or what the backend could not be opened with. */
 export async function usable(ctx: Context, who: Principal, id: string, action: Action = "use"): Promise<Usable> {
   const row = await sandboxFor(ctx, who, id, action);
+  await requireHere(ctx, row);
   const ref = storedRef(row);
   if (ref === null) throw new SandboxerError("internal", `sandbox ${id} is ${row.state} without a handle`);
   return { row, ref, provider: providerOf(ctx, row.backend) };

@@ -1,4 +1,5 @@
 import type { Outcome } from "../contract/index.ts";
+import { reachedFrom } from "./hosts.ts";
 import type { Db } from "./ledger.ts";
 import type { ExecRow } from "./schema.ts";
 
@@ -30,6 +31,17 @@ export async function finishExec(tx: Db, id: string, end: { at: number; outcome:
     .where("ended_at", "is", null)
     .executeTakeFirst();
   return Number(result.numUpdatedRows) === 1;
+}
+
+/** Execs that have not ended and whose sandbox that host reaches. */
+export async function openExecsFrom(db: Db, host: string | null): Promise<ExecRow[]> {
+  return db
+    .selectFrom("execs")
+    .innerJoin("sandboxes", "sandboxes.id", "execs.sandbox_id")
+    .selectAll("execs")
+    .where("execs.ended_at", "is", null)
+    .where(reachedFrom(host) as never)
+    .execute();
 }
 
 /** Execs that have not ended: of one sandbox, or all. */

@@ -35,7 +35,8 @@ function createFile(path: string): void {
   rmSync(draft, { force: true });
   const database = new DatabaseSync(draft);
   try {
-    database.exec("pragma journal_mode = wal");
+    // Before the first table: free pages can then be given back in steps.
+    database.exec("pragma auto_vacuum = incremental; pragma journal_mode = wal");
     applyMigrations(database);
   } finally {
     database.close();

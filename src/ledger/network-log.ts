@@ -1,18 +1,22 @@
 import type { NetworkVerdict } from "../contract/index.ts";
 import type { Db } from "./ledger.ts";
 
+/** Entries written by one statement. */
+const AT_ONCE = 64;
+
 /** Writes entries down; one that is there already stays as it is. */
 export async function appendVerdicts(tx: Db, entries: readonly NetworkVerdict[]): Promise<void> {
-  for (const entry of entries) {
+  for (let from = 0; from < entries.length; from += AT_ONCE) {
+    const rows = entries.slice(from, from + AT_ONCE).map((entry) => ({
+      sandbox_id: entry.sandbox_id,
+      seq: entry.seq,
+      at: Date.parse(entry.at),
+      verdict: entry.verdict,
+      entry: JSON.stringify(entry),
+    }));
     await tx
       .insertInto("network_log")
-      .values({
-        sandbox_id: entry.sandbox_id,
-        seq: entry.seq,
-        at: Date.parse(entry.at),
-        verdict: entry.verdict,
-        entry: JSON.stringify(entry),
-      })
+      .values(rows)
       .onConflict((conflict) => conflict.doNothing())
       .execute();
   }

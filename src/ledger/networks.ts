@@ -1,4 +1,5 @@
 import type { SandboxState, TerminationReason } from "../contract/index.ts";
+import { reachedFrom } from "./hosts.ts";
 import type { Db } from "./ledger.ts";
 import type { SandboxNetworkPatch, SandboxNetworkRow } from "./schema.ts";
 
@@ -49,8 +50,8 @@ export interface HeldNetwork extends SandboxNetworkRow {
   readonly termination_reason: TerminationReason | null;
 }
 
-/** All of which the boundary has not confirmed that it holds nothing more: live ones, and ended ones to be forgotten. */
-export async function heldNetworks(db: Db): Promise<HeldNetwork[]> {
+/** All that host reaches of which the boundary has not confirmed that it holds nothing more: live ones, and ended ones to be forgotten. */
+export async function heldNetworks(db: Db, host: string | null): Promise<HeldNetwork[]> {
   return db
     .selectFrom("sandbox_network")
     .innerJoin("sandboxes", "sandboxes.id", "sandbox_network.sandbox_id")
@@ -64,6 +65,7 @@ export async function heldNetworks(db: Db): Promise<HeldNetwork[]> {
       "sandboxes.termination_reason",
     ])
     .where("sandbox_network.released_at", "is", null)
+    .where(reachedFrom(host) as never)
     .orderBy("sandbox_network.sandbox_id")
     .execute();
 }

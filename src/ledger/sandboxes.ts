@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { reachedFrom } from "./hosts.ts";
 import type { SandboxState } from "../contract/index.ts";
 import type { Db } from "./ledger.ts";
 import type { NewSandboxRow, SandboxPatch, SandboxRow } from "./schema.ts";
@@ -18,9 +19,19 @@ export async function updateSandbox(tx: Db, id: string, patch: SandboxPatch): Pr
   await tx.updateTable("sandboxes").set(patch).where("id", "=", id).execute();
 }
 
-/** All of a backend that have not ended, oldest first; bounded by `max_sandboxes`. */
-export async function liveSandboxes(db: Db, backend: string): Promise<SandboxRow[]> {
-  return db.selectFrom("sandboxes").selectAll().where("ended_at", "is", null).where("backend", "=", backend).orderBy("id").execute();
+/**
+ * All of a backend that have not ended and that host reaches (null: no host of a fleet), oldest first; bounded by
+ * `max_sandboxes`.
+ */
+export async function liveSandboxes(db: Db, backend: string, host: string | null): Promise<SandboxRow[]> {
+  return db
+    .selectFrom("sandboxes")
+    .selectAll()
+    .where("ended_at", "is", null)
+    .where("backend", "=", backend)
+    .where(reachedFrom(host))
+    .orderBy("id")
+    .execute();
 }
 
 /** All that have not ended, oldest first; bounded by `max_sandboxes`. */
@@ -115,10 +126,15 @@ async function listInState(db: Db, query: SandboxQuery, state: SandboxState | un
   return select.orderBy("label.sandbox_id", "desc").limit(query.limit).execute();
 }
 
-/** Live ones whose ttl, max_life or idle clock has run out. An open exec holds the idle clock. */
-export async function dueSandboxes(db: Db, now: number): Promise<SandboxRow[]> {
+/** Live ones that host reaches, whose ttl, max_life or idle clock has run out. An open exec holds the idle clock. */
+export async function dueSandboxes(db: Db, now: number, host: string | null): Promise<SandboxRow[]> {
   const live = () =>
-    db.selectFrom("sandboxes").selectAll("sandboxes").where("ended_at", "is", null).where("state", "not in", ["stopping", "provisioning"]);
+    db
+      .selectFrom("sandboxes")
+      .selectAll("sandboxes")
+      .where("ended_at", "is", null)
+      .where("state", "not in", ["stopping", "provisioning"])
+      .where(reachedFrom(host));
   const [expired, worn, idle] = await Promise.all([
     live().where("expires_at", "<=", now).execute(),
     live().where("max_life_at", "<=", now).execute(),

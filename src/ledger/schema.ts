@@ -1,4 +1,5 @@
 import type { Generated, Insertable, Selectable, Updateable } from "kysely";
+import type { HostTable, LeaseTable, UsageSummaryTable } from "./schema-fleet.ts";
 import type { KeyTable, PolicyTable, ProfileLabelsTable, ProjectTable, QuotaTable, TenantTable } from "./schema-access.ts";
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
 
@@ -20,6 +21,8 @@ export interface SandboxTable {
   generation: number;
   /** The instance that is working on it now; null: nobody, the sweep may settle it. */
   owner: string | null;
+  /** The host whose local runtime has it: no other control plane reaches it. null: each does. */
+  host: Generated<string | null>;
   isolation_min: IsolationLevel;
   isolation_effective: IsolationLevel | null;
   runtime: string | null;
@@ -138,6 +141,11 @@ export interface InstanceTable {
   pid: number;
   start_ticks: number;
   seen_at: number;
+  /** The data directory's id, where the ledger is shared; null: the ledger lies in it. */
+  host: Generated<string | null>;
+  started_at: Generated<number>;
+  /** By the ledger's clock; counts where the ledger is shared. */
+  lease_until: Generated<number>;
 }
 
 /** One stay at one backend: opened with the row that stands before the create, closed when the release is confirmed. */
@@ -249,6 +257,9 @@ export interface Tables {
   keys: KeyTable;
   idempotency: IdempotencyTable;
   instances: InstanceTable;
+  hosts: HostTable;
+  leases: LeaseTable;
+  usage_summary: UsageSummaryTable;
   usage: UsageTable;
   sandbox_network: SandboxNetworkTable;
   network_log: NetworkLogTable;
@@ -274,6 +285,7 @@ export type ProcessRow = Selectable<ProcessTable>;
 export type ProfileRow = Selectable<ProfileTable>;
 export type SecretRow = Selectable<SecretTable>;
 export type SandboxSecretRow = Selectable<SandboxSecretTable>;
+export type NewInstanceRow = Insertable<InstanceTable>;
 export type InstanceRow = Selectable<InstanceTable>;
 export type UsageRow = Selectable<UsageTable>;
 export type SandboxNetworkRow = Selectable<SandboxNetworkTable>;

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { reachedFrom } from "./hosts.ts";
 import type { Db } from "./ledger.ts";
 import type { SandboxSecretRow, SecretRow } from "./schema.ts";
 
@@ -65,13 +66,14 @@ export async function liveBindings(db: Db, tenant: string): Promise<{ sandbox_id
   return rows.map(({ sandbox_id, secret }) => ({ sandbox_id, secret: secret ?? "" }));
 }
 
-/** Live sandboxes whose boundary was told another version than is stored now; of all, or whether that one is. */
-export async function staleSandboxes(db: Db, sandboxId?: string): Promise<string[]> {
+/** Live sandboxes that host reaches whose boundary was told another version than is stored now; of all, or whether that one is. */
+export async function staleSandboxes(db: Db, host: string | null, sandboxId?: string): Promise<string[]> {
   // `exists` and not a join: SQLite would begin with the bindings of everything that has ended.
   let select = db
     .selectFrom("sandboxes")
     .select("id")
     .where("ended_at", "is", null)
+    .where(reachedFrom(host))
     .where((live) =>
       live.exists(
         live

@@ -15,6 +15,7 @@ const STORAGE_CODES: Readonly<Record<number, string>> = {
 
 const PRIMARY_KEY_VIOLATION = 1555;
 const UNIQUE_VIOLATION = 2067;
+const POSTGRES_UNIQUE_VIOLATION = "23505";
 
 function resultCode(thrown: unknown): number | undefined {
   if (!(thrown instanceof Error) || !("errcode" in thrown)) return undefined;
@@ -23,8 +24,10 @@ function resultCode(thrown: unknown): number | undefined {
 
 /** Whether an insert was refused because a row with that key exists. */
 export function isUniqueViolation(thrown: unknown): boolean {
-  const code = resultCode(thrown instanceof SandboxerError ? thrown.details.cause : thrown);
-  return code === PRIMARY_KEY_VIOLATION || code === UNIQUE_VIOLATION;
+  const cause = thrown instanceof SandboxerError ? thrown.details.cause : thrown;
+  const code = resultCode(cause);
+  if (code === PRIMARY_KEY_VIOLATION || code === UNIQUE_VIOLATION) return true;
+  return cause instanceof Error && "code" in cause && cause.code === POSTGRES_UNIQUE_VIOLATION;
 }
 
 /** Whether another process has the lock that a statement needs. */

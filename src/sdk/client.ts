@@ -1,4 +1,5 @@
 import type { BackendInfo, CreateRequest, LedgerEvent, SandboxPage, SweepReport } from "../contract/api.ts";
+import type { Fleet } from "../contract/fleet.ts";
 import type { NetworkCheck, NetworkCheckRequest } from "../contract/network-api.ts";
 import type { ProfileRecord } from "../contract/profile.ts";
 import type { Route } from "../contract/routing.ts";
@@ -102,6 +103,11 @@ export class SandBoxer {
   /** Where a request would go and why, without creating. */
   async route(request: CreateRequest = {}): Promise<Route> {
     return this.#transport.json<Route>({ method: "POST", path: "/v1/route", json: request });
+  }
+
+  /** Control planes, hosts and leases of the server's ledger. Needs the admin scope. */
+  async fleet(): Promise<Fleet> {
+    return this.#transport.json<Fleet>({ method: "GET", path: "/v1/fleet" });
   }
 
   /** Ends what has expired and removes orphans, now. Needs the admin scope. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ADMIN, openBench, OWNER } from "./bench.ts";
@@ -18,8 +18,9 @@ describe("keys", () => {
   it("are nowhere in the data directory", async () => {
     await using bench = await openBench();
     const { secret } = await bench.engine.keys.create(ADMIN, { name: "ci" });
-    for (const file of ["ledger.db", "ledger.db-wal"])
-      expect(readFileSync(join(bench.directory, file)).includes(secret.slice(4))).toBe(false);
+    const files = readdirSync(bench.directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(files.map(({ name }) => name)).toContain("instance");
+    for (const { parentPath, name } of files) expect(readFileSync(join(parentPath, name)).includes(secret.slice(4))).toBe(false);
   });
 
   it.each(["", "sbx_", `sbx_${"0".repeat(40)}`, "x".repeat(10_000)])("that do not exist are nobody (%#)", async (secret) => {

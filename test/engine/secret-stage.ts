@@ -59,7 +59,7 @@ export async function openStage(config: Config = {}): Promise<Stage> {
   onTestFinished(() => bench[Symbol.asyncDispose]());
   const { engine, ledger, backends, clock } = bench;
   const ctx: Context = {
-    ledger, backends, config, log: silent, instance: newId("instance"), clock, failpoint: () => {}, live: new LiveWork(),
+    ledger, backends, config, log: silent, instance: newId("instance"), clock, host: null, failpoint: () => {}, live: new LiveWork(),
     activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: [], sealer, boundary: new BoundaryLink(boundary),
     ingestion: new OneAtATime(), policy: new PolicyLink(ledger), prices: { of: () => null },
     gates: new Gates(backends, clock, {}),

@@ -72,13 +72,13 @@ describe("secrets in the ledger", () => {
       { sandbox_id: "sb1", secret: "npm" }, { sandbox_id: "sb2", secret: "git" }, { sandbox_id: "sb2", secret: "npm" },
     ]); // prettier-ignore
     // sb5's tenant has no secret of that name: it should have been told that it is revoked.
-    expect((await staleSandboxes(db)).sort()).toEqual(["sb1", "sb5"]);
+    expect((await staleSandboxes(db, null)).sort()).toEqual(["sb1", "sb5"]);
     await markDelivered(db, "sb1", "npm", 2);
     await markDelivered(db, "sb5", "npm", 0);
-    expect(await staleSandboxes(db)).toEqual([]);
+    expect(await staleSandboxes(db, null)).toEqual([]);
     await ledger.transaction((tx) => putSecret(tx, secret("git", { value: null, removed_at: 7 })));
-    expect(await staleSandboxes(db)).toEqual(["sb2"]);
-    expect(await staleSandboxes(db, "sb1")).toEqual([]);
+    expect(await staleSandboxes(db, null)).toEqual(["sb2"]);
+    expect(await staleSandboxes(db, null, "sb1")).toEqual([]);
     await ledger.close();
   });
 

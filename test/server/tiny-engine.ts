@@ -93,6 +93,7 @@ export class TinyEngine {
     const nothing = async (who: Principal, id: string): Promise<void> => void this.#own(who, id);
     const make = streams(this);
     return {
+      fleet: async () => ({ object: "fleet", shared: false, instances: [], hosts: [], leases: [] }),
       create: async (who) => {
         this.seen.creates++;
         return { sandbox: this.sandbox(who.tenant), replayed: false };

@@ -1,6 +1,6 @@
 import { isTerminal, type NetworkView, type Principal, SandboxerError } from "../../contract/index.ts";
 import { findNetwork, type SandboxNetworkRow, type SandboxRow } from "../../ledger/index.ts";
-import { accessibleSandbox } from "../access.ts";
+import { accessibleSandbox, requireHere } from "../access.ts";
 import type { Context } from "../context.ts";
 import { countTraffic } from "./traffic.ts";
 import { noNetwork, toView } from "./view.ts";
@@ -9,6 +9,7 @@ import { noNetwork, toView } from "./view.ts";
 export async function viewOf(ctx: Context, row: SandboxRow, network: SandboxNetworkRow): Promise<NetworkView> {
   if (isTerminal(row.state) || network.released_at !== null) return toView(row, network, {});
   try {
+    await requireHere(ctx, row);
     const traffic = await countTraffic(ctx, network);
     return toView(row, network, traffic === undefined ? { problem: "the boundary does not know this sandbox" } : { traffic });
   } catch (thrown) {

@@ -1,6 +1,6 @@
 import { isTerminal, type Ref, SandboxerError } from "../../contract/index.ts";
 import { type HeldNetwork, heldNetworks, updateNetwork } from "../../ledger/index.ts";
-import type { Context } from "../context.ts";
+import { type Context, hostOf } from "../context.ts";
 import { parallel } from "../parallel.ts";
 import type { Report } from "../report.ts";
 import { applyPolicy } from "./apply.ts";
@@ -53,16 +53,16 @@ function isStray(ctx: Context, held: HeldNetwork | undefined, id: string): boole
  * being made is taken for a stray. Does not start a boundary where none is needed.
  */
 export async function superviseEgress(ctx: Context, report: Report): Promise<void> {
-  if (!ctx.boundary.used && (await heldNetworks(ctx.ledger.db)).length === 0) return;
+  if (!ctx.boundary.used && (await heldNetworks(ctx.ledger.db, hostOf(ctx))).length === 0) return;
   let sessions: Map<string, Session>;
   try {
     sessions = new Map((await ctx.boundary.call((boundary) => boundary.sessions())).map((session) => [session.id, session]));
   } catch (thrown) {
     const { message } = SandboxerError.from(thrown);
-    for (const held of await heldNetworks(ctx.ledger.db)) if (!isTerminal(held.state)) await note(ctx, held, false, message);
+    for (const held of await heldNetworks(ctx.ledger.db, hostOf(ctx))) if (!isTerminal(held.state)) await note(ctx, held, false, message);
     throw thrown;
   }
-  const held = new Map((await heldNetworks(ctx.ledger.db)).map((row) => [row.sandbox_id, row]));
+  const held = new Map((await heldNetworks(ctx.ledger.db, hostOf(ctx))).map((row) => [row.sandbox_id, row]));
   const strays = [...sessions.keys()].filter((id) => !held.has(id) && isStray(ctx, undefined, id));
   await parallel(strays, AT_ONCE, (id) => report.try({ sandboxId: id }, () => removeStray(ctx, id, report)));
   await parallel([...held.values()], AT_ONCE, (row) =>
@@ -76,7 +76,7 @@ export async function superviseEgress(ctx: Context, report: Report): Promise<voi
 
 /** What the sweep does beside: takes verdicts in and counts what moved. */
 export async function accountEgress(ctx: Context, report: Report): Promise<void> {
-  const live = (await heldNetworks(ctx.ledger.db)).filter(({ state }) => !isTerminal(state));
+  const live = (await heldNetworks(ctx.ledger.db, hostOf(ctx))).filter(({ state }) => !isTerminal(state));
   if (live.length === 0) return;
   await report.try({}, () => ingest(ctx));
   await parallel(live, AT_ONCE, (row) => report.try({ sandboxId: row.sandbox_id }, async () => void (await countTraffic(ctx, row))));

@@ -1,5 +1,5 @@
 import { findSandbox, type HeldNetwork, heldNetworks } from "../../ledger/index.ts";
-import type { Context } from "../context.ts";
+import { type Context, hostOf } from "../context.ts";
 import type { Report } from "../report.ts";
 import { endSandbox } from "../teardown.ts";
 import { ingest } from "./ingest.ts";
@@ -25,10 +25,10 @@ async function endStopped(
  */
 export async function watchEgress(ctx: Context, report: Report): Promise<void> {
   await report.try({}, async () => {
-    if ((await heldNetworks(ctx.ledger.db)).length === 0) return;
+    if ((await heldNetworks(ctx.ledger.db, hostOf(ctx))).length === 0) return;
     await report.try({}, () => superviseEgress(ctx, report));
     await report.try({}, () => ingest(ctx));
-    for (const held of await heldNetworks(ctx.ledger.db))
+    for (const held of await heldNetworks(ctx.ledger.db, hostOf(ctx)))
       await report.try({ sandboxId: held.sandbox_id }, () => endStopped(ctx, held, report));
   });
 }

@@ -213,6 +213,7 @@ export const GATES: Gates<Engine> = {
   },
   backends: onServer("backend.read"),
   route: onTenant("route.explain"),
+  fleet: onServer("server.fleet"),
   sweep: { actions: ["server.sweep"], ask: (ctx, options) => askSweep(ctx, "server.sweep", options?.who) },
   health: { excused: "is open to whoever watches the server, and says nothing of anybody" },
   metrics: { actions: ["server.metrics"], ask: (ctx, who) => askSweep(ctx, "server.metrics", who) },

@@ -5,6 +5,7 @@ import { network } from "./0004-network.ts";
 import { publishedPorts } from "./0005-published-ports.ts";
 import { measurements } from "./0006-measurements.ts";
 import { access } from "./0008-access.ts";
+import { fleet } from "./0010-fleet.ts";
 
 /** Every migration in order; the schema's version is how many have run. A released one is never edited. */
 export const MIGRATIONS: readonly { readonly name: string; readonly statements: readonly string[] }[] = [
@@ -15,4 +16,5 @@ export const MIGRATIONS: readonly { readonly name: string; readonly statements: 
   { name: "0005-published-ports", statements: publishedPorts },
   { name: "0006-measurements", statements: measurements },
   { name: "0008-access", statements: access },
+  { name: "0010-fleet", statements: fleet },
 ];

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { SweepReport } from "../../contract/index.ts";
+import { Fleet, SweepReport } from "../../contract/index.ts";
 import { prometheusText } from "../metrics.ts";
 import { json, send } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
@@ -56,6 +56,18 @@ export const serviceRoutes: readonly Route[] = [
       },
     },
     async (call) => json(call, 200, { object: "list", data: await call.engine.backends(call.who) }),
+  ),
+  defineRoute(
+    {
+      method: "get",
+      path: "/v1/fleet",
+      operation: "fleet",
+      tag: "Server",
+      summary: "Who works on this ledger: control planes, hosts and leases",
+      scope: "admin",
+      answers: { 200: { description: "All of them, with how long their leases hold.", content: { "application/json": Fleet } } },
+    },
+    async (call) => json(call, 200, await call.engine.fleet(call.who)),
   ),
   defineRoute(
     {
