@@ -62,8 +62,8 @@ const { output } = await build({
   cwd: root,
   platform: "node",
   preserveEntrySignatures: false,
-  // Seldom loaded; a part of pino runs in threads of its own, from files beside it; and e2b is there only where its user installed it.
-  external: ["pino", "yaml", "e2b"],
+  // Seldom loaded; a part of pino runs in threads of its own, from files beside it; and e2b and stripe are there only where their user installed them.
+  external: ["pino", "yaml", "e2b", "stripe"],
   plugins: [ownAddresses, onlyUsedBuiltins, oneLanguage],
   output: {
     dir: out,

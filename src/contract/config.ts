@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
+import { MoneyConfig } from "./money.ts";
 import { AllowRule, NetworkLimits, PortVisibility, PublishRange } from "./network.ts";
 import { PriceConfig } from "./price.ts";
 import { Overrides } from "./profile.ts";
@@ -114,6 +115,7 @@ export const Config = z.strictObject({
   secrets: SecretsConfig.optional(),
   preview: PreviewConfig.optional(),
   prices: z.string().min(1).optional().meta({ description: "JSON or YAML file of prices that stand before those of prices.json." }),
+  money: MoneyConfig.optional(),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

@@ -8,6 +8,7 @@ export * from "./files.ts";
 export type * from "./finding.ts";
 export * from "./ids.ts";
 export * from "./issues.ts";
+export * from "./money.ts";
 export * from "./nearest.ts";
 export * from "./network-api.ts";
 export * from "./network.ts";

@@ -15,6 +15,10 @@ import { registerInstance, unregisterInstance } from "./instances.ts";
 import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
+import { accounts } from "./money/accounts.ts";
+import { books } from "./money/books.ts";
+import { budgets } from "./money/budgets.ts";
+import { withCost } from "./money/cost.ts";
 import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
@@ -125,7 +129,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     renew: (who, id, request) => renew(ctx, who, id, request),
     touch: (who, id) => touch(ctx, who, id),
     destroy: async (who, id, reason = "user") =>
-      toSandbox(await endSandbox(ctx, await accessibleSandbox(ctx, who, id), { reason, detail: null })),
+      withCost(ctx, toSandbox(await endSandbox(ctx, await accessibleSandbox(ctx, who, id), { reason, detail: null }))),
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),
     files: files(ctx),
@@ -135,6 +139,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     events: events(ctx),
     keys: keys(ctx),
     secrets: secrets(ctx),
+    budgets: budgets(ctx),
+    accounts: accounts(ctx),
+    money: books(ctx),
     backends: () => Promise.resolve(backendInfos(ctx)),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),

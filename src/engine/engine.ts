@@ -1,6 +1,7 @@
 import type {
   BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
 } from "../contract/index.ts"; // prettier-ignore
+import type { MoneyEngine } from "./money/verbs.ts";
 import type { PortConnection, Publication, Visitor } from "./publication.ts";
 
 /** A command for a foreground exec, already validated by the door (seconds, bytes). */
@@ -158,6 +159,10 @@ export interface Engine {
     /** Revokes it: requests that need it are denied. Safe to repeat. */
     remove(who: Principal, name: string): Promise<SecretInfo>;
   };
+
+  readonly budgets: MoneyEngine["budgets"];
+  readonly accounts: MoneyEngine["accounts"];
+  readonly money: MoneyEngine["money"];
 
   backends(who: Principal): Promise<BackendInfo[]>;
   /** Ranks backends for a request without creating. */

@@ -8,6 +8,8 @@ import { followClock } from "./clock-jump.ts";
 import { type Context, durability, neverAborted } from "./context.ts";
 import { replay } from "./idempotency.ts";
 import { beginSandbox } from "./lifecycle.ts";
+import { withCost } from "./money/cost.ts";
+import { reserve } from "./money/reserve.ts";
 import { type Plan, plan, refusal } from "./plan.ts";
 import { type ResolvedSecrets, resolveSecrets } from "./secret-binding.ts";
 import { fallBack, giveUp } from "./unwind.ts";
@@ -42,7 +44,8 @@ export async function provision(
   const done = ctx.live.beginCreate(row.id, abort);
   try {
     if (await begin(ctx, who, row, decided, secrets, key)) {
-      return { sandbox: toSandbox(await make(ctx, row, decided, secrets, AbortSignal.any([signal, abort.signal]))), replayed: false };
+      const made = await make(ctx, who, row, decided, secrets, AbortSignal.any([signal, abort.signal]));
+      return { sandbox: await withCost(ctx, toSandbox(made)), replayed: false };
     }
   } finally {
     done();
@@ -69,6 +72,7 @@ async function begin(
       admitOneMore(await countLive(tx, who.tenant), ctx.config.limits ?? {});
       await beginSandbox(tx, row, data);
       if (settings.network !== null) await insertNetwork(tx, egressOf(row, settings.network));
+      await reserve(ctx, tx, row, who.key_id, row.created_at);
       await insertSandboxSecrets(tx, secrets.rows(row.id));
       if (key !== undefined) {
         await insertIdempotent(tx, {
@@ -129,7 +133,14 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
 }
 
 /** Tries the ranked backends in turn; the next one only after a retryable error of which nothing is left. */
-async function make(ctx: Context, first: SandboxRow, decided: Plan, secrets: ResolvedSecrets, signal: AbortSignal): Promise<SandboxRow> {
+async function make(
+  ctx: Context,
+  who: Principal,
+  first: SandboxRow,
+  decided: Plan,
+  secrets: ResolvedSecrets,
+  signal: AbortSignal,
+): Promise<SandboxRow> {
   let row = first;
   for (const [index] of decided.ranking.ranked.entries()) {
     const result: Attempt = await attempt(ctx, row, decided.settings, secrets, signal);
@@ -137,9 +148,15 @@ async function make(ctx: Context, first: SandboxRow, decided: Plan, secrets: Res
     if (result.ok) return result.row;
     const next = decided.ranking.ranked[index + 1];
     const mayFallBack = next !== undefined && result.error.retryable && result.left === "nothing" && !signal.aborted;
-    const moved = mayFallBack ? await fallBack(ctx, row, next, result.error) : undefined;
+    const moved = mayFallBack ? await fallBack(ctx, row, who.key_id, next, result.error).catch(asError) : undefined;
+    // Nobody pays for it there: what is told is that, and the row is settled where it was.
+    if (moved instanceof SandboxerError) throw await giveUp(ctx, row, { ...result, error: moved });
     if (moved === undefined) throw await giveUp(ctx, row, result);
     row = moved;
   }
   throw new SandboxerError("internal", "a ranking ran out of backends without an error", { phase: "create" });
+}
+
+function asError(thrown: unknown): SandboxerError {
+  return SandboxerError.from(thrown, { phase: "create" });
 }

@@ -4,6 +4,7 @@ import type { ProfileRecord } from "../contract/profile.ts";
 import type { Route, Sandbox as SandboxInfo, SandboxState } from "../contract/sandbox.ts";
 import type { SecretInfo } from "../contract/secret.ts";
 import { ledgerEvents, type EventOptions } from "./events.ts";
+import { Money } from "./money.ts";
 import { settle, type SandBoxerOptions } from "./options.ts";
 import { Sandbox, type CreateOptions } from "./sandbox.ts";
 import { query, Transport } from "./transport.ts";
@@ -39,9 +40,12 @@ function secretPath(name: string): string {
  */
 export class SandBoxer {
   readonly #transport: Transport;
+  /** Usage, budgets and accounts. */
+  readonly money: Money;
 
   constructor(options: SandBoxerOptions = {}) {
     this.#transport = new Transport(settle(options));
+    this.money = new Money(this.#transport);
   }
 
   /** Makes a sandbox and resolves when commands can run. Retried on a retryable failure: its idempotency key keeps that from making two. */

@@ -7,6 +7,9 @@ export type { FileEvent, FileInfo } from "../contract/files.ts";
 export type {
   EffectiveRule, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkSuggestion, NetworkUpdate, NetworkView,
 } from "../contract/network-api.ts"; // prettier-ignore
+export type {
+  Account, AccountEntryRequest, AccountRequest, Budget, BudgetRequest, Discrepancy, JournalEntry, MoneyAudit, PaymentRoute, SandboxCost, StripeReport, UsageBy, UsageReport,
+} from "../contract/money.ts"; // prettier-ignore
 export type { AllowRule, NetworkVerdict } from "../contract/network.ts";
 export type { AddressRequest, PortAddress, PortInfo, PublishRequest } from "../contract/ports.ts";
 export type { Profile, ProfileRecord } from "../contract/profile.ts";
@@ -19,6 +22,7 @@ export type { EventOptions } from "./events.ts";
 export { Execution, type ExecEvent, type ExecOptions } from "./exec.ts";
 export { Files, type FileContent } from "./files.ts";
 export type { FetchFunction, FetchInit, SandBoxerOptions, WebSocketConstructor, WebSocketLike } from "./options.ts";
+export { Money, type UsageOptions, type UsagePage } from "./money.ts";
 export { Network, type NetworkLogOptions } from "./network.ts";
 export type { OutputOptions, ProcessOutput } from "./output.ts";
 export { Ports } from "./ports.ts";

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, PortInfo, ProcessInfo, ProfileRecord, SandboxPath, SecretInfo, type ErrorCode,
+  Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, FileInfo, JournalEntry, KeyInfo, PaymentRoute, PortInfo, ProcessInfo, ProfileRecord, SandboxPath, SecretInfo, type ErrorCode,
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});
@@ -36,6 +36,11 @@ export const ProfileList = listOf(ProfileRecord, "ProfileList");
 export const BackendList = listOf(BackendInfo, "BackendList");
 export const KeyList = listOf(KeyInfo, "KeyList");
 export const SecretList = listOf(SecretInfo, "SecretList");
+export const BudgetList = listOf(Budget, "BudgetList");
+export const AccountList = listOf(Account, "AccountList");
+export const EntryList = listOf(JournalEntry, "EntryList");
+export const PaymentRouteList = listOf(PaymentRoute, "PaymentRouteList");
+export const DiscrepancyList = listOf(Discrepancy, "DiscrepancyList");
 
 export const CreatedKey = KeyInfo.extend({
   secret: z.string().meta({ description: "The key itself. Shown this once; only a hash is kept." }),

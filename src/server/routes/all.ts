@@ -3,6 +3,9 @@ import { eventRoutes } from "./events.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { keyRoutes } from "./keys.ts";
+import { accountRoutes } from "./accounts.ts";
+import { budgetRoutes } from "./budgets.ts";
+import { moneyRoutes } from "./money.ts";
 import { networkRoutes } from "./network.ts";
 import { portRoutes } from "./ports.ts";
 import { processRoutes } from "./processes.ts";
@@ -27,5 +30,8 @@ export const ROUTES: readonly Route[] = [
   ...eventRoutes,
   ...keyRoutes,
   ...secretRoutes,
+  ...moneyRoutes,
+  ...budgetRoutes,
+  ...accountRoutes,
   ...serviceRoutes,
 ];
