@@ -8,6 +8,7 @@ import { files } from "./cases/files.ts";
 import { idle } from "./cases/idle.ts";
 import { lifecycle } from "./cases/lifecycle.ts";
 import { live } from "./cases/live.ts";
+import { money } from "./cases/money.ts";
 import { network } from "./cases/network.ts";
 import type { Row } from "./row.ts";
 import type { Stage } from "./stage.ts";
@@ -15,7 +16,7 @@ import type { Stage } from "./stage.ts";
 export type Case = (stage: Stage) => Promise<Row[]>;
 
 /** Every case by the name that `--only` takes, in the order of the results. */
-export const CASES: Readonly<Record<string, Case>> = { lifecycle, exec, burst, live, files, command, idle, e2b, network, docker };
+export const CASES: Readonly<Record<string, Case>> = { lifecycle, exec, burst, live, files, command, idle, e2b, network, docker, money };
 
 export interface Options {
   readonly quick: boolean;

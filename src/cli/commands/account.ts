@@ -13,8 +13,7 @@ type Verb = (typeof VERBS)[number];
 const KINDS = ["byok", "credits", "self_hosted"] as const;
 
 export const command: Command = {
-  usage: `account add NAME --kind KIND | account ls | account show|rm|entries NAME | account credit|adjust NAME DOLLARS
-    account route TENANT BACKEND ACCOUNT... | account routes | account fallback on|off`,
+  usage: `account add NAME --kind KIND | account ls | account show|rm|entries NAME | account credit|adjust NAME DOLLARS | account route TENANT BACKEND ACCOUNT... | account routes | account fallback on|off`,
   about: `Accounts: who pays for which sandboxes. byok: the vendor bills the account's owner; credits: prepaid, and empty when they are
 used; self_hosted: what own hosts cost. A route says which accounts pay for a tenant at a backend, in order; "*" stands for every one.
 An account after the first pays only for a tenant that allows it. Nothing in the journal is ever changed: adjust adds an entry.`,

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ADMIN, OWNER } from "../bench.ts";
 import { expectBalanced, HOUR, openPriced, PRICE, USD } from "./money-bench.ts";
@@ -42,7 +42,7 @@ describe("double entry", () => {
         const ids: string[] = [];
         for (const [index, one] of steps.entries()) {
           if (one.do === "create") {
-            if (one.fault !== "none") bench.control("one").addFault({ on: "create", kind: one.fault as "fail", times: 1 });
+            if (one.fault !== "none") bench.control("one").addFault({ on: "create", kind: one.fault, times: 1 });
             const made = await engine.create(OWNER, { ...HOUR, metadata: { agent: one.agent } }, {}).catch(() => undefined);
             if (made !== undefined) ids.push(made.sandbox.id);
           } else if (one.do === "destroy" || one.do === "lose") {
