@@ -10,13 +10,29 @@ import { lifecycle } from "./cases/lifecycle.ts";
 import { live } from "./cases/live.ts";
 import { money } from "./cases/money.ts";
 import { network } from "./cases/network.ts";
+import { router } from "./cases/router.ts";
+import { policy } from "./cases/policy.ts";
 import type { Row } from "./row.ts";
 import type { Stage } from "./stage.ts";
 
 export type Case = (stage: Stage) => Promise<Row[]>;
 
 /** Every case by the name that `--only` takes, in the order of the results. */
-export const CASES: Readonly<Record<string, Case>> = { lifecycle, exec, burst, live, files, command, idle, e2b, network, docker, money };
+export const CASES: Readonly<Record<string, Case>> = {
+  lifecycle,
+  exec,
+  burst,
+  live,
+  files,
+  command,
+  idle,
+  e2b,
+  network,
+  router,
+  policy,
+  docker,
+  money,
+};
 
 export interface Options {
   readonly quick: boolean;

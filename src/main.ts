@@ -43,6 +43,7 @@ const BUILT_IN: Readonly<Record<string, () => Promise<{ default: unknown }>>> = 
   local: () => import("./providers/local/index.ts"),
   fake: () => import("./providers/fake/index.ts"),
   e2b: () => import("./providers/e2b/index.ts"),
+  docker: () => import("./providers/docker/index.ts"),
 };
 
 /**

@@ -9,6 +9,8 @@ import type { LiveWork } from "./live-work.ts";
 import type { Measure } from "./measure.ts";
 import type { BoundaryLink } from "./network/link.ts";
 import type { OneAtATime } from "./one-at-a-time.ts";
+import type { Gates } from "./routing/gates.ts";
+import type { PolicyLink } from "./policy/link.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 
 /** What every verb works with. */
@@ -25,7 +27,10 @@ export interface Context {
   readonly activity: Activity;
   readonly measure: Measure;
   readonly shipped: readonly ShippedProfile[];
+  /** What stands before each backend: its breaker and its create rate. */
+  readonly gates: Gates;
   readonly boundary: BoundaryLink;
+  readonly policy: PolicyLink;
   /** Takes the boundary's verdicts into the ledger. */
   readonly ingestion: OneAtATime;
   /** What the configured backends cost. */

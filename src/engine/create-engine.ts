@@ -10,7 +10,8 @@ import type { Engine } from "./engine.ts";
 import { exec } from "./exec.ts";
 import type { Failpoint } from "./failpoints.ts";
 import { files } from "./files.ts";
-import { backendInfos, health, metrics } from "./health.ts";
+import { backendInfos } from "./backend-infos.ts";
+import { health, metrics } from "./health.ts";
 import { registerInstance, unregisterInstance } from "./instances.ts";
 import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
@@ -22,18 +23,25 @@ import { withCost } from "./money/cost.ts";
 import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
-import { explainRoute } from "./plan.ts";
+import { guarded } from "./policy/gate.ts";
+import { PolicyLink } from "./policy/link.ts";
+import { policy } from "./policy/policy.ts";
 import { ports } from "./ports.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
 import { provision } from "./provision.ts";
 import { events, get, list, usage } from "./read.ts";
 import { renew, touch } from "./renew.ts";
+import { explainRoute } from "./explain.ts";
+import { Gates } from "./routing/gates.ts";
+import { saveMeasurements } from "./routing/keep.ts";
+import { projects } from "./projects.ts";
+import { quotas } from "./quotas.ts";
 import { secrets } from "./secrets.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
-import { saveLatencies } from "./sweep.ts";
 import { Sweeper } from "./sweeper.ts";
 import { endSandbox } from "./teardown.ts";
+import { tenants } from "./tenants.ts";
 import { toSandbox } from "./view.ts";
 
 const DEFAULT_SWEEP_SECONDS = 10;
@@ -78,8 +86,12 @@ async function makeContext(options: EngineOptions): Promise<Context> {
   } = options;
   const ctx: Context = {
     ledger, backends, config, log, instance, clock, failpoint, sealer, prices,
-    live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
-    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
+    live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: shippedProfiles,
+    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
+    gates: new Gates(backends, clock, {
+      maxWaitSeconds: config.routing?.max_queue_wait,
+      rates: Object.fromEntries((config.backends ?? []).map((backend) => [backend.name, backend.create_rate_per_s])),
+    }),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
   return ctx;
@@ -114,14 +126,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await ctx.live.settled();
     await writable(ctx, "the last figures", async () => {
       await ctx.activity.flush();
-      await saveLatencies(ctx);
+      await saveMeasurements(ctx);
       await unregisterInstance(ctx);
     });
     await ctx.boundary.close();
     for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 
-  return {
+  return guarded(ctx, {
     create: (who, request, createOptions) => provision(ctx, who, request, createOptions),
     get: (who, id) => get(ctx, who, id),
     list: (who, query) => list(ctx, who, query),
@@ -142,11 +154,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     budgets: budgets(ctx),
     accounts: accounts(ctx),
     money: books(ctx),
-    backends: () => Promise.resolve(backendInfos(ctx)),
+    tenants: tenants(ctx),
+    projects: projects(ctx),
+    quotas: quotas(ctx),
+    policy: policy(ctx),
+    backends: () => backendInfos(ctx),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),
     health: () => health(ctx, sweeper, interval),
     metrics: () => metrics(ctx, sweeper),
     close: () => (closing ??= close()),
-  };
+  });
 }

@@ -1,6 +1,5 @@
 import { isTerminal, type SweepReport } from "../contract/index.ts";
 import {
-  addLatencies,
   appendEvent,
   countLiveByState,
   type ExecRow,
@@ -16,6 +15,7 @@ import { enforceBudgets } from "./money/enforce.ts";
 import { readMeters } from "./money/meter.ts";
 import { accountEgress, superviseEgress } from "./network/supervise.ts";
 import { parallel } from "./parallel.ts";
+import { keepMeasurements } from "./routing/keep.ts";
 import { reap } from "./reap.ts";
 import { Report } from "./report.ts";
 import { deliverMissed } from "./secret-delivery.ts";
@@ -63,13 +63,7 @@ async function keepBooks(ctx: Context, living: ReadonlySet<string>): Promise<voi
   await heartbeat(ctx, living);
   await pruneIdempotent(ctx.ledger.db, ctx.clock.now() - KEY_LIFE_MS);
   await pruneVerdicts(ctx.ledger.db, ctx.clock.now() - VERDICT_LIFE_MS);
-  await saveLatencies(ctx);
-}
-
-/** Adds what was measured since the last time to the ledger's histograms. */
-export async function saveLatencies(ctx: Context): Promise<void> {
-  const unsaved = ctx.measure.takeUnsaved();
-  if (unsaved.length > 0) await ctx.ledger.transaction((tx) => addLatencies(tx, unsaved));
+  await keepMeasurements(ctx);
 }
 
 /** One whole sweep: clocks, every backend against the ledger, abandoned execs, the books. Never throws; errors are in the report. */

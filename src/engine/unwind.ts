@@ -5,6 +5,7 @@ import { type Context, durability, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
 import { reserve } from "./money/reserve.ts";
 import { settleOpen } from "./money/settle.ts";
+import { fellBack } from "./routing/record.ts";
 import { toSandbox } from "./view.ts";
 
 /**
@@ -13,13 +14,7 @@ import { toSandbox } from "./view.ts";
  *
  * @throws SandboxerError `budget_exceeded`, `account_exhausted` where nobody pays for it there: it is then still the last one's.
  */
-export async function fallBack(
-  ctx: Context,
-  row: SandboxRow,
-  keyId: string | null,
-  backend: string,
-  error: SandboxerError,
-): Promise<SandboxRow | undefined> {
+export async function fallBack(ctx: Context, row: SandboxRow, backend: string, error: SandboxerError): Promise<SandboxRow | undefined> {
   const at = ctx.clock.now();
   return ctx.ledger.transaction(
     async (tx) => {
@@ -27,21 +22,14 @@ export async function fallBack(
       if (current?.state !== "provisioning") return undefined;
       const generation = row.generation + 1;
       const { route, resources } = toSandbox(row);
-      const candidates = route.candidates.map((candidate) => {
-        if (candidate.backend === row.backend)
-          return { ...candidate, verdict: "failed" as const, reason: `${error.code}: ${error.message}` };
-        return candidate.backend === backend
-          ? { ...candidate, verdict: "chosen" as const, reason: `fallback after ${row.backend}: ${error.code}` }
-          : candidate;
-      });
-      const decision = { chosen: backend, reason: `${backend}: fallback after ${row.backend} answered ${error.code}`, candidates };
+      const decision = fellBack(route, row.backend, backend, error);
       const patch = { backend, generation, ref: null, route: JSON.stringify(decision) };
       await closeUsage(tx, row.id, at);
       await settleOpen(tx, current, at);
       await openUsage(tx, { sandboxId: row.id, generation, tenant: row.tenant, backend, at, resources });
       await updateSandbox(tx, row.id, patch);
       await updateNetwork(tx, row.id, { generation, applied: 0, attached: 0, bytes_up: 0, bytes_down: 0, released_at: null });
-      await reserve(ctx, tx, { ...current, ...patch }, keyId, at);
+      await reserve(ctx, tx, { ...current, ...patch }, row.key_id, at);
       await appendEvent(tx, {
         type: "sandbox.rerouted",
         at,

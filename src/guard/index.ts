@@ -6,6 +6,7 @@ export * from "./merge-network.ts";
 export * from "./merge.ts";
 export type * from "./merge-routing.ts";
 export * from "./money/index.ts";
+export * from "./policy/index.ts";
 export * from "./quota.ts";
 export * from "./secret-bindings.ts";
 export * from "./suggest-rules.ts";

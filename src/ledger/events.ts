@@ -18,14 +18,23 @@ export async function appendEvent(tx: Db, event: NewEvent): Promise<void> {
     .execute();
 }
 
-/** Events after `after` in order; `tenant` undefined means every tenant's. */
+/** Events after `after` in order; `tenant` undefined means every tenant's, `project` those of its sandboxes alone. */
 export async function readEvents(
   db: Db,
-  query: { tenant?: string; sandboxId?: string; after: number; limit: number },
+  query: { tenant?: string; project?: string; sandboxId?: string; after: number; limit: number },
 ): Promise<LedgerEvent[]> {
   let select = db.selectFrom("events").selectAll().where("seq", ">", query.after);
   if (query.sandboxId !== undefined) select = select.where("sandbox_id", "=", query.sandboxId);
   if (query.tenant !== undefined) select = select.where("tenant", "=", query.tenant);
+  const { project } = query;
+  if (project !== undefined)
+    select = select.where("sandbox_id", "in", (eb) =>
+      eb
+        .selectFrom("sandboxes")
+        .select("id")
+        .where("tenant", "=", query.tenant ?? "")
+        .where("project", "=", project),
+    );
   const rows = await select.orderBy("seq").limit(query.limit).execute();
   return rows.map(toEvent);
 }

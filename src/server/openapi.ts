@@ -21,6 +21,8 @@ const TAGS = [
   { name: "Profiles", description: "What a sandbox is: named, versioned, immutable." },
   { name: "Events", description: "Everything that happened, in order." },
   { name: "Keys", description: "Who may do what." },
+  { name: "Tenants", description: "Whose everything is, its parts, and how much of it there may be." },
+  { name: "Policy", description: "The rules of admission: who may do what to what." },
   { name: "Network", description: "What sandboxes may reach, and what was decided of what they tried." },
   { name: "Secrets", description: "Values that sandboxes use and never see." },
   { name: "Money", description: "What sandboxes cost, what they may, and who pays." },

@@ -36,7 +36,7 @@ export class TinyEngine {
   sandbox(tenant: string): Sandbox {
     const now = new Date().toISOString();
     const sandbox: Sandbox = {
-      id: newId("sandbox"), object: "sandbox", name: null, tenant, profile: { name: "default", version: 1, digest: "0" }, backend: "tiny", state: "ready", desired: "running",
+      id: newId("sandbox"), object: "sandbox", name: null, tenant, project: null, profile: { name: "default", version: 1, digest: "0" }, backend: "tiny", state: "ready", desired: "running",
       generation: 1, isolation: { min: "process", effective: "process", runtime: null, notes: [] },
       resources: { cpu: 1, memory_bytes: 1, disk_bytes: 1, inodes: 64, pids: 8 }, narrowed: [], route: { chosen: "tiny", reason: "only one", candidates: [] }, metadata: {},
       created_at: now, ready_at: now, last_active_at: now, expires_at: now, max_life_at: now, idle_seconds: null, ended_at: null, termination: null, error: null, state_lost: false,
@@ -198,6 +198,7 @@ export class TinyEngine {
         followLog: async function* () {},
         suggest: nothing as never,
         check: nothing as never,
+        protect: async () => {},
       },
       profiles: {
         list: async () => [],
@@ -206,8 +207,9 @@ export class TinyEngine {
         },
         apply: async (_who, document) => {
           const { name, version } = document as { name: string; version: number };
-          return { profile: { object: "profile", name, version, digest: "0", shipped: false, created_at: new Date().toISOString(), document: document as Record<string, unknown> }, created: true };
+          return { profile: { object: "profile", name, version, digest: "0", shipped: false, labels: [], created_at: new Date().toISOString(), document: document as Record<string, unknown> }, created: true };
         },
+        label: nothing as never,
       },
       events: {
         list: async () => ({ object: "list", data: [], next_cursor: null }),
@@ -217,6 +219,7 @@ export class TinyEngine {
         connect: async (_who, _id, port) => {
           throw new SandboxerError("port_closed", `nothing listens on port ${port}`);
         },
+        mayVisit: async () => {},
         published: async () => undefined,
         list: async () => [],
         publish: async () => {
@@ -233,7 +236,9 @@ export class TinyEngine {
         revoke: async (_who, id) => {
           throw new SandboxerError("not_found", `there is no key ${id}`);
         },
+        rotate: nothing as never,
         authenticate: async (secret) => this.keyHolders.get(secret),
+        makerOf: nothing as never,
         holds: async () => false,
       },
       secrets: {
@@ -248,6 +253,7 @@ export class TinyEngine {
         list: async (who) => [this.secret(who, "one")],
         remove: async (who, name) => this.secret(who, name),
       },
+      tenants: nothing as never, projects: nothing as never, quotas: nothing as never, policy: nothing as never,
       backends: async () => [],
       route: async () => ({ chosen: "tiny", reason: "only one", candidates: [] }),
       sweep: async () => ({ adopted: [], ended: [], orphans_removed: [], lost: [], errors: [] }),

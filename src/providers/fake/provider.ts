@@ -10,6 +10,7 @@ import type { FakeOptions } from "./options.ts";
 import { FakeMeter } from "./meter.ts";
 import { fakePorts } from "./ports.ts";
 import { fakeProcesses } from "./processes.ts";
+import { CreateRate } from "./create-rate.ts";
 import { FakeWorld } from "./world.ts";
 
 const CAPABILITIES: readonly Capability[] = [
@@ -25,6 +26,7 @@ export type FakeProvider = Provider & { readonly control: FakeControl };
 export function openFake(options: FakeOptions, context: OpenContext): FakeProvider {
   const control = options.control ?? new FakeControl();
   const world = new FakeWorld(options.isolation, options.limits.concurrency_max ?? Infinity);
+  const rate = new CreateRate(options.limits.create_rate_per_s ?? Infinity);
   control.attach(world);
   const { metering } = options;
   const meter =
@@ -67,6 +69,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
         throw new SandboxerError("capability_unsupported", "network.allow: this backend has no network, and pretends none", {
           phase: "create",
         });
+      rate.count();
       const strike = await meet("create", op);
       const { created } = world.make(spec);
       meter?.began(spec);
@@ -116,7 +119,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
 }
 
 function traitsOf(options: FakeOptions, has: (capability: Capability) => boolean): Traits {
-  const { concurrency_max, fs_max_write_bytes } = options.limits;
+  const { concurrency_max, fs_max_write_bytes, create_rate_per_s } = options.limits;
   return {
     isolation:
       options.unavailable === undefined
@@ -131,7 +134,10 @@ function traitsOf(options: FakeOptions, has: (capability: Capability) => boolean
     limits: {
       ...(concurrency_max === undefined ? {} : { concurrency_max }),
       ...(fs_max_write_bytes === undefined ? {} : { fs_max_write_bytes }),
+      ...(create_rate_per_s === undefined ? {} : { create_rate_per_s }),
     },
+    ...(options.region === undefined ? {} : { region: options.region }),
+    ...(options.self_hosted === undefined ? {} : { selfHosted: options.self_hosted }),
     ...(options.unavailable === undefined ? {} : { unavailable: options.unavailable }),
   };
 }

@@ -7,6 +7,7 @@ import { accountRoutes } from "./accounts.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { moneyRoutes } from "./money.ts";
 import { networkRoutes } from "./network.ts";
+import { policyRoutes } from "./policy.ts";
 import { portRoutes } from "./ports.ts";
 import { processRoutes } from "./processes.ts";
 import { profileRoutes } from "./profiles.ts";
@@ -14,6 +15,7 @@ import { sandboxRoutes } from "./sandboxes.ts";
 import { secretRoutes } from "./secrets.ts";
 import { serviceRoutes } from "./service.ts";
 import { socketRoute } from "./socket.ts";
+import { tenantRoutes } from "./tenants.ts";
 import { treeRoutes } from "./trees.ts";
 
 /** Every route, in the order of the reference. */
@@ -33,5 +35,7 @@ export const ROUTES: readonly Route[] = [
   ...moneyRoutes,
   ...budgetRoutes,
   ...accountRoutes,
+  ...tenantRoutes,
+  ...policyRoutes,
   ...serviceRoutes,
 ];
