@@ -117,7 +117,7 @@ export const moneyRoutes: readonly Route[] = [
       operation: "auditMoney",
       tag: "Money",
       summary: "Prove that the books balance",
-      description: "Reads all of them, and holds up every write meanwhile: about a second for each 100,000 stays.",
+      description: "Reads all of them, and holds up every write meanwhile.",
       scope: "admin",
       answers: { 200: { description: "What was checked, and what does not hold.", content: { "application/json": MoneyAudit } } },
     },
