@@ -3,6 +3,7 @@ import { burst } from "./cases/burst.ts";
 import { command } from "./cases/command.ts";
 import { docker } from "./cases/docker.ts";
 import { e2b } from "./cases/e2b.ts";
+import { engine } from "./cases/engine.ts";
 import { exec } from "./cases/exec.ts";
 import { files } from "./cases/files.ts";
 import { idle } from "./cases/idle.ts";
@@ -32,6 +33,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   policy,
   docker,
   money,
+  engine,
 };
 
 export interface Options {

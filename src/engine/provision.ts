@@ -89,8 +89,16 @@ async function askCreate(ctx: Context, who: Principal, { request, profile, setti
       secrets: secrets.map(({ name }) => name),
       backends: ranking.ranked,
       metadata: request.metadata ?? {},
+      pricePerHour: dearest(ranking),
     }),
   );
+}
+
+/** What the dearest backend that may be tried costs an hour; undefined where one's price is not known. */
+function dearest({ ranked, route }: Plan["ranking"]): number | undefined {
+  const prices = ranked.map((name) => route.candidates.find(({ backend }) => backend === name)?.cost?.per_hour_micro_usd);
+  const known = prices.filter((price) => price !== undefined);
+  return known.length === prices.length && known.length > 0 ? Math.max(...known) : undefined;
 }
 
 /** The row before any effect, in one transaction with the count that admits it. False where the key is in use. */
@@ -103,7 +111,7 @@ async function begin(
   key: { key: string; digest: string } | undefined,
 ): Promise<boolean> {
   const data = {
-    backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: JSON.parse(row.route) as Route, narrowed: settings.narrowed, key_id: who.key_id,
+    backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: told(JSON.parse(row.route) as Route), narrowed: settings.narrowed, key_id: who.key_id,
   }; // prettier-ignore
   return ctx.ledger.transaction(
     async (tx) => {
@@ -126,6 +134,11 @@ async function begin(
     },
     durability(ctx, row.backend),
   );
+}
+
+/** An event says who was asked for and why; what was measured and what it costs stands with the sandbox. */
+function told({ chosen, reason, candidates }: Route): Route {
+  return { chosen, reason, candidates: candidates.map(({ backend, verdict, reason }) => ({ backend, verdict, reason })) };
 }
 
 function egressOf({ id, tenant, generation, created_at }: SandboxRow, { policy, ceiling }: MergedNetwork) {

@@ -24,6 +24,7 @@ export class HandClock implements Clock {
   #up = 1_000_000;
   now = (): number => this.#wall;
   uptime = (): number => this.#up;
+  ticks = (): number => this.#up;
   pass(ms: number): void {
     this.#wall += ms;
     this.#up += ms;

@@ -42,6 +42,8 @@ export interface Wish {
   readonly secrets: readonly string[];
   readonly backends: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** Micro-dollars; absent where it is not known. */
+  readonly pricePerHour?: number | undefined;
 }
 
 /** The least it gets, and what it may use at most. */
@@ -69,6 +71,7 @@ export function createFacts({ isolationMin, resources, ttl, maxLife, idle, egres
     secrets: wish.secrets,
     setup: wish.setup,
     backends: wish.backends,
+    price_micros_per_hour: wish.pricePerHour,
     metadata: Object.entries(wish.metadata).map(([name, value]) => `${name}=${value}`),
   };
 }

@@ -41,7 +41,7 @@ export class Gates {
     clock: Clock,
     { maxWaitSeconds, rates = {} }: { maxWaitSeconds?: number | undefined; rates?: Readonly<Record<string, number | undefined>> },
   ) {
-    const now = () => clock.uptime();
+    const now = () => clock.ticks();
     this.maxWaitMs = maxWaitSeconds === undefined ? DEFAULT_MAX_WAIT_MS : maxWaitSeconds * 1000;
     this.#gates = new Map(
       backends.map((backend) => {

@@ -10,6 +10,8 @@ const SLICE_MS = 10 * 60_000;
 const FIRST_US = 100;
 const STEP = 1.1;
 const BUCKETS = 150;
+/** Percentiles are counted anew when this share of what they stand on is new. */
+const STALE_SHARE = 0.02;
 const BOUNDS_US: readonly number[] = Array.from({ length: BUCKETS }, (_, index) => Math.round(FIRST_US * STEP ** index));
 
 /** How often a verb at a backend took at most `le_us` in the stretch from `slice_at` on. */
@@ -25,6 +27,10 @@ interface Series {
   readonly backend: string;
   readonly verb: string;
   readonly weights: Float64Array;
+  /** Their sum. */
+  total: number;
+  /** What the percentiles were, until so much has been measured that they may have moved. */
+  known: { readonly value: Percentiles; changes: number } | null;
   /** When the weights were last right. */
   at: number;
   readonly unsaved: Map<string, { slice_at: number; bucket: number; count: number }>;
@@ -54,6 +60,8 @@ export class Rolling {
     const bucket = bucketOf(ms * 1000);
     this.#age(series, now);
     series.weights[bucket] = (series.weights[bucket] ?? 0) + 1;
+    series.total++;
+    if (series.known !== null && ++series.known.changes > series.total * STALE_SHARE) series.known = null;
     const slice_at = Math.floor(now / SLICE_MS) * SLICE_MS;
     const key = `${slice_at} ${bucket}`;
     const unsaved = series.unsaved.get(key);
@@ -66,14 +74,18 @@ export class Rolling {
     const series = this.#series.get(`${backend} ${verb}`);
     if (series === undefined) return null;
     this.#age(series, this.#now());
-    const samples = series.weights.reduce((sum, weight) => sum + weight, 0);
-    if (samples < 0.5) return null;
-    return {
-      p50: percentile(series.weights, samples, 0.5),
-      p90: percentile(series.weights, samples, 0.9),
-      p95: percentile(series.weights, samples, 0.95),
-      samples: Math.round(samples * 10) / 10,
+    const { weights, total } = series;
+    if (total < 0.5) return null;
+    series.known ??= {
+      changes: 0,
+      value: {
+        p50: percentile(weights, total, 0.5),
+        p90: percentile(weights, total, 0.9),
+        p95: percentile(weights, total, 0.95),
+        samples: Math.round(total * 10) / 10,
+      },
     };
+    return series.known.value;
   }
 
   /** How much was measured of late, by its weight. */
@@ -81,7 +93,7 @@ export class Rolling {
     const series = this.#series.get(`${backend} ${verb}`);
     if (series === undefined) return 0;
     this.#age(series, this.#now());
-    return series.weights.reduce((sum, weight) => sum + weight, 0);
+    return series.total;
   }
 
   verbs(backend: string): string[] {
@@ -104,6 +116,7 @@ export class Rolling {
     const now = this.#now();
     for (const series of this.#series.values()) {
       series.weights.fill(0);
+      series.total = 0;
       series.at = now;
       for (const { slice_at, bucket, count } of series.unsaved.values()) this.#add(series, bucket, slice_at, count, now);
     }
@@ -114,14 +127,17 @@ export class Rolling {
 
   #add(series: Series, bucket: number, sliceAt: number, count: number, now: number): void {
     const middle = Math.min(now, sliceAt + SLICE_MS / 2);
-    series.weights[bucket] = (series.weights[bucket] ?? 0) + count * aged(now - middle);
+    const weight = count * aged(now - middle);
+    series.weights[bucket] = (series.weights[bucket] ?? 0) + weight;
+    series.total += weight;
+    series.known = null;
   }
 
   #of(backend: string, verb: string, now: number): Series {
     const key = `${backend} ${verb}`;
     let series = this.#series.get(key);
     if (series === undefined) {
-      series = { backend, verb, weights: new Float64Array(BUCKETS), at: now, unsaved: new Map() };
+      series = { backend, verb, weights: new Float64Array(BUCKETS), total: 0, known: null, at: now, unsaved: new Map() };
       this.#series.set(key, series);
     }
     return series;
@@ -132,6 +148,8 @@ export class Rolling {
     if (now - series.at < 60_000) return;
     const factor = aged(now - series.at);
     for (let bucket = 0; bucket < BUCKETS; bucket++) series.weights[bucket] = (series.weights[bucket] ?? 0) * factor;
+    series.total *= factor;
+    series.known = null;
     series.at = now;
   }
 }
@@ -140,7 +158,8 @@ export class Rolling {
 function percentile(weights: Float64Array, total: number, share: number): number {
   const wanted = total * share;
   let before = 0;
-  for (const [bucket, weight] of weights.entries()) {
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    const weight = weights[bucket] ?? 0;
     if (weight > 0 && before + weight >= wanted - 1e-9) {
       const low = bucket === 0 ? 0 : (BOUNDS_US[bucket - 1] ?? 0);
       const high = BOUNDS_US[bucket] ?? low;

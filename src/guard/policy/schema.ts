@@ -41,7 +41,7 @@ type Create = {
   setup: Bool,                       // runs commands of the profile
   backends: Set<String>,             // that may be tried
   metadata: Set<String>,             // "key=value"
-  price_micros_per_hour?: Long,      // the estimate for the first backend, where its price is known
+  price_micros_per_hour?: Long,      // of the dearest backend that may be tried; absent where one is not known
 };
 type Run = { program: String, shell: Bool, user: String };
 type File = { path: String };

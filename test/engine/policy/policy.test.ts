@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { PolicyFile, Principal } from "../../../src/contract/index.ts";
+import type { PolicyFile, Price, Principal } from "../../../src/contract/index.ts";
 import type { Engine } from "../../../src/engine/index.ts";
 import { ADMIN, openBench, OWNER, run } from "../bench.ts";
 
@@ -157,5 +157,30 @@ describe("a policy in force", () => {
     await bench.engine.policy.apply(ADMIN, { files: [] });
     const told = (await bench.engine.events.list(ADMIN, { limit: 100 })).data.filter(({ type }) => type === "policy.denied");
     expect(told.map(({ data }) => data["untold"])).toEqual([0, 4]);
+  });
+
+  it("asks what the dearest backend costs that may be tried, and of an unknown price whether it is known", async () => {
+    const price = (usd: number): Price => ({
+      vcpu_hour: usd,
+      gb_hour: 0,
+      cpu_basis: "allocated",
+      effective: "2026",
+      source: "test",
+      confidence: "high",
+    });
+    const known: Record<string, Price> = { cheap: price(0.1), dear: price(0.4) };
+    await using bench = await openBench({
+      fakes: { cheap: {}, dear: {}, unknown: {} },
+      engine: { prices: { of: (name) => known[name] ?? null } },
+    });
+    await apply(
+      bench.engine,
+      `${ALLOW}@id("unpriced") forbid (principal, action == Action::"sandbox.create", resource) unless { context has price_micros_per_hour };
+       @id("dear") forbid (principal, action == Action::"sandbox.create", resource) when { context has price_micros_per_hour && context.price_micros_per_hour > 200000 };`,
+    );
+    const create = (only: string[]) => bench.engine.create(OWNER, { routing: { only } }, {});
+    await create(["cheap"]);
+    await expect(create(["cheap", "dear"])).rejects.toMatchObject({ details: { rule: "dear" } });
+    await expect(create(["cheap", "unknown"])).rejects.toMatchObject({ details: { rule: "unpriced" } });
   });
 });
