@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
+import { AuditConfig, TelemetryConfig, WebhooksConfig } from "./hub-config.ts";
 import { AllowRule, NetworkLimits, PortVisibility, PublishRange } from "./network.ts";
 import { Overrides } from "./profile.ts";
 import { Duration } from "./units.ts";
@@ -111,6 +112,9 @@ export const Config = z.strictObject({
   network: NetworkConfig.optional(),
   secrets: SecretsConfig.optional(),
   preview: PreviewConfig.optional(),
+  webhooks: WebhooksConfig.optional(),
+  audit: AuditConfig.optional(),
+  telemetry: TelemetryConfig.optional(),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

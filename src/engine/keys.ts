@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type KeyInfo, KeyRequest, newId, parse, type Principal, type Scope, SandboxerError } from "../contract/index.ts";
 import { appendEvent, findKey, findKeyByHash, insertKey, type KeyRow, listKeys, updateKey } from "../ledger/index.ts";
 import { requireAdmin } from "./access.ts";
+import { audit } from "./audit.ts";
 import { sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
 import type { Engine } from "./engine.ts";
@@ -48,6 +49,8 @@ async function create(ctx: Context, who: Principal, input: KeyRequest): Promise<
         sandboxId: null,
         data: { key_id: row.id, name: row.name },
       });
+      const detail = { name: row.name, tenant: row.tenant, scopes: JSON.parse(row.scopes) as unknown };
+      await audit(tx, who, { action: "key.created", at: row.created_at, target: row.id, detail });
     },
     { durable: true },
   );
@@ -66,6 +69,7 @@ async function revoke(ctx: Context, who: Principal, id: string): Promise<KeyInfo
       if (row.revoked_at !== null) return toInfo(row);
       await updateKey(tx, id, { revoked_at: at });
       await appendEvent(tx, { type: "key.revoked", at, tenant: row.tenant, sandboxId: null, data: { key_id: id } });
+      await audit(tx, who, { action: "key.revoked", at, target: id, detail: { tenant: row.tenant } });
       return toInfo({ ...row, revoked_at: at });
     },
     { durable: true },

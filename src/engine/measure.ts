@@ -8,6 +8,7 @@ const COUNTERS = {
   sandboxer_ended_total: "Sandboxes that ended, by backend and reason.",
   sandboxer_execs_total: "Foreground execs by backend and outcome.",
   sandboxer_errors_total: "Errors by verb and code.",
+  sandboxer_webhook_attempts_total: "Requests to webhooks by result: ok, refused, down or gone.",
   sandboxer_orphans_removed_total: "Objects at a backend that belonged to nothing alive.",
 } as const;
 

@@ -12,7 +12,7 @@ import {
 import { findNetwork, listSandboxes, readEvents } from "../ledger/index.ts";
 import { accessibleSandbox, requireAdmin } from "./access.ts";
 import { type Context, op } from "./context.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, EventQuery } from "./engine.ts";
 import { viewOf } from "./network/read.ts";
 import { usable } from "./use.ts";
 import { toSandbox } from "./view.ts";
@@ -55,14 +55,15 @@ export async function usage(ctx: Context, who: Principal, id: string): Promise<U
   return { ...observed.usage, egress_bytes_up: bytes_up, egress_bytes_down: bytes_down };
 }
 
-async function scope(ctx: Context, who: Principal, sandboxId: string | undefined): Promise<{ tenant?: string; sandboxId?: string }> {
+async function scope(ctx: Context, who: Principal, { sandboxId, types }: EventQuery): Promise<EventQuery & { tenant?: string }> {
   if (sandboxId !== undefined) await accessibleSandbox(ctx, who, sandboxId);
-  return { ...(who.scopes.includes("admin") ? {} : { tenant: who.tenant }), ...(sandboxId === undefined ? {} : { sandboxId }) };
+  const filters = { ...(sandboxId === undefined ? {} : { sandboxId }), ...(types === undefined ? {} : { types }) };
+  return { ...(who.scopes.includes("admin") ? {} : { tenant: who.tenant }), ...filters };
 }
 
-async function eventPage(ctx: Context, who: Principal, query: { sandboxId?: string; after?: number; limit: number }): Promise<EventPage> {
+async function eventPage(ctx: Context, who: Principal, query: EventQuery & { limit: number }): Promise<EventPage> {
   const rows = await readEvents(ctx.ledger.db, {
-    ...(await scope(ctx, who, query.sandboxId)),
+    ...(await scope(ctx, who, query)),
     after: query.after ?? 0,
     limit: query.limit + 1,
   });
@@ -70,13 +71,8 @@ async function eventPage(ctx: Context, who: Principal, query: { sandboxId?: stri
   return { object: "list", data, next_cursor: rows.length > query.limit ? String(data.at(-1)?.seq) : null };
 }
 
-async function* follow(
-  ctx: Context,
-  who: Principal,
-  query: { sandboxId?: string; after?: number },
-  signal: AbortSignal,
-): AsyncIterable<LedgerEvent> {
-  const within = await scope(ctx, who, query.sandboxId);
+async function* follow(ctx: Context, who: Principal, query: EventQuery, signal: AbortSignal): AsyncIterable<LedgerEvent> {
+  const within = await scope(ctx, who, query);
   let after = query.after ?? 0;
   let written = Promise.withResolvers<void>();
   const stop = ctx.ledger.onEvents(() => written.resolve());
@@ -106,8 +102,9 @@ async function* follow(
   }
 }
 
-export function events(ctx: Context): Engine["events"] {
+export function events(ctx: Context, source: () => Promise<string>): Engine["events"] {
   return {
+    source,
     list: (who, query) => eventPage(ctx, who, query),
     follow: (who, query, signal) => follow(ctx, who, query, signal),
   };

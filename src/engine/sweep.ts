@@ -2,6 +2,7 @@ import { isTerminal, type SweepReport } from "../contract/index.ts";
 import {
   addLatencies,
   appendEvent,
+  auditHead,
   countLiveByState,
   type ExecRow,
   findSandbox,
@@ -64,6 +65,13 @@ async function keepBooks(ctx: Context, living: ReadonlySet<string>): Promise<voi
   await saveLatencies(ctx);
 }
 
+/** Writes the head of the audit log elsewhere, where that is due. */
+async function anchor(ctx: Context): Promise<void> {
+  if (ctx.ledger.readOnly !== null || (await auditHead(ctx.ledger.db)) === undefined) return;
+  const { anchorAudit } = await import("./hub/index.ts");
+  await anchorAudit(ctx);
+}
+
 /** Adds what was measured since the last time to the ledger's histograms. */
 export async function saveLatencies(ctx: Context): Promise<void> {
   const unsaved = ctx.measure.takeUnsaved();
@@ -85,6 +93,7 @@ export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepRepo
     await report.try({}, () => deliverMissed(ctx, report));
     await report.try({}, () => reportUnreachable(ctx, report));
     await report.try({}, () => keepBooks(ctx, living));
+    await report.try({}, () => anchor(ctx));
   });
   const { adopted, ended, orphans_removed, lost, errors } = report.result;
   if (ended.length + orphans_removed.length + lost.length + errors.length > 0 || adopt) {

@@ -1,4 +1,5 @@
 /** What happened, and how things stand. */
+export * from "./audit.ts";
 export * from "./events.ts";
 export * from "./execs.ts";
 export * from "./idempotency.ts";
@@ -13,7 +14,9 @@ export * from "./ports.ts";
 export * from "./processes.ts";
 export * from "./profiles.ts";
 export * from "./sandboxes.ts";
+export type * from "./schema-hub.ts";
 export type * from "./schema.ts";
 export * from "./secrets.ts";
 export * from "./storage-error.ts";
 export * from "./usage.ts";
+export * from "./webhooks.ts";

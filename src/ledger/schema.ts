@@ -1,5 +1,6 @@
 import type { Generated, Insertable, Selectable, Updateable } from "kysely";
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
+import type { HubTables } from "./schema-hub.ts";
 
 /** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
 type Json = string;
@@ -247,7 +248,7 @@ export interface MetaTable {
   value: string;
 }
 
-export interface Tables {
+export interface Tables extends HubTables {
   sandboxes: SandboxTable;
   sandbox_metadata: MetadataTable;
   execs: ExecTable;

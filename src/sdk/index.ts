@@ -2,6 +2,8 @@
 export { SandboxerError } from "../contract/errors.ts";
 export type { ErrorCode, Issue } from "../contract/errors.ts";
 export type { BackendInfo, CreateRequest, KeyInfo, KeyRequest, LedgerEvent, Scope, SweepReport, Usage } from "../contract/api.ts";
+export type { AuditAnchor, AuditEntry, AuditReport } from "../contract/audit.ts";
+export type { CloudEvent } from "../contract/cloud-event.ts";
 export type { ProcessInfo, PtySize } from "../contract/exec.ts";
 export type { FileEvent, FileInfo } from "../contract/files.ts";
 export type {
@@ -12,7 +14,9 @@ export type { AddressRequest, PortAddress, PortInfo, PublishRequest } from "../c
 export type { Profile, ProfileRecord } from "../contract/profile.ts";
 export type { Route, SandboxState } from "../contract/sandbox.ts";
 export type { SecretInfo } from "../contract/secret.ts";
+export type { WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult } from "../contract/webhook.ts";
 export type { Attachment, AttachEvent, AttachOptions } from "./attachment.ts";
+export { Audit, type AuditOptions } from "./audit.ts";
 export { SandBoxer, type ListOptions, type SecretOptions } from "./client.ts";
 export type { CommandLine, CommandOptions, StdinStream } from "./command.ts";
 export type { EventOptions } from "./events.ts";
@@ -25,3 +29,4 @@ export { Ports } from "./ports.ts";
 export { Process } from "./process.ts";
 export { ExecResult, type Ending } from "./result.ts";
 export { Sandbox, type CreateOptions, type SandboxInfo, type SpawnOptions } from "./sandbox.ts";
+export { Webhooks } from "./webhooks.ts";

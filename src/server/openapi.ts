@@ -20,6 +20,8 @@ const TAGS = [
   { name: "Ports", description: "Servers inside, as they are reached from outside." },
   { name: "Profiles", description: "What a sandbox is: named, versioned, immutable." },
   { name: "Events", description: "Everything that happened, in order." },
+  { name: "Webhooks", description: "Where events are told to, signed and until they are taken." },
+  { name: "Audit", description: "Who did what, chained by hashes." },
   { name: "Keys", description: "Who may do what." },
   { name: "Network", description: "What sandboxes may reach, and what was decided of what they tried." },
   { name: "Secrets", description: "Values that sandboxes use and never see." },

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, PortInfo, ProcessInfo, ProfileRecord, SandboxPath, SecretInfo, type ErrorCode,
+  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, PortInfo, ProcessInfo, ProfileRecord, SandboxPath, SecretInfo, WebhookDelivery, WebhookInfo, type ErrorCode,
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});
@@ -36,6 +36,15 @@ export const ProfileList = listOf(ProfileRecord, "ProfileList");
 export const BackendList = listOf(BackendInfo, "BackendList");
 export const KeyList = listOf(KeyInfo, "KeyList");
 export const SecretList = listOf(SecretInfo, "SecretList");
+
+export const WebhookList = listOf(WebhookInfo, "WebhookList");
+export const WebhookDeliveryList = listOf(WebhookDelivery, "WebhookDeliveryList");
+
+export const WebhookWithSecret = WebhookInfo.extend({
+  secret: z
+    .string()
+    .meta({ description: "What its requests are signed with, in the form of Standard Webhooks. Shown this once; kept sealed." }),
+}).meta({ id: "WebhookWithSecret" });
 
 export const CreatedKey = KeyInfo.extend({
   secret: z.string().meta({ description: "The key itself. Shown this once; only a hash is kept." }),

@@ -1,5 +1,5 @@
 import {
-  isId, newId, SandboxerError, type FileInfo, type Principal, type ProcessInfo, type Sandbox, type Scope, type SecretInfo,
+  isId, newId, SandboxerError, type FileInfo, type Principal, type ProcessInfo, type Sandbox, type Scope, type SecretInfo, type WebhookInfo,
 } from "../../src/contract/index.ts"; // prettier-ignore
 import type { Engine, ExecInput } from "../../src/engine/engine.ts";
 import { streams } from "./tiny-streams.ts";
@@ -20,6 +20,7 @@ export class TinyEngine {
     execs: [] as ExecInput[],
     writes: [] as string[],
     creates: 0,
+    denied: [] as string[],
   };
   readonly keyHolders = new Map<string, Principal>();
   readonly sandboxes = new Map<string, Sandbox>();
@@ -85,6 +86,15 @@ export class TinyEngine {
       removed_at: null,
       sandboxes: [],
     };
+  }
+
+  webhook({ tenant }: Principal): WebhookInfo {
+    return {
+      id: newId("webhook"), object: "webhook", tenant, url: "https://hooks.example.com/", types: null, format: "structured", description: "",
+      all_tenants: false, max_attempts: 16, enabled: true, disabled_reason: null, cursor: 0, newest: 0, dead_letters: 0, failures: 0,
+      last_status: null, last_error: null, last_attempt_at: null, last_success_at: null, next_attempt_at: null,
+      created_at: new Date().toISOString(), rotated_at: null,
+    }; // prettier-ignore
   }
 
   /** The same engine through the interface. */
@@ -203,6 +213,7 @@ export class TinyEngine {
         },
       },
       events: {
+        source: async () => "urn:sand-boxer:tiny",
         list: async () => ({ object: "list", data: [], next_cursor: null }),
         follow: (_who, { after }, signal) => make.ledger(after ?? 0, signal),
       },
@@ -228,6 +239,23 @@ export class TinyEngine {
         },
         authenticate: async (secret) => this.keyHolders.get(secret),
         holds: async () => false,
+      },
+      webhooks: {
+        add: async (who) => ({ webhook: this.webhook(who), secret: "whsec_AAAA" }),
+        list: async (who) => [this.webhook(who)],
+        get: async (who) => this.webhook(who),
+        update: async (who) => this.webhook(who),
+        remove: async (who) => this.webhook(who),
+        rotate: async (who) => ({ webhook: this.webhook(who), secret: "whsec_AAAA" }),
+        test: async () => ({ object: "webhook_test", delivered: true, status: 204, error: null, duration_ms: 1 }),
+        replay: async (who) => this.webhook(who),
+        deliveries: async () => [],
+      },
+      audit: {
+        list: async () => ({ object: "list", data: [], next_cursor: null }),
+        verify: async () => ({ object: "audit_report", ok: true, entries: 0, head: { seq: 0, hash: "0".repeat(64) }, anchors: 0, problem: null }),
+        anchor: async () => null,
+        denied: async (_who, { action, code }) => void this.seen.denied.push(`${action} ${code}`),
       },
       secrets: {
         set: async (who, name, { value }) => {

@@ -2,6 +2,7 @@ import { initial } from "./0001-initial.ts";
 import { processNumbers } from "./0002-process-numbers.ts";
 import { secrets } from "./0003-secrets.ts";
 import { network } from "./0004-network.ts";
+import { hub } from "./0009-hub.ts";
 import { publishedPorts } from "./0005-published-ports.ts";
 
 /** Every migration in order; the schema's version is how many have run. A released one is never edited. */
@@ -11,4 +12,5 @@ export const MIGRATIONS: readonly { readonly name: string; readonly statements: 
   { name: "0003-secrets", statements: secrets },
   { name: "0004-network", statements: network },
   { name: "0005-published-ports", statements: publishedPorts },
+  { name: "0009-hub", statements: hub },
 ];

@@ -1,4 +1,5 @@
 import type { Route } from "../route.ts";
+import { auditRoutes } from "./audit.ts";
 import { eventRoutes } from "./events.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
@@ -12,6 +13,7 @@ import { secretRoutes } from "./secrets.ts";
 import { serviceRoutes } from "./service.ts";
 import { socketRoute } from "./socket.ts";
 import { treeRoutes } from "./trees.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 /** Every route, in the order of the reference. */
 export const ROUTES: readonly Route[] = [
@@ -25,6 +27,8 @@ export const ROUTES: readonly Route[] = [
   ...portRoutes,
   ...profileRoutes,
   ...eventRoutes,
+  ...webhookRoutes,
+  ...auditRoutes,
   ...keyRoutes,
   ...secretRoutes,
   ...serviceRoutes,
