@@ -6,9 +6,18 @@ import { openRealDoor, type RealDoor } from "./real-door.ts";
 const as = (secret: string, headers: Record<string, string> = {}) => ({ headers: { authorization: `Bearer ${secret}`, ...headers } });
 
 /** Follows until the condition holds of what was seen. */
-async function follow(door: RealDoor, path: string, init: RequestInit, enough: (seen: { id: number; type: string; data: Record<string, unknown> }[]) => boolean) {
+async function follow(
+  door: RealDoor,
+  path: string,
+  init: RequestInit,
+  enough: (seen: { id: number; type: string; data: Record<string, unknown> }[]) => boolean,
+) {
   const stop = new AbortController();
-  const response = await fetch(door.url + path, { ...init, signal: stop.signal, headers: { accept: "text/event-stream", ...(init.headers as Record<string, string>) } });
+  const response = await fetch(door.url + path, {
+    ...init,
+    signal: stop.signal,
+    headers: { accept: "text/event-stream", ...(init.headers as Record<string, string>) },
+  });
   const seen: { id: number; type: string; data: Record<string, unknown> }[] = [];
   for await (const { id, event, data } of sseOf(response)) {
     seen.push({ id: Number(id), type: event, data });
@@ -22,7 +31,9 @@ it("tells events as CloudEvents by Accept or by query, as a page, as a batch wit
   const door = await openRealDoor();
   const { secret } = await door.key("acme", ["read", "write"]);
   const { id } = await door.sandbox("acme");
-  const page = (await (await fetch(`${door.url}/v1/events?format=cloudevents&type=sandbox.*`, as(secret))).json()) as { data: CloudEvent[] };
+  const page = (await (await fetch(`${door.url}/v1/events?format=cloudevents&type=sandbox.*`, as(secret))).json()) as {
+    data: CloudEvent[];
+  };
   expect(page.data.map(({ type, subject }) => [type, subject])).toEqual([
     ["dev.sandboxer.sandbox.provisioning.v1", id],
     ["dev.sandboxer.sandbox.ready.v1", id],
@@ -31,9 +42,16 @@ it("tells events as CloudEvents by Accept or by query, as a page, as a batch wit
   expect(batch.headers.get("content-type")).toBe("application/cloudevents-batch+json");
   const [, next = ""] = /^<(.+)>; rel="next"$/.exec(batch.headers.get("link") ?? "") ?? [];
   const first = (await batch.json()) as CloudEvent[];
-  const second = (await (await fetch(door.url + next, as(secret, { accept: "application/cloudevents-batch+json" }))).json()) as CloudEvent[];
+  const second = (await (
+    await fetch(door.url + next, as(secret, { accept: "application/cloudevents-batch+json" }))
+  ).json()) as CloudEvent[];
   expect([...first, ...second]).toEqual(page.data);
-  const streamed = await follow(door, "/v1/events?type=sandbox.*", as(secret, { accept: "text/event-stream, application/cloudevents+json" }), ({ length }) => length === 2);
+  const streamed = await follow(
+    door,
+    "/v1/events?type=sandbox.*",
+    as(secret, { accept: "text/event-stream, application/cloudevents+json" }),
+    ({ length }) => length === 2,
+  );
   expect(streamed.map(({ data }) => data)).toEqual(page.data);
 });
 
@@ -65,13 +83,25 @@ it("writes what was refused into the audit log: who, from where, what; and shows
   const [admin, reader] = [await door.key("default", ["admin"]), await door.key("acme", ["read"])];
   expect((await fetch(`${door.url}/v1/audit`, as(reader.secret))).status).toBe(403);
   expect((await fetch(`${door.url}/v1/keys`, as(`sbx_${"0".repeat(40)}`))).status).toBe(401);
-  expect((await fetch(`${door.url}/v1/webhooks`, { ...as(admin.secret, { "content-type": "application/json" }), method: "POST", body: '{"url":"https://10.0.0.1/"}' })).status).toBe(403);
+  expect(
+    (
+      await fetch(`${door.url}/v1/webhooks`, {
+        ...as(admin.secret, { "content-type": "application/json" }),
+        method: "POST",
+        body: '{"url":"https://10.0.0.1/"}',
+      })
+    ).status,
+  ).toBe(403);
   const denied = (await (await fetch(`${door.url}/v1/audit?result=denied`, as(admin.secret))).json()) as { data: { hash: string }[] };
   expect(denied.data).toMatchObject([
     { actor: reader.key.id, tenant: "acme", action: "listAudit", detail: { code: "forbidden" }, origin: { address: "127.0.0.1" } },
     { actor: "anonymous", tenant: "", action: "listKeys", detail: { code: "unauthorized" }, origin: { address: "127.0.0.1" } },
     { actor: admin.key.id, action: "addWebhook", detail: { code: "policy_denied" } },
   ]);
-  const report = await fetch(`${door.url}/v1/audit/verify`, { ...as(admin.secret, { "content-type": "application/json" }), method: "POST", body: "{}" });
+  const report = await fetch(`${door.url}/v1/audit/verify`, {
+    ...as(admin.secret, { "content-type": "application/json" }),
+    method: "POST",
+    body: "{}",
+  });
   expect(await report.json()).toMatchObject({ ok: true, entries: 5 });
 });
