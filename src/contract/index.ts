@@ -21,5 +21,6 @@ export * from "./profile.ts";
 export * from "./provider.ts";
 export * from "./sandbox.ts";
 export * from "./secret.ts";
+export * from "./telemetry.ts";
 export * from "./units.ts";
 export * from "./webhook.ts";

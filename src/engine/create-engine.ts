@@ -1,4 +1,13 @@
-import { type Boundary, type Config, type Logger, newId, type Principal, SandboxerError } from "../contract/index.ts";
+import {
+  type Boundary,
+  type Config,
+  type Logger,
+  newId,
+  NO_TELEMETRY,
+  type Principal,
+  SandboxerError,
+  type Telemetry,
+} from "../contract/index.ts";
 import type { Sealer } from "../guard/index.ts";
 import type { Ledger, SandboxRow } from "../ledger/index.ts";
 import { accessibleSandbox } from "./access.ts";
@@ -55,6 +64,8 @@ export interface EngineOptions {
   readonly failpoint?: (name: Failpoint) => void;
   /** Opens the store of secrets, when one is first needed; without it secrets are refused. */
   readonly sealer?: () => Sealer;
+  /** Where traces go; nowhere unless given. */
+  readonly telemetry?: Telemetry;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
   readonly background?: boolean;
 }
@@ -71,9 +82,10 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     boundary,
     failpoint = () => {},
     sealer = noStore,
+    telemetry = NO_TELEMETRY,
   } = options;
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, failpoint, sealer,
+    ledger, backends, config, log, instance, clock, failpoint, sealer, telemetry,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
     boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
   }; // prettier-ignore
@@ -132,7 +144,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   return {
-    create: (who, request, createOptions) => provision(ctx, who, request, createOptions),
+    create: (who, request, createOptions) =>
+      ctx.telemetry.span("sandbox.create", { tenant: who.tenant }, () => provision(ctx, who, request, createOptions)),
     get: (who, id) => get(ctx, who, id),
     list: (who, query) => list(ctx, who, query),
     usage: (who, id) => usage(ctx, who, id),
@@ -141,7 +154,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     async destroy(who, id, reason = "user") {
       const row = await accessibleSandbox(ctx, who, id);
       if (row.tenant !== who.tenant) await writable(ctx, "who ends another tenant's sandbox", () => auditForeignEnd(ctx, who, row));
-      return toSandbox(await endSandbox(ctx, row, { reason, detail: null }));
+      return ctx.telemetry.span("sandbox.destroy", { "sandbox.id": id, backend: row.backend, reason }, async () =>
+        toSandbox(await endSandbox(ctx, row, { reason, detail: null })),
+      );
     },
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),

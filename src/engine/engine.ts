@@ -1,5 +1,5 @@
 import type {
-  AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
+  AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
 } from "../contract/index.ts"; // prettier-ignore
 import type { PortConnection, Publication, Visitor } from "./publication.ts";
 
@@ -203,14 +203,6 @@ export interface Engine {
   metrics(): Promise<MetricSample[]>;
   /** Stops the timers and lets go of the providers; sandboxes live on. */
   close(): Promise<void>;
-}
-
-/** One line of the Prometheus page. */
-export interface MetricSample {
-  name: string;
-  help: string;
-  type: "counter" | "gauge" | "histogram";
-  values: { labels: Record<string, string>; value: number; suffix?: string }[];
 }
 
 /** Which events. Absent: all that the one who asks may see. */

@@ -1,8 +1,8 @@
-import type { BackendInfo } from "../contract/index.ts";
+import type { BackendInfo, MetricSample } from "../contract/index.ts";
 import { countLiveByState, writeMeta } from "../ledger/index.ts";
 import { traitsOf } from "./backends.ts";
 import type { Context } from "./context.ts";
-import type { Engine, MetricSample } from "./engine.ts";
+import type { Engine } from "./engine.ts";
 import type { Sweeper } from "./sweeper.ts";
 
 type Check = { ok: boolean; detail: string | null };

@@ -1,4 +1,4 @@
-import type { MetricSample } from "./engine.ts";
+import type { MetricSample } from "../contract/index.ts";
 import { LATENCY_BUCKETS_MS } from "../ledger/index.ts";
 
 type Labels = Record<string, string>;

@@ -30,7 +30,7 @@ export async function provision(
     const seen = await replay(ctx, who.tenant, key.key, key.digest, signal);
     if (seen !== undefined) return { sandbox: seen, replayed: true };
   }
-  const decided = await plan(ctx, who, input);
+  const decided = await ctx.telemetry.span("sandbox.plan", {}, () => plan(ctx, who, input));
   if (decided.ranking.ranked.length === 0) throw refusal(decided);
   const secrets = await resolveSecrets(ctx, who, decided.profile, decided.secrets, signal);
   ctx.failpoint("create.before_row");
@@ -41,7 +41,7 @@ export async function provision(
   // Known as being made before its row can be seen, so that no sweep takes it for abandoned.
   const done = ctx.live.beginCreate(row.id, abort);
   try {
-    if (await begin(ctx, who, row, decided, secrets, key)) {
+    if (await ctx.telemetry.span("sandbox.admit", { "sandbox.id": row.id }, () => begin(ctx, who, row, decided, secrets, key))) {
       return { sandbox: toSandbox(await make(ctx, row, decided, secrets, AbortSignal.any([signal, abort.signal]))), replayed: false };
     }
   } finally {

@@ -36,7 +36,11 @@ export function mount(service: Service, route: Route): (context: HttpContext) =>
       const query = parse(route.query, parseQuery(rawQuery(context)), { what: "query" });
       const body = await readBody(service, context, route);
       call = new Call({ service, context, requestId, who, params, query, body, kind: route.kind });
-      const response = await route.handle(call);
+      const made = call;
+      const attributes = { "http.request.method": context.req.method, "http.route": route.path, request_id: requestId };
+      const response = await service.telemetry.within(context.req.header("traceparent"), () =>
+        service.telemetry.span(`${context.req.method} ${route.path}`, attributes, async () => route.handle(made)),
+      );
       track.answered(response.status);
       return response;
     } catch (thrown) {

@@ -69,7 +69,7 @@ async function list(client: SandBoxer, args: Arguments): Promise<number> {
         one.origin.address ?? "-",
         one.action,
         one.target ?? "-",
-        one.result === "ok" ? "ok" : `denied: ${String(one.detail["code"] ?? "unknown")}`,
+        one.result === "ok" ? "ok" : `denied: ${typeof one.detail["code"] === "string" ? one.detail["code"] : "unknown"}`,
       ]),
     );
   return 0;
