@@ -10,10 +10,18 @@ const file = decodeURIComponent(new URL(import.meta.url).search.slice(1));
 const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 histogram.enable();
 
+let [spent, work] = [process.threadCpuUsage(), 0];
+setInterval(() => {
+  const now = process.threadCpuUsage();
+  work = Math.max(work, (now.user + now.system - spent.user - spent.system) / 1000);
+  spent = now;
+}, RESOLUTION_MS).unref();
+
 process.on("SIGUSR2", () => {
   const over = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
-  const seen: LoopDelay = { longest: over(histogram.max), p99: over(histogram.percentile(99)) };
+  const seen: LoopDelay = { longest: over(histogram.max), p99: over(histogram.percentile(99)), work };
   histogram.reset();
+  work = 0;
   writeFileSync(`${file}.draft`, JSON.stringify(seen));
   renameSync(`${file}.draft`, file);
 });

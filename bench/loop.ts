@@ -8,6 +8,8 @@ export const RESOLUTION_MS = 2;
 /** For how long an event loop stood still, in milliseconds. */
 export interface LoopDelay {
   readonly longest: number;
+  /** The most processor time that it took between two looks: what of that is not somebody else's turn on the processor. */
+  readonly work: number;
   readonly p99: number;
 }
 

@@ -3,19 +3,36 @@ import { burst } from "./cases/burst.ts";
 import { command } from "./cases/command.ts";
 import { docker } from "./cases/docker.ts";
 import { e2b } from "./cases/e2b.ts";
+import { engine } from "./cases/engine.ts";
 import { exec } from "./cases/exec.ts";
 import { files } from "./cases/files.ts";
 import { idle } from "./cases/idle.ts";
 import { lifecycle } from "./cases/lifecycle.ts";
 import { live } from "./cases/live.ts";
 import { network } from "./cases/network.ts";
+import { router } from "./cases/router.ts";
+import { policy } from "./cases/policy.ts";
 import type { Row } from "./row.ts";
 import type { Stage } from "./stage.ts";
 
 export type Case = (stage: Stage) => Promise<Row[]>;
 
 /** Every case by the name that `--only` takes, in the order of the results. */
-export const CASES: Readonly<Record<string, Case>> = { lifecycle, exec, burst, live, files, command, idle, e2b, network, docker };
+export const CASES: Readonly<Record<string, Case>> = {
+  lifecycle,
+  exec,
+  burst,
+  live,
+  files,
+  command,
+  idle,
+  e2b,
+  network,
+  router,
+  policy,
+  docker,
+  engine,
+};
 
 export interface Options {
   readonly quick: boolean;

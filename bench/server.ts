@@ -19,6 +19,8 @@ export interface ServerOptions {
   readonly pool?: number;
   /** Runtimes that may be chosen; all that are installed unless given. */
   readonly runtimes?: readonly string[];
+  /** Backends instead of the local one. */
+  readonly backends?: readonly object[];
   /** More of its configuration. */
   readonly config?: object;
   /** More of Node's own flags, such as `--cpu-prof`. */
@@ -46,7 +48,7 @@ export class Server {
     // The sandboxes' mounts lead through here, under ids that are not ours.
     chmodSync(this.data, 0o711);
     const { pool, runtimes, config } = options;
-    const backends = [
+    const backends = options.backends ?? [
       {
         name: "local",
         provider: "local",

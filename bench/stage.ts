@@ -22,6 +22,9 @@ export interface Scale {
   /** Sandboxes that talk at a time, and for how many seconds. */
   readonly streams: number;
   readonly streamSeconds: number;
+  /** Creates a second that come whatever the server does, and for how many seconds. */
+  readonly rate: number;
+  readonly rateSeconds: number;
   /** Connections through the boundary, one after another, and for how many seconds at most. */
   readonly connections: number;
   readonly connectionSeconds: number;
@@ -30,11 +33,11 @@ export interface Scale {
 }
 
 export const FULL: Scale = {
-  creates: 60, execs: 200, burst: 100, workers: 8, live: 500, restarts: 3, fileSizes: [256, 1024], fileRounds: 3, commands: 20, idleRounds: 20, transfer: 100, streams: 50, streamSeconds: 20, connections: 1_000_000, connectionSeconds: 180, seconds: 40,
+  creates: 60, execs: 200, burst: 100, workers: 8, live: 500, restarts: 3, fileSizes: [256, 1024], fileRounds: 3, commands: 20, idleRounds: 20, transfer: 100, streams: 50, streamSeconds: 20, rate: 200, rateSeconds: 20, connections: 1_000_000, connectionSeconds: 180, seconds: 40,
 }; // prettier-ignore
 
 export const QUICK: Scale = {
-  creates: 15, execs: 30, burst: 20, workers: 8, live: 40, restarts: 1, fileSizes: [64], fileRounds: 2, commands: 4, idleRounds: 4, transfer: 100, streams: 50, streamSeconds: 5, connections: 10_000, connectionSeconds: 60, seconds: 6,
+  creates: 15, execs: 30, burst: 20, workers: 8, live: 40, restarts: 1, fileSizes: [64], fileRounds: 2, commands: 4, idleRounds: 4, transfer: 100, streams: 50, streamSeconds: 5, rate: 200, rateSeconds: 5, connections: 10_000, connectionSeconds: 60, seconds: 6,
 }; // prettier-ignore
 
 /** What a case is given. */

@@ -8,9 +8,13 @@
 #   companion.pl read OPTIONS                   its journal, from `offset` on; with follow=1 until it ends
 #   companion.pl look OPTIONS                   all background processes, or the one of `id`, a line of JSON each
 #   companion.pl signal OPTIONS                 sends `signal` to the tree of the process `id`
+#   companion.pl tell OPTIONS                   hands frames from standard input on to the process `id`, which was kept with fifo=1
+#   companion.pl end OPTIONS                    ends the command that was run with that `tag`, and waits for it
+#   companion.pl init OPTIONS                   is the sandbox's first process: reaps, and ends it after `seconds`
 #
-# OPTIONS  name=value,...: id, cap (bytes of output kept), timeout (ms), window (bytes of output in flight), input (none, pipe or pty),
-#          rows, cols, shell=1 (COMMAND is a line for bash, or sh where there is none), oom=1 (the kernel is the sandbox's own)
+# OPTIONS  name=value,...: id, tag, cap (bytes of output kept), timeout (ms), window (bytes of output in flight), input (none, pipe or pty),
+#          rows, cols, shell=1 (COMMAND is a line for bash, or sh where there is none), fifo=1 (the process takes frames from a FIFO of its
+#          own, for who cannot reach its standard input later), oom=kernel or cgroup (whose count of killed processes is the sandbox's)
 #
 # Standard input has frames of a letter, a big-endian u32 length and a body: I input, E end of input, A u32 more output may be sent,
 # R u16 rows u16 columns. Standard output has such frames too: s it runs, o and e output, c u32 input was taken, x how it ended (JSON), f why
@@ -42,10 +46,10 @@ sub pause { select undef, undef, undef, shift }
 
 # Who is whose child, with its state and the tick it began at: a name may hold anything, so the fields count from its last bracket.
 sub stat_of { return slurp("/proc/$_[0]/stat") =~ /^.*\) (\S) (\d+) (?:\S+ ){17}(\d+)/s ? ($1, $2, $3) : () }
+sub everyone { opendir my $proc, '/proc' or return; return grep { /^\d+$/ } readdir $proc }
 sub below {
   my (%children, @found);
-  opendir my $proc, '/proc' or return;
-  for my $pid (grep { /^\d+$/ } readdir $proc) {
+  for my $pid (everyone()) {
     my ($state, $parent) = stat_of($pid);
     push @{ $children{$parent} }, $pid if defined $parent && $state !~ /[ZX]/;
   }
@@ -85,6 +89,54 @@ sub length_of {
   read $index, my $end, 6;
   my ($high, $low) = unpack 'nN', $end;
   return ($high << 32) + $low;
+}
+
+if ($mode eq 'init') {
+  my $deadline = Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) + $option{seconds};
+  $SIG{CHLD} = sub { };
+  $SIG{TERM} = sub { exit 0 };
+  for (;;) {
+    my $left = $deadline - Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC());
+    exit 0 if $left <= 0;
+    while (waitpid(-1, 1) > 0) { }
+    # A child that ends between the two lines above and here waits for the next one, or this long.
+    select undef, undef, undef, $left < 5 ? $left : 5;
+  }
+}
+
+if ($mode eq 'end') {
+  my $find = sub { grep { $_ != $$ && ((split /\0/, slurp("/proc/$_/cmdline"))[4] // '') =~ /(?:^|,)tag=\Q$option{tag}\E(?:,|$)/ } everyone() };
+  for (1 .. 400) { my @found = $find->(); last unless @found; send_signal('TERM', @found) if $_ % 20 == 1; pause(0.02) }
+  fail('lives') if $find->();
+  frame('z', '');
+  exit 0;
+}
+
+if ($mode eq 'tell') {
+  my (undef, $pid, $ticks) = record_of($option{id}) or fail('absent');
+  my $at = home() . "/$option{id}";
+  my $over = sub { -e "$at/exit" || !lives($pid, $ticks) };
+  fail('ended') if $over->();
+  sysopen my $to, "$at/control", O_WRONLY | O_NONBLOCK or fail('ended', $!);
+  frame('s', '');
+  my $held = '';
+  while (my $count = sysread STDIN, $held, PIECE, length $held) {
+    while (length $held >= 5 && length $held >= 5 + (my $length = (unpack 'aN', $held)[1])) {
+      my $whole = substr $held, 0, 5 + $length, '';
+      # Others may tell it something as well: a frame stands whole.
+      flock $to, 2;
+      while (length $whole) {
+        my $sent = syswrite $to, $whole;
+        if ($sent) { substr $whole, 0, $sent, ''; next }
+        fail('ended', $!) unless $!{EAGAIN} || $!{EINTR};
+        vec(my $writable = '', fileno $to, 1) = 1;
+        fail('ended') if select(undef, $writable, undef, 0.2) <= 0 && $over->();
+      }
+      flock $to, 8;
+      frame('c', pack 'N', 5 + $length);
+    }
+  }
+  exit 0;
 }
 
 if ($mode eq 'look') {
@@ -168,13 +220,17 @@ if ($keeping) {
   mkdir $draft or fail('home', $!);
   sysopen $journal, "$draft/journal", O_WRONLY | O_CREAT | O_APPEND or fail('home', $!);
   sysopen $index, "$draft/index", O_WRONLY | O_CREAT | O_APPEND or fail('home', $!);
+  POSIX::mkfifo("$draft/control", 0600) or fail('home', $!) if $option{fifo};
   publish("$draft/record", sprintf '"pid":%d,"ticks":%d,"started_at":%d,"input":"%s"', $$, $ticks, time * 1000, $option{input});
   $directory = "$home/$option{id}";
   # A directory does not take the place of one that has something in it: whoever is second has nothing to do.
   if (!rename $draft, $directory) { unlink glob "$draft/*"; rmdir $draft; frame('s', ''); exit 0 }
 }
 
-my $oom = sub { slurp('/proc/vmstat') =~ /^oom_kill (\d+)$/m ? $1 : 0 };
+# Open for writing as well, so that it has no end.
+if ($keeping && $option{fifo}) { open STDIN, '+<', "$directory/control" or fail('pipe', $!) }
+my @counters = !$option{oom} ? () : $option{oom} eq 'kernel' ? '/proc/vmstat' : map { "/sys/fs/cgroup/$_" } qw(memory.events memory/memory.oom_control);
+my $oom = sub { my $count = 0; slurp($_) =~ /^oom_kill (\d+)$/m and $count += $1 for @counters; return $count };
 my $oom_before = $oom->();
 my $arm = (POSIX::uname())[4] =~ /^(?:aarch64|arm64)$/;
 # Whatever its parent was, what the command leaves becomes our child and stays in our tree: PR_SET_CHILD_SUBREAPER.
@@ -287,5 +343,5 @@ for (;;) {
 }
 my $killed = ($status & 127) == 9 || $status >> 8 == 137;
 my $end = sprintf '{"code":%d,"signal":%d,"timed_out":%s,"truncated":%s,"oom_killed":%s,"at":%d}', $status >> 8, $status & 127,
-  map({ $_ ? 'true' : 'false' } $timed_out, $truncated, $option{oom} && $killed && $oom->() > $oom_before), time * 1000;
+  map({ $_ ? 'true' : 'false' } $timed_out, $truncated, $killed && $oom->() > $oom_before), time * 1000;
 $keeping ? publish("$directory/exit", $end) : frame('x', $end);

@@ -5,18 +5,18 @@
 # It is no program: launcher.pl loads it once and keeps a fork of it ahead, since to start Perl and load its modules takes longer than all
 # that a short command does. That fork has forked in turn what will become the runtime's process. The arguments, once there is something to run:
 #
-#   DIRECTORY MODE OPTIONS -- RUNTIME ARGUMENTS...
+#   DIRECTORY DISK MODE OPTIONS -- RUNTIME ARGUMENTS...
 #
+# DISK     where the process's files go on that are too large for memory, or are kept long after its end: a directory, which need not be there
 # MODE     null      standard input is /dev/null
 #          pipe      standard input is a pipe
 #          pty       the runtime gets a terminal of ours and passes it on (runsc)
-#          console   the runtime hands its terminal over at DIRECTORY/tty (--console-socket)
+#          console   the runtime hands its terminal over at DIRECTORY/tty: for an argument `console:` it gets a name of that which is short enough
 # OPTIONS  name=value,...: cap (bytes of output kept), rows, cols, uid, gid (who may reopen the pipes), timeout (ms),
 #          and as files: freezer, frozen, procs, oom (of the sandbox's control group), version (1 or 2)
 #
-# In DIRECTORY it writes, before the runtime is started, `pid` (its own, and when it began in clock ticks after boot),
-# `journal` (the bytes of both streams), `index` (for each piece of them a byte 1 for stdout
-# or 2 for stderr and the offset of its end, 48 bits, big-endian), `truncated` (when output went beyond the cap), and last, whole or not at all, `exit` (JSON). It listens on the Unix socket
+# In DIRECTORY it writes, before the runtime is started, `pid` (its own, and when it began in clock ticks after boot), the journal as
+# process-journal.pl has it, and last, whole or not at all, `exit` (JSON). It listens on the Unix socket
 # `control` for frames of a letter, a u32 length and a body: I input, E end of input, R u16 rows u16 columns. To whoever is
 # connected it sends hints: `o` there is more output, `x` the process has ended. Hints may be lost; the files are the truth.
 package ProcessShim;
@@ -26,51 +26,27 @@ use Fcntl qw(:DEFAULT F_GETFL F_SETFL O_NONBLOCK);
 use Socket;
 use Time::HiRes qw(time);
 
-my ($directory, $mode, %option, $rows, $cols, $interactive, $deadline);
+BEGIN { my ($beside) = __FILE__ =~ m{^(.*/)}; for my $file ("${beside}process-file.pl", "${beside}process-journal.pl") { do $file or die $@ || "$file: $!\n" } }
+
+*slurp_from = \&ProcessFile::slurp_from;
+*slurp = \&ProcessFile::slurp;
+*publish = \&ProcessFile::publish;
+
+my ($directory, $disk, $mode, %option, $rows, $cols, $interactive, $deadline);
 my ($SETSID, $EXIT_GROUP, $RECVMSG);
 my (%near, $give, $input, $master, $console, %source);    # %source: fileno -> { handle, stream }
-my ($server, $journal, $index, $child, $child_ended, $child_signal, $oom_before);
-my ($pending, $input_ended, $done, $kept, $truncated, $timed_out, %client) = ('', 0, 0, 0, 0, 0);
+my ($server, $child, $child_ended, $child_signal, $oom_before);
+my ($pending, $input_ended, $done, $timed_out, %client) = ('', 0, 0, 0);
 use constant { TIOCSPTLCK => 0x40045431, TIOCGPTN => 0x80045430, TIOCSWINSZ => 0x5414, TIOCSCTTY => 0x540E };
 use constant { LARGEST_FRAME => 1 << 20, INPUT_HELD => 1 << 16, MSG_CMSG_CLOEXEC => 0x40000000 };
 
 sub nonblocking { my $handle = shift; fcntl $handle, F_SETFL, fcntl($handle, F_GETFL, 0) | O_NONBLOCK }
-
-sub publish {
-  my ($name, $text) = @_;
-  open my $file, '>', "$name.draft" or return;
-  print {$file} $text;
-  close $file or return;
-  rename "$name.draft", $name;
-}
-
-sub slurp_from { my $file = shift; local $/; return scalar(<$file>) // '' }
-
-sub slurp {
-  my $path = shift;
-  return '' unless defined $path && open my $file, '<', $path;
-  return slurp_from($file);
-}
 
 sub oom_kills { return slurp($option{oom}) =~ /^oom_kill (\d+)$/m ? $1 : 0 }
 
 sub set_size { ioctl $master, TIOCSWINSZ, my $size = pack 'S4', $rows, $cols, 0, 0 }
 
 sub hint { my $what = shift; syswrite $_->{handle}, $what for values %client }
-
-sub record {
-  my ($stream, $bytes) = @_;
-  my $room = $option{cap} - $kept;
-  my $keep = length $bytes < $room ? length $bytes : $room;
-  if ($keep > 0) {
-    # A reader takes what the index names, and that is written last. A full disk counts as the cap.
-    my $entry = pack 'CnN', $stream, ($kept + $keep) >> 32, ($kept + $keep) & 0xffffffff;
-    my $indexed = -s $index;
-    if ((syswrite($journal, $bytes, $keep) // 0) == $keep && (syswrite($index, $entry) // 0) == length $entry) { $kept += $keep; hint('o') }
-    else { truncate $journal, $kept; truncate $index, $indexed; $keep = 0 }
-  }
-  if ($keep < length $bytes && !$truncated++) { $option{cap} = $kept; publish('truncated', "1\n") }
-}
 
 sub pump {
   my ($from, $everything) = @_;
@@ -79,7 +55,7 @@ sub pump {
     return if !defined $count && ($!{EAGAIN} || $!{EINTR});
     # A terminal answers EIO where a pipe says end of file.
     if (!$count) { delete $source{fileno $from->{handle}}; close $from->{handle}; return }
-    record($from->{stream}, $bytes);
+    hint('o') if ProcessJournal::add($from->{stream}, $bytes);
     return if $count < 65_536 && !$everything;
   }
 }
@@ -90,7 +66,7 @@ sub reap {
   pump($_, 1) for sort { $a->{stream} <=> $b->{stream} } values %source;
   $done = 1;
   publish('exit', sprintf qq({"code":%d,"signal":%d,"timed_out":%s,"truncated":%s,"oom_killed":%s,"at":%d}\n),
-    $status >> 8, $status & 127, map({ $_ ? 'true' : 'false' } $timed_out, $truncated, oom_kills() > $oom_before), time * 1000);
+    $status >> 8, $status & 127, map({ $_ ? 'true' : 'false' } $timed_out, ProcessJournal::is_truncated(), oom_kills() > $oom_before), time * 1000);
   hint('x');
 }
 
@@ -229,15 +205,15 @@ sub listen_and_record {
   bind $server, sockaddr_un('control') or die "cannot listen: $!\n";
   listen $server, 8;
   nonblocking($server);
-  sysopen $journal, 'journal', O_WRONLY | O_CREAT | O_APPEND or die "no journal: $!\n";
-  sysopen $index, 'index', O_WRONLY | O_CREAT | O_APPEND or die "no index: $!\n";
+  ProcessJournal::begin($option{cap}, $disk);
   my ($began) = slurp("/proc/$$/stat") =~ /^.*\) \S (?:\S+ ){18}(\d+)/s or die "no /proc\n";
   # Whoever finds the process after a crash finds us by it, so it stands before there is a process.
   publish('pid', "$$ $began\n") or die "cannot write: $!\n";
 }
 
 sub start_runtime {
-  my $text = join "\0", $mode, @_, "\n";
+  # The path of a socket may have 107 bytes; the runtime's own working directory is another.
+  my $text = join "\0", $mode, map({ $mode eq 'console' && $_ eq 'console:' ? "/proc/$$/cwd/tty" : $_ } @_), "\n";
   (syswrite($give, $text) // 0) == length $text or die "the fork that was to become the runtime has ended\n";
   close $give;
   %near = ();
@@ -282,8 +258,8 @@ sub serve {
 }
 
 sub main {
-  ($directory, $mode, my ($settings, $separator), my @argv) = @_;
-  die "DIRECTORY MODE OPTIONS -- COMMAND...\n" unless @argv && $separator eq '--';
+  ($directory, $disk, $mode, my ($settings, $separator), my @argv) = @_;
+  die "DIRECTORY DISK MODE OPTIONS -- COMMAND...\n" unless @argv && $separator eq '--';
   %option = map { split /=/, $_, 2 } split /,/, $settings;
   ($rows, $cols) = ($option{rows} || 24, $option{cols} || 80);
   $interactive = $mode eq 'pty' || $mode eq 'console';
@@ -295,6 +271,7 @@ sub main {
   listen_and_record();
   start_runtime($terminal, @argv);
   serve();
+  ProcessFile::put_away('..', $disk =~ m{^(.*)/});
 }
 
 { prepare => \&prepare, run => \&main };

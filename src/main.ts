@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { dataDirectory } from "./cli/data-directory.ts";
 import { version } from "./cli/version.ts";
 import { type Config, LOCAL_OPERATOR, SandboxerError, type Finding, type Logger, type ProviderModule } from "./contract/index.ts";
-import { makeDataDirectory, parseYaml, readConfig } from "./configuration.ts";
+import { makeDataDirectory, parseYaml, readConfig, readPrices } from "./configuration.ts";
 import type { PlainInit } from "./contract/plain-web.ts";
 import { openBackends } from "./engine/backends.ts";
 import { createEngine } from "./engine/create-engine.ts";
@@ -47,6 +47,7 @@ const BUILT_IN: Readonly<Record<string, () => Promise<{ default: unknown }>>> = 
   local: () => import("./providers/local/index.ts"),
   fake: () => import("./providers/fake/index.ts"),
   e2b: () => import("./providers/e2b/index.ts"),
+  docker: () => import("./providers/docker/index.ts"),
 };
 
 /**
@@ -72,7 +73,8 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
       parseYaml,
       rememberingIn(join(dataDir, "cache", "profiles")),
     );
-    const hooks = { sealer: storeIn(dataDir, log), boundary: boundaryFrom(dataDir, config), ...points, ...traced };
+    const prices = readPrices(dataDir, config);
+    const hooks = { sealer: storeIn(dataDir, log), boundary: boundaryFrom(dataDir, config), prices, ...points, ...traced };
     const engine = await createEngine({ ledger, backends, config, log, shippedProfiles, background: stays, ...hooks });
     telemetry?.measure(() => engine.metrics());
     let closing: Promise<void> | undefined;

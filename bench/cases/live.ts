@@ -5,8 +5,7 @@ import type { Row } from "../row.ts";
 import { type Scale, type Stage, withBoth } from "../stage.ts";
 
 const FEW = 10;
-/** Prepared disks, and how many of them stand ready before a measurement that takes fewer. */
-const [POOL, READY] = [64, 31];
+const MOST_CREATES = 30;
 const MEMORY_MIB = 150;
 const RESTART_S = 2;
 const GROWTH = 1.3;
@@ -15,12 +14,14 @@ const FILL_WORKERS = 4;
 /** Many live at once: what a create costs then, what the server weighs, and how soon a new one has taken all of them over. */
 export async function live(stage: Stage): Promise<Row[]> {
   const { scale, signal, say } = stage;
-  return withBoth({ pool: POOL, disks: READY }, async (ours, raw) => {
+  // Prepared disks, and how many of them stand ready before a measurement that takes fewer.
+  const ready = Math.min(MOST_CREATES, scale.creates) + 1;
+  return withBoth({ pool: ready * 2 + 2, disks: ready }, async (ours, raw) => {
     const ids: string[] = [];
-    const oursFew = await fillAndMeasure(stage, FEW, ids, () => ours.create(), (id) => ours.destroy(id), () => ours.server.quiet(READY)); // prettier-ignore
+    const oursFew = await fillAndMeasure(stage, FEW, ids, () => ours.create(), (id) => ours.destroy(id), () => ours.server.quiet(ready)); // prettier-ignore
     const filling = await timed(() => withWorkers(scale.live - FEW, FILL_WORKERS, signal, async () => void ids.push(await ours.create())));
     say(`${ids.length} live after ${(filling.ms / 1000).toFixed(1)} s`);
-    const oursMany = await fillAndMeasure(stage, scale.live, ids, () => ours.create(), (id) => ours.destroy(id), () => ours.server.quiet(READY)); // prettier-ignore
+    const oursMany = await fillAndMeasure(stage, scale.live, ids, () => ours.create(), (id) => ours.destroy(id), () => ours.server.quiet(ready)); // prettier-ignore
     const memory = ours.server.residentMiB;
     const restarts = await restart(ours, ids, scale);
     await withWorkers(ids.length, FILL_WORKERS, signal, (index) => ours.destroy(ids[index] ?? ""));
@@ -61,7 +62,7 @@ async function fillAndMeasure<T>(
   await withWorkers(Math.max(0, level - live.length), FILL_WORKERS, signal, async () => void live.push(await create()));
   await ready();
   const samples: number[] = [];
-  await interleaved({ rounds: Math.min(30, scale.creates), seconds: scale.seconds, signal }, async () => {
+  await interleaved({ rounds: Math.min(MOST_CREATES, scale.creates), seconds: scale.seconds, signal }, async () => {
     const { ms, value } = await timed(create);
     samples.push(ms);
     await destroy(value);
@@ -75,7 +76,7 @@ async function rawGrowth(stage: Stage, raw: Raw): Promise<{ few: Figure; many: F
   const prepared: RawSandbox[] = [];
   // Preparing is not timed on either side: enough for one measurement stands ready before it.
   const ready = async (): Promise<void> => {
-    while (prepared.length < 40) prepared.push(raw.prepare());
+    while (prepared.length < Math.min(MOST_CREATES, stage.scale.creates) + 10) prepared.push(raw.prepare());
   };
   const create = async (): Promise<RawSandbox> => {
     const sandbox = prepared.pop() ?? raw.prepare();

@@ -6,6 +6,8 @@ import { measureIn, sandboxed, type Way } from "./ways.ts";
 
 const FLOOD = 64;
 const BOUND = 2;
+/** A flood moves more than this, however slow the machine. */
+const LEAST_MIB = 8;
 
 /** A sandbox's small requests while another one downloads all it can, over the same while that is quiet. */
 export async function sibling({ stage, server, direct }: Network): Promise<Row[]> {
@@ -20,8 +22,8 @@ export async function sibling({ stage, server, direct }: Network): Promise<Row[]
   const once = async (victim: Way, flood: Way, host: string, into: Ratios): Promise<void> => {
     const before = await p99(victim);
     const running = flood.run(["/usr/bin/wrk", "-t", "1", "-c", String(FLOOD), "-d", `${seconds + 1}s`, "--timeout", "60s", "-H", `Host: ${FAR}`, `https://${host}:${TLS_PORT}/file`]); // prettier-ignore
-    const [during] = await Promise.all([p99(victim), running]);
-    into.add(before, during);
+    const [during, flooded] = await Promise.all([p99(victim), running]);
+    into.add(before, during, mebibytesIn(flooded) / (seconds + 1));
   };
   await interleaved(
     { rounds: Math.max(2, scale.fileRounds), seconds: scale.seconds * 2, signal },
@@ -40,18 +42,30 @@ export async function sibling({ stage, server, direct }: Network): Promise<Row[]
   ]; // prettier-ignore
 }
 
+const UNITS: Readonly<Record<string, number>> = { B: 1 / 1024 ** 2, KB: 1 / 1024, MB: 1, GB: 1024 };
+
+/** What wrk says it read. Throws where that was next to nothing: no flood, and so no measurement. */
+function mebibytesIn(text: string): number {
+  const [, amount, unit = ""] = /requests in [\d.]+\w+, ([\d.]+)(B|KB|MB|GB) read/.exec(text) ?? [];
+  const read = Number(amount) * (UNITS[unit] ?? NaN);
+  if (!(read > LEAST_MIB)) throw new Error(`the flood was none; wrk says:\n${text}`);
+  return read;
+}
+
 class Ratios {
   readonly values: number[] = [];
   readonly #quiet: number[] = [];
   readonly #flooded: number[] = [];
+  readonly #rates: number[] = [];
 
-  add(quiet: number, flooded: number): void {
+  add(quiet: number, flooded: number, rate: number): void {
+    this.#rates.push(rate);
     this.#quiet.push(quiet);
     this.#flooded.push(flooded);
     this.values.push(flooded / quiet);
   }
 
   get words(): string {
-    return `${figure(this.#quiet).median.toFixed(2)} ms quiet, ${figure(this.#flooded).median.toFixed(2)} ms flooded`;
+    return `${figure(this.#quiet).median.toFixed(2)} ms quiet, ${figure(this.#flooded).median.toFixed(2)} ms flooded with ${figure(this.#rates).median.toFixed(0)} MiB/s`;
   }
 }

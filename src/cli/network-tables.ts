@@ -56,7 +56,10 @@ export async function printChange(change: NetworkChange): Promise<void> {
       "narrowed",
       change.narrowed.length === 0 ? null : `${change.narrowed.join(", ")}: asked for more than the profile or the operator allows`,
     ],
-    ["connections", change.closed === null ? "which would be closed is known once it is done" : `${change.closed} ${would}closed`],
+    [
+      "connections",
+      change.closed === null ? "which would be closed is not known: the boundary does not answer" : `${change.closed} ${would}closed`,
+    ],
     ["revision", change.dry_run ? `${change.network.revision}, unchanged: a dry run` : change.network.revision],
   ]);
 }

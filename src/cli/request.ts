@@ -2,10 +2,17 @@ import type { CreateRequest } from "../sdk/index.ts";
 import type { Arguments, Option } from "./command.ts";
 import { usageError } from "./failure.ts";
 import { count, duration, pairs } from "./parse.ts";
+import { ROUTING_OPTIONS, routingFrom } from "./routing-options.ts";
 
 /** What `create`, `run` and `route` take to say which sandbox is wanted. */
 export const REQUEST_OPTIONS = {
-  profile: { type: "string", short: "p", value: "NAME[@VERSION]", about: "Profile to make it from; default: default", complete: "profile" },
+  profile: {
+    type: "string",
+    short: "p",
+    value: "NAME[@VERSION]",
+    about: "Profile to make it from (default); :warm or :floor behind it: sort by cold_start or price",
+    complete: "profile",
+  },
   name: { type: "string", value: "NAME", about: "A name for people" },
   metadata: { type: "string", short: "m", multiple: true, value: "KEY=VALUE", about: "A label; may be repeated" },
   ttl: { type: "string", value: "DURATION", about: "Ends then unless renewed (30m)" },
@@ -16,7 +23,7 @@ export const REQUEST_OPTIONS = {
   disk: { type: "string", value: "SIZE", about: "Disk (2GiB)" },
   pids: { type: "string", value: "COUNT", about: "Processes and threads at once" },
   isolation: { type: "string", value: "LEVEL", about: "At least this: process, container, gvisor or microvm" },
-  backend: { type: "string", multiple: true, value: "NAME", about: "Only this backend; may be repeated" },
+  ...ROUTING_OPTIONS,
 } as const satisfies Record<string, Option>;
 
 /** The request as the API takes it. Units and names are checked there, where the answer names the nearest valid one. */
@@ -36,8 +43,7 @@ export function requestFrom(command: string, args: Arguments, env: Record<string
   set("max_life", time("max-life"));
   const isolation = args.text("isolation");
   if (isolation !== undefined) request["isolation_level"] = { min: isolation };
-  const only = args.all("backend");
-  if (only.length > 0) request["routing"] = { only };
+  set("routing", routingFrom(command, args));
   const metadata = pairs(command, "metadata", args.all("metadata"));
   if (Object.keys(metadata).length > 0) request["metadata"] = metadata;
   if (Object.keys(env).length > 0) request["env"] = env;

@@ -6,6 +6,7 @@ import { KILL_CASES } from "./cases-kill.ts";
 import { LIFECYCLE_CASES } from "./cases-lifecycle.ts";
 import { NAME_CASES } from "./cases-names.ts";
 import { OUTPUT_CASES } from "./cases-output.ts";
+import { PORT_CASES } from "./cases-ports.ts";
 import { PROCESS_CASES } from "./cases-processes.ts";
 import { TERMINAL_CASES } from "./cases-terminal.ts";
 import { TREE_CASES } from "./cases-trees.ts";
@@ -23,14 +24,14 @@ export interface CaseDefinition {
 }
 
 const DEFINITIONS: readonly CaseDefinition[] = [
-  ...EXEC_CASES, ...OUTPUT_CASES, ...KILL_CASES, ...PROCESS_CASES, ...TERMINAL_CASES, ...FILE_CASES, ...NAME_CASES, ...TREE_CASES, ...LIFECYCLE_CASES, ...CREDENTIAL_CASES,
+  ...EXEC_CASES, ...OUTPUT_CASES, ...KILL_CASES, ...PROCESS_CASES, ...TERMINAL_CASES, ...FILE_CASES, ...NAME_CASES, ...TREE_CASES, ...PORT_CASES, ...LIFECYCLE_CASES, ...CREDENTIAL_CASES,
 ]; // prettier-ignore
 
 /**
  * The suite as a list, for any test runner: `for (const c of conformanceSuite(options)) test(c.name, c.run)`. A case
  * whose capability the provider does not declare passes only where its use is refused as `capability_unsupported` or
  * its group is absent; a declared one never skips. Commands inside are POSIX ones, and `head -c`, `yes` and `sleep`
- * with fractions. A case makes its own sandboxes and destroys them; give it 60 s, 5 minutes for far backends.
+ * with fractions; and perl, where there are ports and no `server` in the options. A case makes its own sandboxes and destroys them; give it 60 s, 5 minutes for far backends.
  */
 export function conformanceSuite(options: ConformanceOptions): ConformanceCase[] {
   return DEFINITIONS.filter((definition) => definition.when?.(options) ?? true).map((definition) => ({

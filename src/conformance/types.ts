@@ -15,6 +15,11 @@ export interface ConformanceOptions {
   openWithBadCredentials?(): Promise<Opened>;
   /** Fields of the spec that the backend needs otherwise, such as its image. */
   readonly spec?: Partial<SandboxSpec>;
+  /**
+   * A shell line that serves the files of its working directory by HTTP on that port of the sandbox's loopback until it is killed, for a
+   * provider with `ports`. Perl's unless given.
+   */
+  readonly server?: (port: number) => string;
   /** Bytes of the large output; 100 MB unless given. */
   readonly outputBytes?: number;
   /** Bytes of the large file; 64 MiB unless given. */

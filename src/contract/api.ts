@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { Capability, IsolationLevel } from "./capability.ts";
-import { Overrides, ProfileReference } from "./profile.ts";
+import { Price } from "./price.ts";
+import { Overrides } from "./profile.ts";
+import { BreakerState, Percentiles, ProfileReference } from "./routing.ts";
 import { Sandbox } from "./sandbox.ts";
 import { Duration } from "./units.ts";
 
@@ -78,59 +80,22 @@ export const BackendInfo = z
     isolation: z.array(z.object({ level: IsolationLevel, runtime: z.string(), notes: z.array(z.string()) })),
     capabilities: z.partialRecord(Capability, z.enum(["native", "emulated"])),
     limits: z.record(z.string(), z.unknown()),
+    region: z.string().nullable().meta({ description: "null: not known." }),
+    self_hosted: z.boolean().nullable().meta({ description: "On machines of the operator's own; null: not known." }),
+    price: Price.nullable().meta({ description: "null: not known." }),
+    breaker: z.object({
+      state: BreakerState,
+      failures: z.int().meta({ description: "Acquisitions that failed of late, one after the other." }),
+      retry_after_ms: z.number().nullable().meta({ description: "While it is open: when one create may try it again." }),
+    }),
+    queue_ms: z.number().meta({ description: "How long a create would wait for its create rate now." }),
+    availability: z.number().nullable().meta({ description: "Share of creates that it did not fail, of late; null: none of late." }),
+    latency_ms: z
+      .record(z.string(), Percentiles)
+      .meta({ description: "By verb: create (to ready), cold_start (the backend's own part), exec_start, destroy." }),
   })
   .meta({ id: "BackendInfo" });
 export type BackendInfo = z.infer<typeof BackendInfo>;
-
-/**
- * `read` sees, `write` makes and uses sandboxes, `secrets` stores, rotates and removes the tenant's secrets, `admin` does all of
- * this, sees every tenant and manages keys.
- */
-export const SCOPES = ["read", "write", "secrets", "admin"] as const;
-export const Scope = z.enum(SCOPES).meta({ id: "Scope" });
-export type Scope = z.infer<typeof Scope>;
-
-export const TenantName = z
-  .string()
-  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and dashes, at most 63");
-
-export const KeyRequest = z
-  .strictObject({ name: z.string().min(1).max(128), tenant: TenantName.optional(), scopes: z.array(Scope).min(1).optional() })
-  .meta({ id: "KeyRequest" });
-export type KeyRequest = z.infer<typeof KeyRequest>;
-
-export const KeyInfo = z
-  .object({
-    id: z.string(),
-    object: z.literal("key"),
-    name: z.string(),
-    tenant: z.string(),
-    scopes: z.array(Scope),
-    created_at: z.iso.datetime(),
-    revoked_at: z.iso.datetime().nullable(),
-    last_used_at: z.iso.datetime().nullable(),
-  })
-  .meta({ id: "KeyInfo" });
-export type KeyInfo = z.infer<typeof KeyInfo>;
-
-/** Who is asking, as the door found out. The tenant always comes from here, never from a request's body. */
-export interface Principal {
-  tenant: string;
-  key_id: string | null;
-  scopes: readonly Scope[];
-  /** Where the request came from, for the audit log; absent within the process. */
-  origin?: Origin;
-}
-
-/** Where a request came from. */
-export interface Origin {
-  /** The peer's address, or `unix`. */
-  readonly address: string | null;
-  readonly request_id: string | null;
-}
-
-/** The operator on the machine itself: the Unix socket and the in-process engine. */
-export const LOCAL_OPERATOR: Principal = { tenant: "default", key_id: null, scopes: ["read", "write", "admin"] };
 
 export const SweepReport = z
   .object({

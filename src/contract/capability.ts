@@ -15,7 +15,7 @@ export const CAPABILITIES = [
   "snapshot.disk", "snapshot.memory", "snapshot.keeps_running",
   "restore.new", "restore.in_place", "fork",
   "scope.attach", "workspace.mount", "workspace.mirror", "pool.warm",
-  "volumes", "nested_containers", "usage.metered", "metrics",
+  "services", "volumes", "nested_containers", "usage.metered", "metrics",
 ] as const; // prettier-ignore
 
 export const Capability = z.enum(CAPABILITIES).meta({ id: "Capability" });

@@ -2,7 +2,9 @@ import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
 import { AuditConfig, TelemetryConfig, WebhooksConfig } from "./hub-config.ts";
 import { AllowRule, NetworkLimits, PortVisibility, PublishRange } from "./network.ts";
+import { PriceConfig } from "./price.ts";
 import { Overrides } from "./profile.ts";
+import { Region, RoutingConfig, RoutingFloor } from "./routing.ts";
 import { Duration } from "./units.ts";
 
 /** One configured provider. */
@@ -11,6 +13,18 @@ export const BackendConfig = z.strictObject({
   provider: z.string().min(1).meta({ description: '"local", "fake", an npm package, or a path that starts with . or /' }),
   options: z.record(z.string(), z.unknown()).optional(),
   enabled: z.boolean().optional(),
+  price: PriceConfig.optional().meta({ description: "A key of the price book, or terms of its own; the provider's entry unless given." }),
+  region: Region.optional().meta({ description: "Where it keeps what it is given; what the provider says, or unknown, unless given." }),
+  self_hosted: z
+    .boolean()
+    .optional()
+    .meta({ description: "On machines of the operator's own; the provider's word unless given. Local ones are." }),
+  create_rate_per_s: z
+    .number()
+    .positive()
+    .max(100_000)
+    .optional()
+    .meta({ description: "Creates a second that its plan allows; what the provider says unless given." }),
 });
 export type BackendConfig = z.infer<typeof BackendConfig>;
 
@@ -97,7 +111,11 @@ export const Config = z.strictObject({
   listen: z.strictObject({ host: z.string().optional(), port: z.int().min(0).max(65_535).optional() }).optional(),
   backends: z.array(BackendConfig).optional(),
   floor: Overrides.pick({ ttl: true, idle: true, max_life: true, resources: true })
-    .extend({ isolation_level: z.strictObject({ min: IsolationLevel }).optional(), network: NetworkFloor.optional() })
+    .extend({
+      isolation_level: z.strictObject({ min: IsolationLevel }).optional(),
+      network: NetworkFloor.optional(),
+      routing: RoutingFloor.optional(),
+    })
     .optional()
     .meta({ description: "The operator's own bounds: no profile and no request goes beyond them." }),
   limits: z
@@ -115,6 +133,8 @@ export const Config = z.strictObject({
   webhooks: WebhooksConfig.optional(),
   audit: AuditConfig.optional(),
   telemetry: TelemetryConfig.optional(),
+  routing: RoutingConfig.optional(),
+  prices: z.string().min(1).optional().meta({ description: "JSON or YAML file of prices that stand before those of prices.json." }),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

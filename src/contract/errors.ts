@@ -19,6 +19,11 @@ export const ERROR_TABLE = {
   unauthorized: e(401, false, "Send a valid key: 'Authorization: Bearer <key>'. Make one with 'sand-boxer keys create'."),
   forbidden: e(403, false, "Use a key with the scope this call needs."),
   policy_denied: e(403, false, "Ask the operator to change the rule named in the message."),
+  policy_unavailable: e(
+    503,
+    false,
+    "The rules of admission cannot be read or evaluated, and nothing is let through; the operator on the machine can apply others.",
+  ),
   not_found: e(404, false, "Check the address; the API's routes are listed at /openapi.json."),
   sandbox_not_found: e(404, false, "List the live sandboxes with 'sand-boxer ls'."),
   profile_not_found: e(404, false, "List the profiles with 'sand-boxer profile ls'."),
@@ -83,6 +88,8 @@ export interface ErrorDetails {
   /** Name of the backend it happened at. */
   backend?: string;
   issues?: Issue[];
+  /** The rule that denied it, by its id; `default-deny` where none permits it. */
+  rule?: string;
   /** Replaces the table's hint where something more exact is known. */
   hint?: string;
   /** Seconds to wait, from a backend's rate limit. */
@@ -102,6 +109,7 @@ export interface WireError {
   phase?: string;
   backend?: string;
   issues?: Issue[];
+  rule?: string;
   retry_after?: number;
   request_id?: string;
 }
@@ -152,7 +160,7 @@ export class SandboxerError extends Error {
   }
 
   toWire(requestId?: string): WireError {
-    const { phase, backend, issues, retry_after } = this.details;
+    const { phase, backend, issues, rule, retry_after } = this.details;
     return {
       code: this.code,
       message: this.message,
@@ -161,18 +169,20 @@ export class SandboxerError extends Error {
       ...(phase === undefined ? {} : { phase }),
       ...(backend === undefined ? {} : { backend }),
       ...(issues === undefined ? {} : { issues }),
+      ...(rule === undefined ? {} : { rule }),
       ...(retry_after === undefined ? {} : { retry_after }),
       ...(requestId === undefined ? {} : { request_id: requestId }),
     };
   }
 
   static fromWire(wire: WireError): SandboxerError {
-    const { code, message, phase, backend, issues, hint, retry_after, request_id } = wire;
+    const { code, message, phase, backend, issues, rule, hint, retry_after, request_id } = wire;
     return new SandboxerError(code in ERROR_TABLE ? code : "internal", message, {
       hint,
       ...(phase === undefined ? {} : { phase }),
       ...(backend === undefined ? {} : { backend }),
       ...(issues === undefined ? {} : { issues }),
+      ...(rule === undefined ? {} : { rule }),
       ...(retry_after === undefined ? {} : { retry_after }),
       ...(request_id === undefined ? {} : { request_id }),
     });

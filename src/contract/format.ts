@@ -27,3 +27,10 @@ export function formatDuration(seconds: number): string {
   }
   return parts.slice(0, 2).join(" ") || "0s";
 }
+
+/** Micro-dollars as a person reads them: two digits behind the point, or as many as it takes to see something. */
+export function formatUsd(microUsd: number): string {
+  const usd = microUsd / 1e6;
+  const digits = microUsd === 0 || usd >= 1 ? 2 : usd >= 0.01 ? 4 : 6;
+  return `$${usd.toFixed(digits).replace(/(\.\d\d\d*?)0+$/, "$1")}`;
+}

@@ -21,13 +21,22 @@ export type IdKind = keyof typeof PREFIXES;
 
 /** A new id. Unique without coordination: 60 random bits within one millisecond. */
 export function newId(kind: IdKind, now: number = Date.now()): string {
+  const random = crypto.getRandomValues(new Uint8Array(12));
+  return PREFIXES[kind] + timePart(now) + Array.from(random, (byte) => ALPHABET[byte % 32]).join("");
+}
+
+/** What stands before every id that was made at that time or later, and behind every earlier one. */
+export function firstId(kind: IdKind, at: number): string {
+  return PREFIXES[kind] + timePart(at) + "0".repeat(12);
+}
+
+function timePart(now: number): string {
   let time = "";
   for (let rest = now, i = 0; i < 10; i++) {
     time = (ALPHABET[rest % 32] ?? "0") + time;
     rest = Math.floor(rest / 32);
   }
-  const random = crypto.getRandomValues(new Uint8Array(12));
-  return PREFIXES[kind] + time + Array.from(random, (byte) => ALPHABET[byte % 32]).join("");
+  return time;
 }
 
 /** Whether the text has the form of an id of that kind; says nothing of whether it exists. */

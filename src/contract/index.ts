@@ -1,4 +1,5 @@
 /** The nouns, and what an extension needs: `import { defineProvider } from "sand-boxer/provider"`. */
+export * from "./access.ts";
 export * from "./api.ts";
 export * from "./audit.ts";
 export * from "./capability.ts";
@@ -16,11 +17,15 @@ export * from "./nearest.ts";
 export * from "./network-api.ts";
 export * from "./network.ts";
 export * from "./path.ts";
+export * from "./policy.ts";
 export * from "./ports.ts";
+export * from "./price.ts";
 export * from "./profile.ts";
 export * from "./provider.ts";
+export * from "./routing.ts";
 export * from "./sandbox.ts";
 export * from "./secret.ts";
+export * from "./services.ts";
 export * from "./telemetry.ts";
 export * from "./units.ts";
 export * from "./webhook.ts";

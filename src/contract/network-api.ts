@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AllowRule, Network, NetworkLimits, NetworkVerdict } from "./network.ts";
-import { ProfileReference } from "./profile.ts";
+import { ProfileReference } from "./routing.ts";
 
 /** Body of `PATCH /v1/sandboxes/{id}/network`: all rules and limits anew. Both only within the profile and the operator's floor. */
 export const NetworkUpdate = z
@@ -63,7 +63,10 @@ export const NetworkChange = z
     added: z.array(EffectiveRule),
     removed: z.array(EffectiveRule),
     narrowed: z.array(z.string()).meta({ description: "Fields that were asked for wider than they were given." }),
-    closed: z.int().nullable().meta({ description: "Open connections that were closed, or would be; null: not known before it is done." }),
+    closed: z
+      .int()
+      .nullable()
+      .meta({ description: "Open connections that were closed, or would be; null: not known, since the boundary did not answer." }),
     network: NetworkView.meta({ description: "As it is after the change; with dry_run as it would be." }),
   })
   .meta({ id: "NetworkChange" });

@@ -215,6 +215,10 @@ export interface Boundary {
   attach(id: string, namespace: string): Promise<void>;
   /** Replaces the policy; open connections that it no longer allows are closed, and counted. */
   update(id: string, policy: EgressPolicy): Promise<{ closed: number }>;
+  /** How many open connections `update` would close now. Changes nothing. */
+  review(id: string, policy: EgressPolicy): Promise<{ closed: number }>;
+  /** `ip:port` of what no sandbox may reach whatever its rules say, beside what was given before; 0.0.0.0 is every address of the host. */
+  protect(addresses: readonly string[]): Promise<void>;
   /** Replaces the secrets; the next request has the new ones. Throws `sandbox_not_found` where there is no such session. */
   secrets(id: string, secrets: readonly BoundSecret[]): Promise<void>;
   /** Ends its connections and forgets everything of it. Safe to repeat. */

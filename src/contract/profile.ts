@@ -1,20 +1,16 @@
 import { z } from "zod";
-import { Capability, IsolationLevel } from "./capability.ts";
+import { IsolationLevel } from "./capability.ts";
 import { Env } from "./exec.ts";
 import { Network } from "./network.ts";
+import { Routing } from "./routing.ts";
 import { ProfileSecrets } from "./secret.ts";
+import { Services } from "./services.ts";
 import { Duration, Size } from "./units.ts";
 
 export const ProfileName = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and dashes, at most 63")
   .meta({ id: "ProfileName" });
-
-/** `name`, `name@version`, with `:warm` or `:floor` behind it as a routing shorthand. */
-export const ProfileReference = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}(@\d{1,9})?(:(warm|floor))?$/, 'must be "name", "name@version", optionally with ":warm" or ":floor"')
-  .meta({ id: "ProfileReference", examples: ["python", "python@3"] });
 
 const ResourcesInput = z.strictObject({
   cpu: z.number().min(0.05).max(1024).optional().meta({ description: "CPUs; a fraction is a share of one." }),
@@ -41,26 +37,6 @@ const LifetimeInput = z.strictObject({
   on_idle: z.enum(["terminate", "pause", "suspend"]).optional(),
   on_expire: z.enum(["terminate", "pause", "suspend", "checkpoint"]).optional(),
 });
-
-export const Routing = z
-  .strictObject({
-    order: z.array(z.string()).optional(),
-    only: z.array(z.string()).optional(),
-    ignore: z.array(z.string()).optional(),
-    allow_fallbacks: z.boolean().optional(),
-    require_capabilities: z.array(Capability).optional(),
-    min_isolation: IsolationLevel.optional(),
-    sort: z.enum(["price", "cold_start", "exec_latency", "availability"]).optional(),
-    max_price_per_hour: z.number().min(0).optional(),
-    max_total_cost: z.number().min(0).optional(),
-    preferred_max_cold_start: z.strictObject({ p50: z.number().optional(), p90: z.number().optional() }).optional(),
-    data_residency: z.string().optional(),
-    self_hosted_only: z.boolean().optional(),
-    duty_cycle: z.number().min(0).max(1).optional(),
-    profiles: z.array(ProfileReference).optional(),
-  })
-  .meta({ id: "Routing", description: "The names of OpenRouter's `provider` object, over backends." });
-export type Routing = z.infer<typeof Routing>;
 
 /** A user inside: a name of the image's, or a number below 2^31; more would wrap to root in some runtimes. */
 const User = z
@@ -90,6 +66,7 @@ export const Profile = z
       .regex(/^(host|oci:\S+|snapshot:\S+)$/, 'must be "host", "oci:<reference>" or "snapshot:<id>"')
       .optional(),
     user: User.optional(),
+    services: Services.optional().meta({ description: "What runs beside it, such as a database, in the words of a compose file." }),
     resources: ResourcesInput.optional(),
     lifetime: LifetimeInput.optional(),
     env: Env.optional(),
@@ -115,6 +92,7 @@ export const ProfileRecord = z
     version: z.int(),
     digest: z.string().meta({ description: "sha256 over the canonical JSON of the document." }),
     shipped: z.boolean().meta({ description: "Comes with sand-boxer; seen by every tenant." }),
+    labels: z.array(z.string()).meta({ description: "What an operator says of it, for rules of the policy." }),
     created_at: z.iso.datetime(),
     document: z.record(z.string(), z.unknown()),
   })

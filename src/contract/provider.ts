@@ -5,6 +5,7 @@ import type { Capability, IsolationLevel, Limits, Support } from "./capability.t
 import type { Outcome, PtySize } from "./exec.ts";
 import type { FileEvent, FileInfo } from "./files.ts";
 import type { EgressInside } from "./network.ts";
+import type { Services } from "./services.ts";
 
 /** What providers log to; pino fits. Never pass a secret. */
 export interface Logger {
@@ -32,6 +33,8 @@ export interface SandboxSpec {
   readonly image: string;
   /** A name of the image's or `uid[:gid]`; the provider's default user unless given. */
   readonly user?: string;
+  /** What runs beside it and ends with it. */
+  readonly services?: Services;
   readonly hostname: string;
   readonly env: Readonly<Record<string, string>>;
   readonly resources: {
@@ -199,6 +202,10 @@ export interface Traits {
   readonly isolation: readonly { readonly level: IsolationLevel; readonly runtime: string; readonly notes: readonly string[] }[];
   readonly capabilities: Readonly<Partial<Record<Capability, Exclude<Support, "none">>>>;
   readonly limits: Limits;
+  /** Where it keeps what it is given: `eu`, `eu-west-1`. Absent: not known, which no demand for a region accepts. */
+  readonly region?: string;
+  /** Whether its machines are the operator's own. Absent: not known, which counts as no. */
+  readonly selfHosted?: boolean;
   readonly unavailable?: string;
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
+import { Route } from "./routing.ts";
 
 /**
  * The states of a sandbox. `provisioning` has a row and perhaps an object at the backend; `failed` never became ready
@@ -54,21 +55,6 @@ export const Resources = z
   .meta({ id: "Resources" });
 export type Resources = z.infer<typeof Resources>;
 
-/** One backend's place in a routing decision. */
-export const RouteCandidate = z
-  .object({
-    backend: z.string(),
-    verdict: z.enum(["chosen", "eligible", "rejected", "failed"]),
-    reason: z.string(),
-  })
-  .meta({ id: "RouteCandidate" });
-export type RouteCandidate = z.infer<typeof RouteCandidate>;
-
-export const Route = z
-  .object({ chosen: z.string().nullable(), reason: z.string(), candidates: z.array(RouteCandidate) })
-  .meta({ id: "Route", description: "Why this backend, and why not the others." });
-export type Route = z.infer<typeof Route>;
-
 /** A sandbox as everyone outside sees it. */
 export const Sandbox = z
   .object({
@@ -76,6 +62,7 @@ export const Sandbox = z
     object: z.literal("sandbox"),
     name: z.string().nullable(),
     tenant: z.string(),
+    project: z.string().nullable(),
     profile: z.object({ name: z.string(), version: z.int(), digest: z.string() }),
     backend: z.string().nullable(),
     state: SandboxState,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { nearest } from "./nearest.ts";
 
-export { formatBytes, formatDuration } from "./format.ts";
+export { formatBytes, formatDuration, formatUsd } from "./format.ts";
 
 const SIZE_UNITS: Readonly<Record<string, number>> = {
   B: 1,

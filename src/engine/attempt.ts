@@ -35,6 +35,7 @@ function specOf(row: SandboxRow, settings: Settings, { expose }: ResolvedSecrets
     generation: row.generation,
     image: settings.image,
     ...(settings.user === undefined ? {} : { user: settings.user }),
+    ...(settings.services === undefined ? {} : { services: settings.services }),
     hostname: row.id,
     // The request's own value of a variable would hide the placeholder.
     env: { ...settings.env, ...expose.env },
@@ -126,8 +127,10 @@ async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, secret
     signal.throwIfAborted();
     spec = specOf(row, settings, secrets, settings.network === null ? undefined : await prepareEgress(ctx, row, secrets.bound));
     ctx.failpoint("create.after_prepare");
+    const asked = performance.now();
     const attributes = { "sandbox.id": row.id, backend: row.backend, generation: row.generation };
     created = await ctx.telemetry.span("provider.create", attributes, () => createInTime(ctx, provider, spec, signal));
+    ctx.measure.latency(row.backend, "cold_start", performance.now() - asked);
   } catch (thrown) {
     // A provider promises that nothing is left unless it says ambiguous; one that throws something else has broken its contract.
     const certain = thrown instanceof SandboxerError ? thrown.code !== "ambiguous_create" && thrown.code !== "internal" : signal.aborted;

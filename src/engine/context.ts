@@ -1,5 +1,5 @@
 import { type Config, type Logger, nearest, type Op, SandboxerError, type Telemetry } from "../contract/index.ts";
-import type { Sealer } from "../guard/index.ts";
+import type { Prices, Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Activity } from "./activity.ts";
 import { type Backend, opened } from "./backends.ts";
@@ -9,6 +9,8 @@ import type { LiveWork } from "./live-work.ts";
 import type { Measure } from "./measure.ts";
 import type { BoundaryLink } from "./network/link.ts";
 import type { OneAtATime } from "./one-at-a-time.ts";
+import type { Gates } from "./routing/gates.ts";
+import type { PolicyLink } from "./policy/link.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
 
 /** What every verb works with. */
@@ -26,9 +28,14 @@ export interface Context {
   readonly activity: Activity;
   readonly measure: Measure;
   readonly shipped: readonly ShippedProfile[];
+  /** What stands before each backend: its breaker and its create rate. */
+  readonly gates: Gates;
   readonly boundary: BoundaryLink;
+  readonly policy: PolicyLink;
   /** Takes the boundary's verdicts into the ledger. */
   readonly ingestion: OneAtATime;
+  /** What the configured backends cost. */
+  readonly prices: Prices;
   /** Opens the store of secrets on the first call. Throws `secret_unavailable` where its key cannot be used. */
   readonly sealer: () => Sealer;
 }

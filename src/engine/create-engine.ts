@@ -8,7 +8,7 @@ import {
   SandboxerError,
   type Telemetry,
 } from "../contract/index.ts";
-import type { Sealer } from "../guard/index.ts";
+import type { Prices, Sealer } from "../guard/index.ts";
 import type { Ledger, SandboxRow } from "../ledger/index.ts";
 import { accessibleSandbox } from "./access.ts";
 import { Activity } from "./activity.ts";
@@ -20,7 +20,8 @@ import type { Engine } from "./engine.ts";
 import { exec } from "./exec.ts";
 import type { Failpoint } from "./failpoints.ts";
 import { files } from "./files.ts";
-import { backendInfos, health, metrics } from "./health.ts";
+import { backendInfos } from "./backend-infos.ts";
+import { health, metrics } from "./health.ts";
 import { registerInstance, unregisterInstance } from "./instances.ts";
 import type { Courier } from "./hub/index.ts";
 import { hubVerbs } from "./hub-verbs.ts";
@@ -30,18 +31,25 @@ import { Measure } from "./measure.ts";
 import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
-import { explainRoute } from "./plan.ts";
+import { guarded } from "./policy/gate.ts";
+import { PolicyLink } from "./policy/link.ts";
+import { policy } from "./policy/policy.ts";
 import { ports } from "./ports.ts";
 import { processes } from "./processes.ts";
 import { profiles } from "./profiles.ts";
 import { provision } from "./provision.ts";
 import { events, get, list, usage } from "./read.ts";
 import { renew, touch } from "./renew.ts";
+import { explainRoute } from "./explain.ts";
+import { Gates } from "./routing/gates.ts";
+import { saveMeasurements } from "./routing/keep.ts";
+import { projects } from "./projects.ts";
+import { quotas } from "./quotas.ts";
 import { secrets } from "./secrets.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
-import { saveLatencies } from "./sweep.ts";
 import { Sweeper } from "./sweeper.ts";
 import { endSandbox } from "./teardown.ts";
+import { tenants } from "./tenants.ts";
 import { toSandbox } from "./view.ts";
 
 const DEFAULT_SWEEP_SECONDS = 10;
@@ -66,6 +74,8 @@ export interface EngineOptions {
   readonly sealer?: () => Sealer;
   /** Where traces go; nowhere unless given. */
   readonly telemetry?: Telemetry;
+  /** What the backends cost; unknown without it. */
+  readonly prices?: Prices;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
   readonly background?: boolean;
 }
@@ -83,11 +93,16 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     failpoint = () => {},
     sealer = noStore,
     telemetry = NO_TELEMETRY,
+    prices = { of: () => null },
   } = options;
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, failpoint, sealer, telemetry,
-    live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(), shipped: shippedProfiles,
-    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(),
+    ledger, backends, config, log, instance, clock, failpoint, sealer, prices, telemetry,
+    live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: shippedProfiles,
+    boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
+    gates: new Gates(backends, clock, {
+      maxWaitSeconds: config.routing?.max_queue_wait,
+      rates: Object.fromEntries((config.backends ?? []).map((backend) => [backend.name, backend.create_rate_per_s])),
+    }),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
   return ctx;
@@ -136,14 +151,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await ctx.live.settled();
     await writable(ctx, "the last figures", async () => {
       await ctx.activity.flush();
-      await saveLatencies(ctx);
+      await saveMeasurements(ctx);
       await unregisterInstance(ctx);
     });
     await ctx.boundary.close();
     for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 
-  return {
+  return guarded(ctx, {
     create: (who, request, createOptions) =>
       ctx.telemetry.span("sandbox.create", { tenant: who.tenant }, () => provision(ctx, who, request, createOptions)),
     get: (who, id) => get(ctx, who, id),
@@ -169,11 +184,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     secrets: secrets(ctx),
     webhooks,
     audit: auditLog,
-    backends: () => Promise.resolve(backendInfos(ctx)),
+    tenants: tenants(ctx),
+    projects: projects(ctx),
+    quotas: quotas(ctx),
+    policy: policy(ctx),
+    backends: () => backendInfos(ctx),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),
     health: () => health(ctx, sweeper, interval),
     metrics: () => metrics(ctx, sweeper),
     close: () => (closing ??= close()),
-  };
+  });
 }

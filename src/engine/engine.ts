@@ -1,6 +1,7 @@
 import type {
-  AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
+  AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
 } from "../contract/index.ts"; // prettier-ignore
+import type { PolicyVerbs, ProjectVerbs, QuotaVerbs, TenantVerbs } from "./access-verbs.ts";
 import type { PortConnection, Publication, Visitor } from "./publication.ts";
 
 /** A command for a foreground exec, already validated by the door (seconds, bytes). */
@@ -100,6 +101,8 @@ export interface Engine {
     suggest(who: Principal, id: string): Promise<NetworkSuggestion>;
     /** What a profile says to an address; nothing is made. */
     check(who: Principal, request: NetworkCheckRequest): Promise<NetworkCheck>;
+    /** No sandbox may reach this `ip:port` from now on, whatever its rules say: for what listens for the control plane. */
+    protect(address: string): Promise<void>;
   };
 
   ports: {
@@ -112,6 +115,8 @@ export interface Engine {
      * `capability_unsupported` where the backend has no ports, `not_found` for a visitor of what is not published (any more).
      */
     connect(who: Principal | Visitor, id: string, port: number, signal?: AbortSignal): Promise<PortConnection>;
+    /** Throws `policy_denied` where rules keep the visitor out. For each request over a connection that was made for an earlier one. */
+    mayVisit(who: Visitor, id: string, port: number): Promise<void>;
     /** What is published of a port and can be visited now; undefined for everything else, whatever the reason. */
     published(id: string, port: number): Promise<Publication | undefined>;
     list(who: Principal, id: string): Promise<Publication[]>;
@@ -129,6 +134,8 @@ export interface Engine {
     get(who: Principal, reference: string): Promise<ProfileRecord>;
     /** Stores a new immutable version; the same version with the same content is answered as it is, with other content `conflict`. */
     apply(who: Principal, document: unknown): Promise<{ profile: ProfileRecord; created: boolean }>;
+    /** What an operator says of a profile, for rules to ask: of one version, or of all that say nothing themselves. Replaces what was said. */
+    label(who: Principal, reference: string, labels: readonly string[]): Promise<ProfileRecord>;
   };
 
   events: {
@@ -144,9 +151,16 @@ export interface Engine {
     create(who: Principal, request: KeyRequest): Promise<{ key: KeyInfo; secret: string }>;
     list(who: Principal): Promise<KeyInfo[]>;
     revoke(who: Principal, id: string): Promise<KeyInfo>;
+    /** A new secret for the same key; the one before works for the overlap. One that was rotated before ends at once. */
+    rotate(who: Principal, id: string, request: KeyRotation): Promise<{ key: KeyInfo; secret: string }>;
+    /**
+     * As whom a sandbox's own tokens act: its maker, with the role, project and labels of the key, and no more scopes than to
+     * read and to write. For doors that give out such tokens. Throws `sandbox_not_found`.
+     */
+    makerOf(sandboxId: string): Promise<{ who: Principal; metadata: Record<string, string> }>;
     /** Who a presented key is, or undefined. Constant work whether the key exists or not. */
     authenticate(secret: string): Promise<Principal | undefined>;
-    /** Whether a key, by its id, exists and is not revoked. */
+    /** Whether a key, by its id, exists, is neither revoked nor expired, and its tenant is not suspended. */
     holds(id: string): Promise<boolean>;
   };
 
@@ -191,16 +205,21 @@ export interface Engine {
     /** Writes down that someone was refused. Never throws; bounded for each who asks. */
     denied(who: Principal, denial: Denial): Promise<void>;
   };
+  tenants: TenantVerbs;
+  projects: ProjectVerbs;
+  quotas: QuotaVerbs;
+  /** The rules of admission. The operator on the machine may always read and replace them. */
+  policy: PolicyVerbs;
 
   backends(who: Principal): Promise<BackendInfo[]>;
   /** Ranks backends for a request without creating. */
   route(who: Principal, request: CreateRequest): Promise<Route>;
-  /** Ends what has expired or idled out, settles what was left half-done, removes orphans. At start (`adopt`) and at every interval. */
-  sweep(options?: { adopt?: boolean }): Promise<SweepReport>;
+  /** Ends what has expired or idled out, settles what was left half-done, removes orphans. At start (`adopt`) and at every interval. `who`: the caller of a door; this process itself has none. */
+  sweep(options?: { adopt?: boolean; who?: Principal }): Promise<SweepReport>;
   /** Ledger writable, sweeper alive, each backend's last answer. */
   health(): Promise<{ status: "ok" | "degraded"; checks: Record<string, { ok: boolean; detail: string | null }> }>;
   /** Counts for the metrics page: sandboxes by state and backend, execs by outcome, creates and errors by code, latency histograms. */
-  metrics(): Promise<MetricSample[]>;
+  metrics(who?: Principal): Promise<MetricSample[]>;
   /** Stops the timers and lets go of the providers; sandboxes live on. */
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import type { BackendInfo, MetricSample } from "../contract/index.ts";
+import type { MetricSample } from "../contract/index.ts";
 import { countLiveByState, writeMeta } from "../ledger/index.ts";
 import { traitsOf } from "./backends.ts";
 import type { Context } from "./context.ts";
@@ -60,20 +60,4 @@ export async function metrics(ctx: Context, sweeper: Sweeper): Promise<MetricSam
     },
   ];
   return [...gauges, ...ctx.measure.samples()];
-}
-
-export function backendInfos(ctx: Context): BackendInfo[] {
-  return ctx.backends.map((backend) => {
-    const traits = traitsOf(backend);
-    return {
-      object: "backend",
-      name: backend.name,
-      provider: backend.providerName,
-      available: traits.unavailable === undefined,
-      reason: traits.unavailable ?? null,
-      isolation: traits.isolation.map(({ level, runtime, notes }) => ({ level, runtime, notes: [...notes] })),
-      capabilities: { ...traits.capabilities },
-      limits: { ...traits.limits },
-    };
-  });
 }

@@ -1,5 +1,10 @@
 import type { MetricSample } from "../contract/index.ts";
-import { LATENCY_BUCKETS_MS } from "../ledger/index.ts";
+import { Rolling } from "./routing/rolling.ts";
+
+/** Upper bounds in ms of the histograms since the start; the last one stands for everything above. */
+const LATENCY_BUCKETS_MS = [
+  1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 9_007_199_254_740_991,
+] as const;
 
 type Labels = Record<string, string>;
 
@@ -9,6 +14,7 @@ const COUNTERS = {
   sandboxer_execs_total: "Foreground execs by backend and outcome.",
   sandboxer_errors_total: "Errors by verb and code.",
   sandboxer_webhook_attempts_total: "Requests to webhooks by result: ok, refused, down or gone.",
+  sandboxer_policy_denials_total: "Denials by the policy, by action and rule.",
   sandboxer_orphans_removed_total: "Objects at a backend that belonged to nothing alive.",
 } as const;
 
@@ -18,14 +24,21 @@ interface Histogram {
   readonly backend: string;
   readonly verb: string;
   readonly counts: number[];
-  readonly unsaved: number[];
   sum: number;
 }
 
-/** Counts and latencies since this process started; latencies are also added up in the ledger by the sweep. */
+/** Counts and latencies since this process started, and beside them what backends took of late, which the sweep keeps in the ledger. */
 export class Measure {
   readonly #counters = new Map<string, { name: Counter; labels: Labels; value: number }>();
   readonly #histograms = new Map<string, Histogram>();
+  readonly rolling: Rolling;
+  /** When what the ledger has of it was last read; null before the first time. */
+  read: { at: number; readonly reading: Promise<void> } | null = null;
+
+  /** @param now epoch milliseconds. */
+  constructor(now: () => number) {
+    this.rolling = new Rolling(now);
+  }
 
   count(name: Counter, labels: Labels): void {
     const key = `${name} ${JSON.stringify(labels)}`;
@@ -37,24 +50,12 @@ export class Measure {
   /** How long a verb took at a backend. */
   latency(backend: string, verb: string, ms: number): void {
     const key = `${backend} ${verb}`;
-    const empty = () => LATENCY_BUCKETS_MS.map(() => 0);
-    const histogram = this.#histograms.get(key) ?? { backend, verb, counts: empty(), unsaved: empty(), sum: 0 };
+    const histogram = this.#histograms.get(key) ?? { backend, verb, counts: LATENCY_BUCKETS_MS.map(() => 0), sum: 0 };
     this.#histograms.set(key, histogram);
     const bucket = LATENCY_BUCKETS_MS.findIndex((bound) => ms <= bound);
     histogram.counts[bucket] = (histogram.counts[bucket] ?? 0) + 1;
-    histogram.unsaved[bucket] = (histogram.unsaved[bucket] ?? 0) + 1;
     histogram.sum += ms;
-  }
-
-  /** What the ledger has not yet; counts as taken. */
-  takeUnsaved(): { backend: string; verb: string; le_ms: number; count: number }[] {
-    return [...this.#histograms.values()].flatMap(({ backend, verb, unsaved }) =>
-      unsaved.flatMap((count, bucket) => {
-        if (count === 0) return [];
-        unsaved[bucket] = 0;
-        return [{ backend, verb, le_ms: LATENCY_BUCKETS_MS[bucket] ?? 0, count }];
-      }),
-    );
+    this.rolling.record(backend, verb, ms);
   }
 
   samples(): MetricSample[] {

@@ -7,15 +7,16 @@ import {
   Profile,
   type ProfileRecord,
   type ProfileSecret,
-  type Route,
+  type PublishedPort,
   SandboxerError,
 } from "../contract/index.ts";
 import { checkSecretBindings, mergeSettings, type Request, type Settings } from "../guard/index.ts";
-import { traitsOf } from "./backends.ts";
 import type { Context } from "./context.ts";
 import { DEFAULT_PROFILE, resolveProfile } from "./profiles.ts";
-import { NOT_IN_THIS_VERSION, requirements, unsupportedRouting } from "./requirements.ts";
+import { NOT_IN_THIS_VERSION, requirements } from "./requirements.ts";
 import { type Ranking, route } from "./route.ts";
+import type { Refusal } from "./routing/refuse.ts";
+import { snapshot } from "./routing/snapshot.ts";
 
 /** Everything decided about a create before anything is done. */
 export interface Plan {
@@ -24,6 +25,8 @@ export interface Plan {
   readonly settings: Settings;
   /** The profile's, unresolved. */
   readonly secrets: readonly ProfileSecret[];
+  /** Ports that the profile publishes. */
+  readonly ports: readonly PublishedPort[];
   readonly ranking: Ranking;
 }
 
@@ -52,15 +55,40 @@ function checkBackendNames(ctx: Context, request: Request): void {
     );
 }
 
-/** Reads a request, resolves its profile, merges and ranks. Does nothing to anything. */
-export async function plan(ctx: Context, who: Principal, input: CreateRequest): Promise<Plan> {
-  const request: Request = parse(CreateRequest, input, { what: "request" });
+/** A request read and merged with its profile: what is wanted, before it is asked who can give it. */
+export interface Draft {
+  readonly request: Request;
+  readonly profile: ProfileRecord;
+  readonly document: Profile;
+  readonly settings: Settings;
+}
+
+const SHORTHANDS = { warm: "cold_start", floor: "price" } as const;
+
+/** `python:warm` asks for `routing.sort`. */
+function withShorthand(request: Request): Request {
+  const word = /:(warm|floor)$/.exec(request.profile ?? "")?.[1] as keyof typeof SHORTHANDS | undefined;
+  if (word === undefined) return request;
+  const sort = SHORTHANDS[word];
+  const asked = request.routing?.sort;
+  if (asked !== undefined && asked !== sort) {
+    const message = `":${word}" stands for sort ${sort}, and routing.sort asks for ${asked}`;
+    throw new SandboxerError("invalid_request", `profile: ${message}`, { issues: [{ path: "routing.sort", message }] });
+  }
+  return { ...request, routing: { ...request.routing, sort } };
+}
+
+/** Reads a request, resolves its profile and merges. Does nothing to anything. */
+export async function draft(ctx: Context, who: Principal, input: CreateRequest): Promise<Draft> {
+  const request = withShorthand(parse(CreateRequest, input, { what: "request" }));
   checkBackendNames(ctx, request);
   const profile = await resolveProfile(ctx, who.tenant, request.profile ?? DEFAULT_PROFILE);
   const document = parse(Profile, profile.document, { what: `profile ${profile.name}@${profile.version}` });
-  const fields = unsupportedRouting(document, request);
-  if (fields.length > 0) throw unsupported(fields.map((path) => ({ path, message: "is not supported by this version of sand-boxer" })));
-  const settings = mergeSettings(ctx.config.floor ?? {}, document, request);
+  return { request, profile, document, settings: mergeSettings(ctx.config.floor ?? {}, document, request) };
+}
+
+/** Ranks the backends for it as they stand now. Asks none of them. */
+export function planOf(ctx: Context, { request, profile, document, settings }: Draft): Plan {
   const needs = requirements(document, request, settings.routing.requireCapabilities);
   const missing = needs.filter(({ capability }) => NOT_IN_THIS_VERSION.has(capability));
   if (missing.length > 0)
@@ -70,45 +98,59 @@ export async function plan(ctx: Context, who: Principal, input: CreateRequest): 
         message: `needs ${capability}, which this version of sand-boxer does not have`,
       })),
     );
-  const ranking = route(
-    {
-      routing: settings.routing,
-      requirements: needs,
-      isolationMin: settings.isolationMin,
-      resources: settings.resources,
-      maxLife: settings.maxLife,
-    },
-    ctx.backends.map((backend) => ({ name: backend.name, traits: traitsOf(backend) })),
-  );
+  const { network } = settings;
+  const asked = {
+    routing: settings.routing,
+    requirements: needs,
+    isolationMin: settings.isolationMin,
+    resources: settings.resources,
+    maxLife: settings.maxLife,
+    ttl: settings.ttl,
+    egressBytes: network === null ? 0 : (network.ceiling.limits.bytes ?? null),
+  };
+  const ranking = route(asked, snapshot(ctx), ctx.gates.maxWaitMs);
   // Where no backend can have secrets at all, that is what is told.
   if (ranking.ranked.length > 0) checkSecretBindings(document);
-  return { request, profile, settings, secrets: document.secrets ?? [], ranking };
+  return {
+    request, profile, settings, secrets: document.secrets ?? [], ports: document.network?.ports ?? [],
+    ranking: { ...ranking, route: { ...ranking.route, profile: `${profile.name}@${profile.version}` } },
+  }; // prettier-ignore
 }
 
 /** The error of a plan that no backend can take: by what stood in the way at those that were not excluded by choice. */
-export function refusal({ ranking, settings }: Plan): SandboxerError {
-  const { refusals, route: decision } = ranking;
-  const open = refusals.filter(({ kind }) => kind !== "choice");
-  const missing = open.flatMap((one) => (one.kind === "capability" ? one.missing.map((need) => ({ ...need, backend: one.backend })) : []));
-  if (open.some(({ kind }) => kind === "unavailable") || open.length === 0)
-    return new SandboxerError("no_backend", decision.reason, { phase: "route" });
-  if (missing.length > 0)
-    return unsupported(
-      missing.map(({ backend, capability, field }) => ({
-        path: field,
-        message: `needs ${capability}, which backend ${backend} does not have`,
-      })),
-    );
-  if (open.some(({ kind }) => kind === "isolation")) {
-    return new SandboxerError("isolation_unavailable", decision.reason, {
+export function refusal({ ranking }: Plan): SandboxerError {
+  const { refused, route: decision } = ranking;
+  const open = refused.filter(({ refusals }) => refusals.every(({ kind }) => kind !== "choice"));
+  const all = open.flatMap(({ backend, refusals }) => refusals.map((one) => ({ ...one, backend })));
+  // Where one is only left alone for a while, the same request succeeds later.
+  const waiting = open.flatMap(({ refusals }) =>
+    refusals.length === 1 && refusals[0]?.kind === "breaker" ? [refusals[0].retryAfterMs] : [],
+  );
+  if (waiting.length > 0)
+    return new SandboxerError("backend_unavailable", decision.reason, {
       phase: "route",
-      issues: [{ path: "isolation_level.min", message: `no backend offers ${settings.isolationMin}` }],
+      retry_after: Math.max(1, Math.ceil(Math.min(...waiting) / 1000)),
     });
-  }
-  return new SandboxerError("capability_unsupported", decision.reason, { phase: "route" });
+  if (all.some(({ kind }) => kind === "unavailable") || all.length === 0)
+    return new SandboxerError("no_backend", decision.reason, { phase: "route" });
+  // What stands in the way at those that nearly could says what to change.
+  const fewest = Math.min(...open.map(({ refusals }) => refusals.length));
+  const nearly = open.filter(({ refusals }) => refusals.length === fewest);
+  const issues = nearly.flatMap(({ backend, refusals }) => refusals.flatMap((one) => issuesOf(backend, one)));
+  if (issues.length > 0 && issues.every(({ path }) => path === "isolation_level.min"))
+    return new SandboxerError("isolation_unavailable", decision.reason, { phase: "route", issues });
+  if (issues.length === 0) return new SandboxerError("capability_unsupported", decision.reason, { phase: "route" });
+  if (nearly.some(({ refusals }) => refusals.some(({ kind }) => kind === "capability"))) return unsupported(issues);
+  const hint = "Widen the named bound, or configure a backend that is within it: 'sand-boxer route explain' shows each.";
+  return new SandboxerError("capability_unsupported", decision.reason, { phase: "route", issues, hint });
 }
 
-/** Ranks backends for a request without creating. */
-export async function explainRoute(ctx: Context, who: Principal, input: CreateRequest): Promise<Route> {
-  return (await plan(ctx, who, input)).ranking.route;
+function issuesOf(backend: string, refusal: Refusal): Issue[] {
+  if (refusal.kind === "capability")
+    return refusal.missing.map(({ capability, field }) => ({
+      path: field,
+      message: `needs ${capability}, which backend ${backend} does not have`,
+    }));
+  if (refusal.kind === "bound") return [{ path: refusal.field, message: `${backend}: ${refusal.reason}` }];
+  return refusal.kind === "isolation" ? [{ path: "isolation_level.min", message: `${backend}: ${refusal.reason}` }] : [];
 }

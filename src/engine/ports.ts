@@ -1,7 +1,7 @@
 import { type Principal, SandboxerError } from "../contract/index.ts";
-import { findKey } from "../ledger/index.ts";
 import { type Context, neverAborted, op } from "./context.ts";
 import type { Engine } from "./engine.ts";
+import { holds } from "./keys.ts";
 import type { PortConnection, Visitor } from "./publication.ts";
 import { listPublished, publish, published, redeem, unpublish } from "./publish.ts";
 import { explain, requireCapability, type Usable, usable } from "./use.ts";
@@ -22,7 +22,7 @@ async function tenantFor(ctx: Context, { publication, keyId }: Visitor, id: stri
   const now = await published(ctx, id, port);
   const { generation, serial, visibility } = publication;
   if (now?.generation !== generation || now.serial !== serial || now.visibility !== visibility) return undefined;
-  const stands = keyId === null || (await findKey(ctx.ledger.db, keyId))?.revoked_at === null;
+  const stands = keyId === null || (await holds(ctx, keyId));
   return stands ? now.tenant : undefined;
 }
 
@@ -120,6 +120,8 @@ async function touch(ctx: Context, { row }: Usable): Promise<void> {
 export function ports(ctx: Context): Engine["ports"] {
   return {
     connect: (who, id, port, signal) => connect(ctx, who, id, port, signal),
+    // The question is all there is to it.
+    mayVisit: () => Promise.resolve(),
     published: (id, port) => published(ctx, id, port),
     list: (who, id) => listPublished(ctx, who, id),
     publish: (who, id, request) => publish(ctx, who, id, request),

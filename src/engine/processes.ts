@@ -220,6 +220,21 @@ async function list(ctx: Context, who: Principal, id: string): Promise<ProcessIn
   return infos;
 }
 
+/** Writes down an end that passes by, without making its reader wait: who asks later finds it in the ledger. */
+async function* noticing(ctx: Context, at: Target, row: ProcessRow, output: AsyncIterable<OutputChunk>): AsyncGenerator<OutputChunk> {
+  for await (const chunk of output) {
+    if (chunk.type === "ended") {
+      ctx.live.background(
+        status(ctx, at, row).then(
+          () => {},
+          (thrown: unknown) => ctx.log.debug({ process: row.id, error: String(thrown) }, "an end that passed by could not be written"),
+        ),
+      );
+    }
+    yield chunk;
+  }
+}
+
 export function processes(ctx: Context): Engine["processes"] {
   const act = async (who: Principal, id: string, processId: string, call: (at: Target) => Promise<void>) => {
     const at = await target(ctx, who, id);
@@ -240,9 +255,10 @@ export function processes(ctx: Context): Engine["processes"] {
     },
     async output(who, id, processId, from, signal = neverAborted()): Promise<AsyncIterable<OutputChunk>> {
       const at = await target(ctx, who, id);
-      await knownRow(ctx, id, processId);
+      const row = await knownRow(ctx, id, processId);
       await ctx.activity.touch(at.row);
-      return streaming(ctx, at, "process", at.processes.output(at.ref, processId, from, op(ctx, signal)));
+      const output = at.processes.output(at.ref, processId, from, op(ctx, signal));
+      return streaming(ctx, at, "process", row.ended_at === null ? noticing(ctx, at, row, output) : output);
     },
     signal: (who, id, processId, signal) => act(who, id, processId, (at) => at.processes.signal(at.ref, processId, signal, op(ctx))),
     write: (who, id, processId, data) => act(who, id, processId, (at) => at.processes.write(at.ref, processId, data, op(ctx))),

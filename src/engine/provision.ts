@@ -1,17 +1,21 @@
-import { type CreateRequest, newId, type Principal, type Sandbox, SandboxerError } from "../contract/index.ts";
-import { admitOneMore, type MergedNetwork } from "../guard/index.ts";
-import { countLive, findIdempotent, insertIdempotent, insertNetwork, insertSandboxSecrets, type SandboxRow } from "../ledger/index.ts";
+import { type CreateRequest, newId, type Principal, type Route, type Sandbox, SandboxerError } from "../contract/index.ts";
+import type { MergedNetwork } from "../guard/index.ts";
+import { findIdempotent, insertIdempotent, insertNetwork, insertSandboxSecrets, type SandboxRow } from "../ledger/index.ts";
 import { usedAt } from "./activity.ts";
-import { attempt, type Attempt } from "./attempt.ts";
+import { admit as admitOne } from "./admission.ts";
 import { digest } from "./canonical.ts";
 import { followClock } from "./clock-jump.ts";
 import { type Context, durability, neverAborted } from "./context.ts";
 import { replay } from "./idempotency.ts";
 import { beginSandbox } from "./lifecycle.ts";
-import { type Plan, plan, refusal } from "./plan.ts";
+import { admit, make } from "./make.ts";
+import { type Plan, refusal } from "./plan.ts";
+import { ask } from "./policy/ask.ts";
+import { createSubject } from "./policy/things.ts";
+import { eachProfile, type Outcome } from "./profile-chain.ts";
+import type { Admission } from "./routing/gates.ts";
+import { instead } from "./routing/record.ts";
 import { type ResolvedSecrets, resolveSecrets } from "./secret-binding.ts";
-import { fallBack, giveUp } from "./unwind.ts";
-import { toSandbox } from "./view.ts";
 
 export interface CreateOptions {
   readonly idempotencyKey?: string;
@@ -25,30 +29,76 @@ export async function provision(
   input: CreateRequest,
   { idempotencyKey, signal = neverAborted() }: CreateOptions,
 ): Promise<{ sandbox: Sandbox; replayed: boolean }> {
-  const key = idempotencyKey === undefined ? undefined : { key: idempotencyKey, digest: digest(input) };
+  const key = idempotencyKey === undefined ? undefined : { key: keyWithin(who, idempotencyKey), digest: digest(input) };
   if (key !== undefined) {
     const seen = await replay(ctx, who.tenant, key.key, key.digest, signal);
     if (seen !== undefined) return { sandbox: seen, replayed: true };
   }
-  const decided = await ctx.telemetry.span("sandbox.plan", {}, () => plan(ctx, who, input));
-  if (decided.ranking.ranked.length === 0) throw refusal(decided);
-  const secrets = await resolveSecrets(ctx, who, decided.profile, decided.secrets, signal);
+  const made = await eachProfile(ctx, who, input, (plan) => provisionAs(ctx, who, plan, key, signal));
+  if (made !== "taken") return { sandbox: made, replayed: false };
+  // The key was taken between two looks. If its user has failed and let go of it, the next round has it.
+  return provision(ctx, who, input, { signal, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) });
+}
+
+/** Makes it as one plan says. `taken`: its key is in use. */
+async function provisionAs(
+  ctx: Context,
+  who: Principal,
+  plan: Plan,
+  key: { key: string; digest: string } | undefined,
+  signal: AbortSignal,
+): Promise<Outcome<Sandbox | "taken">> {
+  await ctx.telemetry.span("sandbox.policy", {}, () => askCreate(ctx, who, plan));
+  if (plan.ranking.ranked.length === 0) return { error: refusal(plan), final: false };
+  const secrets = await resolveSecrets(ctx, who, plan.profile, plan.secrets, signal);
   ctx.failpoint("create.before_row");
   // Before new deadlines are made: those of before a jump are moved along, these must not be.
   await followClock(ctx);
-  const row = newRow(ctx, who, decided);
-  const abort = new AbortController();
-  // Known as being made before its row can be seen, so that no sweep takes it for abandoned.
-  const done = ctx.live.beginCreate(row.id, abort);
+  const admission = admit(ctx, plan, plan.ranking.ranked);
+  if (admission instanceof SandboxerError) return { error: admission, final: false };
+  let used = false;
   try {
-    if (await ctx.telemetry.span("sandbox.admit", { "sandbox.id": row.id }, () => begin(ctx, who, row, decided, secrets, key))) {
-      return { sandbox: toSandbox(await make(ctx, row, decided, secrets, AbortSignal.any([signal, abort.signal]))), replayed: false };
+    const row = newRow(ctx, who, plan, admission);
+    const abort = new AbortController();
+    // Known as being made before its row can be seen, so that no sweep takes it for abandoned.
+    const done = ctx.live.beginCreate(row.id, abort);
+    try {
+      if (!(await ctx.telemetry.span("sandbox.admit", { "sandbox.id": row.id }, () => begin(ctx, who, row, plan, secrets, key))))
+        return { done: "taken" };
+      used = true;
+      return await make(ctx, row, plan, secrets, admission, AbortSignal.any([signal, abort.signal]));
+    } finally {
+      done();
     }
   } finally {
-    done();
+    if (!used) admission.released({ unused: true });
   }
-  // The key was taken between two looks. If its user has failed and let go of it, the next round has it.
-  return provision(ctx, who, input, { signal, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) });
+}
+
+/** A project's keys of idempotency are its own: what another project made is not answered. */
+function keyWithin({ project }: Principal, key: string): string {
+  return project === undefined ? key : `${project}\u001f${key}`;
+}
+
+async function askCreate(ctx: Context, who: Principal, { request, profile, settings, secrets, ranking, ports }: Plan): Promise<void> {
+  await ask(ctx, who, "sandbox.create", () =>
+    createSubject(settings, profile, who.tenant, {
+      image: settings.image,
+      setup: settings.setup.length > 0,
+      ports,
+      secrets: secrets.map(({ name }) => name),
+      backends: ranking.ranked,
+      metadata: request.metadata ?? {},
+      pricePerHour: dearest(ranking),
+    }),
+  );
+}
+
+/** What the dearest backend that may be tried costs an hour; undefined where one's price is not known. */
+function dearest({ ranked, route }: Plan["ranking"]): number | undefined {
+  const prices = ranked.map((name) => route.candidates.find(({ backend }) => backend === name)?.cost?.per_hour_micro_usd);
+  const known = prices.filter((price) => price !== undefined);
+  return known.length === prices.length && known.length > 0 ? Math.max(...known) : undefined;
 }
 
 /** The row before any effect, in one transaction with the count that admits it. False where the key is in use. */
@@ -56,17 +106,17 @@ async function begin(
   ctx: Context,
   who: Principal,
   row: SandboxRow,
-  { ranking, settings }: Plan,
+  { settings }: Plan,
   secrets: ResolvedSecrets,
   key: { key: string; digest: string } | undefined,
 ): Promise<boolean> {
   const data = {
-    backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: ranking.route, narrowed: settings.narrowed, key_id: who.key_id,
+    backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: told(JSON.parse(row.route) as Route), narrowed: settings.narrowed, key_id: who.key_id,
   }; // prettier-ignore
   return ctx.ledger.transaction(
     async (tx) => {
       if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return false;
-      admitOneMore(await countLive(tx, who.tenant), ctx.config.limits ?? {});
+      await admitOne(ctx, tx, who, row.created_at);
       await beginSandbox(tx, row, data);
       if (settings.network !== null) await insertNetwork(tx, egressOf(row, settings.network));
       await insertSandboxSecrets(tx, secrets.rows(row.id));
@@ -85,21 +135,26 @@ async function begin(
   );
 }
 
+/** An event says who was asked for and why; what was measured and what it costs stands with the sandbox. */
+function told({ chosen, reason, candidates }: Route): Route {
+  return { chosen, reason, candidates: candidates.map(({ backend, verdict, reason }) => ({ backend, verdict, reason })) };
+}
+
 function egressOf({ id, tenant, generation, created_at }: SandboxRow, { policy, ceiling }: MergedNetwork) {
   return { sandboxId: id, tenant, generation, policy: JSON.stringify(policy), ceiling: JSON.stringify(ceiling), at: created_at };
 }
 
-function newRow(ctx: Context, who: Principal, { request, profile, settings, ranking }: Plan): SandboxRow {
+function newRow(ctx: Context, who: Principal, { request, profile, settings, ranking }: Plan, admission: Admission): SandboxRow {
   const now = ctx.clock.now();
   const maxLifeAt = now + Math.ceil(settings.maxLife * 1000);
   return {
-    id: newId("sandbox"),
+    id: newId("sandbox", now),
     tenant: who.tenant,
     name: request.name ?? null,
     profile_name: profile.name,
     profile_version: profile.version,
     profile_digest: profile.digest,
-    backend: ranking.ranked[0] ?? "",
+    backend: admission.backend,
     ref: null,
     state: "provisioning",
     desired: "running",
@@ -111,7 +166,7 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
     isolation_notes: "[]",
     resources: JSON.stringify(settings.resources),
     narrowed: JSON.stringify(settings.narrowed),
-    route: JSON.stringify(ranking.route),
+    route: JSON.stringify(admission.instead === undefined ? ranking.route : instead(ranking.route, admission.backend, admission.instead)),
     metadata: JSON.stringify(request.metadata ?? {}),
     created_at: now,
     ready_at: null,
@@ -125,21 +180,7 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
     error_code: null,
     error_message: null,
     state_lost: 0,
+    project: who.project ?? null,
+    key_id: who.key_id,
   };
-}
-
-/** Tries the ranked backends in turn; the next one only after a retryable error of which nothing is left. */
-async function make(ctx: Context, first: SandboxRow, decided: Plan, secrets: ResolvedSecrets, signal: AbortSignal): Promise<SandboxRow> {
-  let row = first;
-  for (const [index] of decided.ranking.ranked.entries()) {
-    const result: Attempt = await attempt(ctx, row, decided.settings, secrets, signal);
-    ctx.measure.count("sandboxer_creates_total", { backend: row.backend, result: result.ok ? "ok" : result.error.code });
-    if (result.ok) return result.row;
-    const next = decided.ranking.ranked[index + 1];
-    const mayFallBack = next !== undefined && result.error.retryable && result.left === "nothing" && !signal.aborted;
-    const moved = mayFallBack ? await fallBack(ctx, row, next, result.error) : undefined;
-    if (moved === undefined) throw await giveUp(ctx, row, result);
-    row = moved;
-  }
-  throw new SandboxerError("internal", "a ranking ran out of backends without an error", { phase: "create" });
 }

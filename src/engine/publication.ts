@@ -5,6 +5,7 @@ import type { PortVisibility } from "../contract/index.ts";
 export interface Publication {
   readonly sandboxId: string;
   readonly tenant: string;
+  readonly project: string | null;
   readonly port: number;
   readonly visibility: PortVisibility;
   readonly source: "profile" | "request";

@@ -21,7 +21,7 @@ function inForce(
   port: number,
   row: PublishedPortRow | undefined,
 ): Publication | undefined {
-  const of = { sandboxId: sandbox.id, tenant: sandbox.tenant, port, generation: sandbox.generation };
+  const of = { sandboxId: sandbox.id, tenant: sandbox.tenant, project: sandbox.project, port, generation: sandbox.generation };
   const widest = rules.widest(port);
   if (widest === undefined) return undefined;
   if (row === undefined) {

@@ -33,7 +33,7 @@ export async function list(ctx: Context, who: Principal, query: Parameters<Engin
     });
   }
   const rows = await listSandboxes(ctx.ledger.db, {
-    ...(query.allTenants === true ? {} : { tenant: who.tenant }),
+    ...(query.allTenants === true ? {} : { tenant: who.tenant, ...projectOf(who) }),
     ...(query.states === undefined ? {} : { states: query.states }),
     ...(query.metadata === undefined ? {} : { metadata: query.metadata }),
     ...(query.cursor === undefined ? {} : { before: query.cursor }),
@@ -55,10 +55,16 @@ export async function usage(ctx: Context, who: Principal, id: string): Promise<U
   return { ...observed.usage, egress_bytes_up: bytes_up, egress_bytes_down: bytes_down };
 }
 
-async function scope(ctx: Context, who: Principal, { sandboxId, types }: EventQuery): Promise<EventQuery & { tenant?: string }> {
+const projectOf = ({ project }: Principal): { project?: string } => (project === undefined ? {} : { project });
+
+async function scope(
+  ctx: Context,
+  who: Principal,
+  { sandboxId, types }: EventQuery,
+): Promise<EventQuery & { tenant?: string; project?: string }> {
   if (sandboxId !== undefined) await accessibleSandbox(ctx, who, sandboxId);
-  const filters = { ...(sandboxId === undefined ? {} : { sandboxId }), ...(types === undefined ? {} : { types }) };
-  return { ...(who.scopes.includes("admin") ? {} : { tenant: who.tenant }), ...filters };
+  const owner = who.scopes.includes("admin") ? {} : { tenant: who.tenant, ...projectOf(who) };
+  return { ...owner, ...(sandboxId === undefined ? {} : { sandboxId }), ...(types === undefined ? {} : { types }) };
 }
 
 async function eventPage(ctx: Context, who: Principal, query: EventQuery & { limit: number }): Promise<EventPage> {

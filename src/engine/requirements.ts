@@ -1,4 +1,4 @@
-import type { Capability, Profile, Routing } from "../contract/index.ts";
+import type { Capability, Profile } from "../contract/index.ts";
 import type { Request } from "../guard/index.ts";
 
 /** A capability that a field needs. */
@@ -53,6 +53,7 @@ export function requirements(profile: Profile, request: Request, required: reado
   const onExpire = WHEN_IDLE[profile.lifetime?.on_expire ?? ""];
   if (onExpire !== undefined) need(onExpire, "lifetime.on_expire");
   if (profile.user !== undefined) need("exec.user", "user");
+  if (Object.keys(profile.services ?? {}).length > 0) need("services", "services");
   for (const resources of [profile.resources, request.resources]) {
     if (resources?.gpu !== undefined) need("resources.gpu", "resources.gpu");
     if (resources?.cpu !== undefined || resources?.memory !== undefined)
@@ -63,15 +64,4 @@ export function requirements(profile: Profile, request: Request, required: reado
   }
   for (const capability of required) need(capability, "routing.require_capabilities");
   return needs;
-}
-
-const UNSUPPORTED_ROUTING = [
-  "sort", "max_price_per_hour", "max_total_cost", "preferred_max_cold_start", "data_residency", "self_hosted_only", "duty_cycle", "profiles",
-] as const satisfies readonly (keyof Routing)[]; // prettier-ignore
-
-/** Routing fields that this version cannot honour, by path. */
-export function unsupportedRouting(profile: Profile, request: Request): string[] {
-  const shorthand = /:(warm|floor)$/.test(request.profile ?? "") ? ["profile"] : [];
-  const fields = UNSUPPORTED_ROUTING.filter((field) => profile.routing?.[field] !== undefined || request.routing?.[field] !== undefined);
-  return [...shorthand, ...fields.map((field) => `routing.${field}`)];
 }

@@ -1,143 +1,83 @@
-import {
-  type Bounds,
-  formatBytes,
-  formatDuration,
-  ISOLATION_LEVELS,
-  type IsolationLevel,
-  meetsIsolation,
-  type Resources,
-  type Route,
-  type RouteCandidate,
-  type Traits,
-} from "../contract/index.ts";
-import type { MergedRouting } from "../guard/index.ts";
-import { NOT_IN_THIS_VERSION, type Requirement } from "./requirements.ts";
-
-export interface RouteRequest {
-  readonly routing: MergedRouting;
-  readonly requirements: readonly Requirement[];
-  readonly isolationMin: IsolationLevel;
-  readonly resources: Resources;
-  /** Seconds. */
-  readonly maxLife: number;
-}
-
-export interface RouteBackend {
-  readonly name: string;
-  readonly traits: Traits;
-}
-
-/** Why a backend cannot take a sandbox: the kind decides the error code where none can. */
-type Refusal =
-  | { readonly kind: "choice" | "unavailable" | "isolation" | "limit"; readonly reason: string }
-  | { readonly kind: "capability"; readonly reason: string; readonly missing: readonly Requirement[] };
+import type { Route, RouteCandidate } from "../contract/index.ts";
+import { type Eligible, inOrder, why } from "./routing/order.ts";
+import { quote } from "./routing/quote.ts";
+import { refuse, type Refusal } from "./routing/refuse.ts";
+import type { RouteBackend, RouteRequest } from "./routing/snapshot.ts";
 
 export interface Ranking {
   readonly route: Route;
   /** Backends to try, best first; only the first unless fallbacks are allowed. */
   readonly ranked: readonly string[];
-  /** Of every backend that was rejected. */
-  readonly refusals: readonly (Refusal & { readonly backend: string })[];
-}
-
-function outside(amount: number, bounds: Bounds | undefined): boolean {
-  return bounds !== undefined && (amount < (bounds.min ?? -Infinity) || amount > (bounds.max ?? Infinity));
-}
-
-function overLimit({ resources, maxLife }: RouteRequest, { limits }: Traits): string | undefined {
-  if (outside(resources.cpu, limits.cpu))
-    return `resources.cpu ${resources.cpu} is outside what it gives (${limits.cpu?.min ?? 0} to ${limits.cpu?.max ?? "any"})`;
-  const sizes = [
-    ["resources.memory", resources.memory_bytes, limits.memory_bytes],
-    ["resources.disk", resources.disk_bytes, limits.disk_bytes],
-  ] as const;
-  for (const [field, amount, bounds] of sizes) {
-    if (outside(amount, bounds))
-      return `${field} ${formatBytes(amount)} is outside what it gives (${formatBytes(bounds?.min ?? 0)} to ${bounds?.max === undefined ? "any" : formatBytes(bounds.max)})`;
-  }
-  if (outside(resources.pids, limits.pids)) return `resources.pids ${resources.pids} is outside what it gives`;
-  if (maxLife > (limits.ttl_seconds?.max ?? Infinity))
-    return `max_life ${formatDuration(maxLife)} is longer than it allows (${formatDuration(limits.ttl_seconds?.max ?? 0)})`;
-  return undefined;
-}
-
-function refuse(request: RouteRequest, { name, traits }: RouteBackend): Refusal | undefined {
-  const { routing, isolationMin } = request;
-  if (routing.only !== undefined && !routing.only.includes(name)) return { kind: "choice", reason: "not in routing.only" };
-  if (routing.ignore.includes(name)) return { kind: "choice", reason: "named in routing.ignore" };
-  if (!routing.allowFallbacks && routing.order.length > 0 && !routing.order.includes(name))
-    return { kind: "choice", reason: "not in routing.order, and fallbacks are not allowed" };
-  if (traits.unavailable !== undefined) return { kind: "unavailable", reason: `unavailable: ${traits.unavailable}` };
-  const missing = request.requirements.filter(
-    ({ capability }) => traits.capabilities[capability] === undefined || NOT_IN_THIS_VERSION.has(capability),
-  );
-  if (missing.length > 0)
-    return {
-      kind: "capability",
-      missing,
-      reason: missing.map(({ capability, field }) => `lacks ${capability}, which ${field} needs`).join("; "),
-    };
-  if (!traits.isolation.some(({ level }) => meetsIsolation(level, isolationMin))) {
-    const best = traits.isolation
-      .map(({ level }) => level)
-      .toSorted((a, b) => ISOLATION_LEVELS.indexOf(b) - ISOLATION_LEVELS.indexOf(a))[0];
-    return {
-      kind: "isolation",
-      reason:
-        best === undefined
-          ? `offers no isolation level, and ${isolationMin} is required`
-          : `its strongest isolation is ${best}, below ${isolationMin}`,
-    };
-  }
-  const limit = overLimit(request, traits);
-  return limit === undefined ? undefined : { kind: "limit", reason: limit };
+  /** Of every backend that was rejected: all that stands against it. */
+  readonly refused: readonly { readonly backend: string; readonly refusals: readonly Refusal[] }[];
 }
 
 /**
- * Ranks backends for a request: those of `routing.order` first, then the others as they stand in the configuration.
- * Pure: the same request and traits always give the same ranking, and every backend has a reason.
+ * Ranks backends for a request: pure, so that the same request and the same snapshot always give the same ranking, in whatever order
+ * the backends are given; every backend has a reason.
+ *
+ * @param maxWaitMs a backend with a longer queue stands behind those without.
  */
-export function route(request: RouteRequest, backends: readonly RouteBackend[]): Ranking {
-  const { order, allowFallbacks, only } = request.routing;
-  const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
-  const sorted = backends.toSorted((a, b) => place(a.name) - place(b.name));
-  const known = new Set(backends.map((backend) => backend.name));
+export function route(request: RouteRequest, backends: readonly RouteBackend[], maxWaitMs: number): Ranking {
+  const { routing } = request;
+  const { order, allowFallbacks, only } = routing;
+  const known = new Set(backends.map(({ name }) => name));
   const unknown = [...new Set([...order, ...(only ?? [])])].filter((name) => !known.has(name));
-
-  const refusals: (Refusal & { backend: string })[] = unknown.map((backend) => ({
+  const refused: { backend: string; refusals: readonly Refusal[] }[] = unknown.map((backend) => ({
     backend,
-    kind: "choice",
-    reason: "no backend of that name is configured",
+    refusals: [{ kind: "choice", reason: "no backend of that name is configured" }],
   }));
-  const eligible: RouteBackend[] = [];
-  for (const backend of sorted) {
-    const refusal = refuse(request, backend);
-    if (refusal === undefined) eligible.push(backend);
-    else refusals.push({ ...refusal, backend: backend.name });
+  const taken: Eligible[] = [];
+  const looked = backends.toSorted((a, b) => a.place - b.place).map((backend) => ({ backend, quote: quote(request, backend.price) }));
+  for (const one of looked) {
+    const refusals = refuse(request, one.backend, one.quote);
+    if (refusals.length === 0) taken.push(one);
+    else refused.push({ backend: one.backend.name, refusals });
   }
+  const eligible = inOrder(routing, taken, maxWaitMs);
   const [chosen] = eligible;
-  const why = ({ name }: RouteBackend) =>
-    order.includes(name) ? `place ${order.indexOf(name) + 1} in routing.order` : "configuration order";
+  const facts = new Map(looked.map((one) => [one.backend.name, factsOf(one)]));
+  const reasons = ({ refusals }: (typeof refused)[number]) => refusals.map(({ reason }) => reason).join("; ");
   const candidates: RouteCandidate[] = [
-    ...eligible.map((backend): RouteCandidate => {
-      const first = backend === chosen;
-      return {
-        backend: backend.name,
-        verdict: first ? "chosen" : "eligible",
-        reason: first
-          ? `meets every requirement; ${why(backend)}`
-          : `${allowFallbacks ? "fallback" : "not tried: fallbacks are not allowed"}; ${why(backend)}`,
-      };
+    ...eligible.map((one): RouteCandidate => {
+      const because = why(routing, one, maxWaitMs);
+      const reason =
+        one === chosen
+          ? `meets every requirement; ${because}`
+          : `${allowFallbacks ? "fallback" : "not tried: fallbacks are not allowed"}; ${because}`;
+      return { backend: one.backend.name, verdict: one === chosen ? "chosen" : "eligible", reason, ...facts.get(one.backend.name) };
     }),
-    ...refusals.map(({ backend, reason }): RouteCandidate => ({ backend, verdict: "rejected", reason })),
+    ...refused.map((one): RouteCandidate => ({
+      backend: one.backend,
+      verdict: "rejected",
+      reason: reasons(one),
+      ...facts.get(one.backend),
+    })),
   ];
-  const summary =
-    chosen === undefined
-      ? `no backend: ${refusals.map(({ backend, reason }) => `${backend} ${reason}`).join("; ") || "none is configured"}`
-      : `${chosen.name}: ${candidates[0]?.reason ?? ""}`;
   return {
-    route: { chosen: chosen?.name ?? null, reason: summary, candidates },
-    ranked: (allowFallbacks ? eligible : eligible.slice(0, 1)).map(({ name }) => name),
-    refusals,
+    route: {
+      chosen: chosen?.backend.name ?? null,
+      reason:
+        chosen === undefined
+          ? `no backend: ${refused.map((one) => `${one.backend} ${reasons(one)}`).join("; ") || "none is configured"}`
+          : `${chosen.backend.name}: ${candidates[0]?.reason ?? ""}`,
+      candidates,
+      sort: routing.sort ?? "balanced",
+      duty_cycle: routing.dutyCycle,
+    },
+    ranked: (allowFallbacks ? eligible : eligible.slice(0, 1)).map(({ backend }) => backend.name),
+    refused,
+  };
+}
+
+/** What the decision looked at, kept with it. */
+function factsOf({ backend, quote }: Eligible): Omit<RouteCandidate, "backend" | "verdict" | "reason"> {
+  return {
+    cost: quote?.cost ?? null,
+    cold_start_ms: backend.coldStart,
+    exec_ms: backend.execLatency,
+    availability: backend.availability?.share ?? null,
+    breaker: backend.gate.breaker,
+    queue_ms: Math.ceil(backend.gate.queueMs),
   };
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type BoundSecret, type Principal, type ProfileRecord, type ProfileSecret, type SecretBinding } from "../contract/index.ts";
 import { findProfile, type SandboxSecretRow, touchSecret } from "../ledger/index.ts";
-import { isLocalOperator } from "./access.ts";
+import { isLocalOperator } from "../guard/index.ts";
 import type { Context } from "./context.ts";
 import { currentValue } from "./secret-value.ts";
 

@@ -1,6 +1,5 @@
 import { parse, type Principal, type SecretInfo, SecretName, SecretRequest, SandboxerError } from "../contract/index.ts";
 import { appendEvent, type Db, findSecret, listSecrets, liveBindings, putSecret, type SecretRow } from "../ledger/index.ts";
-import { requireSecrets } from "./access.ts";
 import { audit } from "./audit.ts";
 import type { Context } from "./context.ts";
 import type { Engine } from "./engine.ts";
@@ -98,7 +97,6 @@ async function set(
   input: SecretRequest,
   { replace = false }: { replace?: boolean },
 ): Promise<SecretInfo> {
-  requireSecrets(who, "storing a secret");
   const request = parse(SecretRequest, input, { what: "secret" });
   return change(ctx, who, given, async (tx, name, at) => {
     const before = await findSecret(tx, who.tenant, name);
@@ -118,7 +116,6 @@ async function set(
 }
 
 async function rotate(ctx: Context, who: Principal, given: string, input: SecretRequest): Promise<SecretInfo> {
-  requireSecrets(who, "rotating a secret");
   const request = parse(SecretRequest, input, { what: "secret" });
   return change(ctx, who, given, async (tx, name, at) => {
     const before = await findSecret(tx, who.tenant, name);
@@ -130,7 +127,6 @@ async function rotate(ctx: Context, who: Principal, given: string, input: Secret
 }
 
 async function remove(ctx: Context, who: Principal, given: string): Promise<SecretInfo> {
-  requireSecrets(who, "removing a secret");
   return change(ctx, who, given, async (tx, name, at) => {
     const before = await findSecret(tx, who.tenant, name);
     if (before === undefined) throw absent(name);

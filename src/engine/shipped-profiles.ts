@@ -32,6 +32,7 @@ export function loadShippedProfiles(
       object: "profile",
       ...remember(text, () => checked(path, text, parseYaml)),
       shipped: true,
+      labels: [],
       created_at: statSync(path).mtime.toISOString(),
     };
   });

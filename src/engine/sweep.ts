@@ -1,6 +1,5 @@
 import { isTerminal, type SweepReport } from "../contract/index.ts";
 import {
-  addLatencies,
   appendEvent,
   auditHead,
   countLiveByState,
@@ -15,6 +14,7 @@ import { backendOf, type Context, op, providerOf } from "./context.ts";
 import { heartbeat, livingInstances } from "./instances.ts";
 import { accountEgress, superviseEgress } from "./network/supervise.ts";
 import { parallel } from "./parallel.ts";
+import { keepMeasurements } from "./routing/keep.ts";
 import { reap } from "./reap.ts";
 import { Report } from "./report.ts";
 import { deliverMissed } from "./secret-delivery.ts";
@@ -62,7 +62,7 @@ async function keepBooks(ctx: Context, living: ReadonlySet<string>): Promise<voi
   await heartbeat(ctx, living);
   await pruneIdempotent(ctx.ledger.db, ctx.clock.now() - KEY_LIFE_MS);
   await pruneVerdicts(ctx.ledger.db, ctx.clock.now() - VERDICT_LIFE_MS);
-  await saveLatencies(ctx);
+  await keepMeasurements(ctx);
 }
 
 /** Writes the head of the audit log elsewhere, where that is due. */
@@ -70,12 +70,6 @@ async function anchor(ctx: Context): Promise<void> {
   if (ctx.ledger.readOnly !== null || (await auditHead(ctx.ledger.db)) === undefined) return;
   const { anchorAudit } = await import("./hub/index.ts");
   await anchorAudit(ctx);
-}
-
-/** Adds what was measured since the last time to the ledger's histograms. */
-export async function saveLatencies(ctx: Context): Promise<void> {
-  const unsaved = ctx.measure.takeUnsaved();
-  if (unsaved.length > 0) await ctx.ledger.transaction((tx) => addLatencies(tx, unsaved));
 }
 
 /** One whole sweep: clocks, every backend against the ledger, abandoned execs, the books. Never throws; errors are in the report. */

@@ -3,6 +3,7 @@ import { appendEvent, closeUsage, findSandbox, openUsage, type SandboxRow, updat
 import type { Attempt } from "./attempt.ts";
 import { type Context, durability, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
+import { fellBack } from "./routing/record.ts";
 import { toSandbox } from "./view.ts";
 
 /**
@@ -17,14 +18,7 @@ export async function fallBack(ctx: Context, row: SandboxRow, backend: string, e
       if (current?.state !== "provisioning") return undefined;
       const generation = row.generation + 1;
       const { route, resources } = toSandbox(row);
-      const candidates = route.candidates.map((candidate) => {
-        if (candidate.backend === row.backend)
-          return { ...candidate, verdict: "failed" as const, reason: `${error.code}: ${error.message}` };
-        return candidate.backend === backend
-          ? { ...candidate, verdict: "chosen" as const, reason: `fallback after ${row.backend}: ${error.code}` }
-          : candidate;
-      });
-      const decision = { chosen: backend, reason: `${backend}: fallback after ${row.backend} answered ${error.code}`, candidates };
+      const decision = fellBack(route, row.backend, backend, error);
       const patch = { backend, generation, ref: null, route: JSON.stringify(decision) };
       await closeUsage(tx, row.id, at);
       await openUsage(tx, { sandboxId: row.id, generation, tenant: row.tenant, backend, at, resources });

@@ -11,6 +11,7 @@ export function toSandbox(row: SandboxRow): Sandbox {
     object: "sandbox",
     name: row.name,
     tenant: row.tenant,
+    project: row.project,
     profile: { name: row.profile_name, version: row.profile_version, digest: row.profile_digest },
     backend: row.backend,
     state: row.state,

@@ -5,6 +5,8 @@ export * from "./boundary-from-config.ts";
 export * from "./merge-network.ts";
 export * from "./merge.ts";
 export type * from "./merge-routing.ts";
+export * from "./money/index.ts";
+export * from "./policy/index.ts";
 export * from "./quota.ts";
 export * from "./secret-bindings.ts";
 export * from "./suggest-rules.ts";

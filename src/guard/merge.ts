@@ -6,6 +6,7 @@ import {
   type Overrides,
   type Profile,
   type Resources,
+  type Services,
 } from "../contract/index.ts";
 import { type MergedNetwork, mergeNetwork } from "./merge-network.ts";
 import { type MergedRouting, mergeRouting } from "./merge-routing.ts";
@@ -24,6 +25,7 @@ export interface Settings {
   readonly readyTimeout: number;
   readonly image: string;
   readonly user: string | undefined;
+  readonly services: Services | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly setup: readonly string[];
   readonly allowPtrace: boolean;
@@ -117,11 +119,12 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
     ),
     image: profile.image ?? "host",
     user: profile.user,
+    services: profile.services,
     env: { ...profile.env, ...request.env },
     setup: profile.setup ?? [],
     allowPtrace: profile.allow_ptrace ?? false,
     network: mergeNetwork(floor.network ?? {}, profile.network ?? {}, request.network, (field) => narrowed.add(field)),
-    routing: mergeRouting(profile.routing ?? {}, request.routing ?? {}),
+    routing: mergeRouting(floor.routing ?? {}, profile.routing ?? {}, request.routing ?? {}, (field) => narrowed.add(field)),
     narrowed: [...narrowed].sort(),
   };
 }

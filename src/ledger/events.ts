@@ -19,15 +19,24 @@ export async function appendEvent(tx: Db, event: NewEvent): Promise<void> {
     .execute();
 }
 
-/** Events after `after` in order; `tenant` undefined means every tenant's, `types` undefined every type. */
+/** Events after `after` in order; `tenant` undefined means every tenant's, `types` every type, `project` those of its sandboxes alone. */
 export async function readEvents(
   db: Db,
-  query: { tenant?: string; sandboxId?: string; types?: readonly EventType[]; after: number; limit: number },
+  query: { tenant?: string; project?: string; sandboxId?: string; types?: readonly EventType[]; after: number; limit: number },
 ): Promise<LedgerEvent[]> {
   let select = db.selectFrom("events").selectAll().where("seq", ">", query.after);
   if (query.sandboxId !== undefined) select = select.where("sandbox_id", "=", query.sandboxId);
   if (query.tenant !== undefined) select = select.where("tenant", "=", query.tenant);
   if (query.types !== undefined) select = select.where("type", "in", [...query.types]);
+  const { project } = query;
+  if (project !== undefined)
+    select = select.where("sandbox_id", "in", (eb) =>
+      eb
+        .selectFrom("sandboxes")
+        .select("id")
+        .where("tenant", "=", query.tenant ?? "")
+        .where("project", "=", project),
+    );
   const rows = await select.orderBy("seq").limit(query.limit).execute();
   return rows.map(toEvent);
 }

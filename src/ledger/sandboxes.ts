@@ -23,18 +23,27 @@ export async function liveSandboxes(db: Db, backend: string): Promise<SandboxRow
   return db.selectFrom("sandboxes").selectAll().where("ended_at", "is", null).where("backend", "=", backend).orderBy("id").execute();
 }
 
-/** How many have not ended: over all, and of one tenant. */
-export async function countLive(db: Db, tenant: string): Promise<{ all: number; tenant: number }> {
-  const rows = await db
+/** All that have not ended, oldest first; bounded by `max_sandboxes`. */
+export async function liveAll(db: Db): Promise<SandboxRow[]> {
+  return db.selectFrom("sandboxes").selectAll().where("ended_at", "is", null).orderBy("id").execute();
+}
+
+/** How many have not ended, by whose they are. */
+export interface LiveCount {
+  readonly tenant: string;
+  readonly project: string | null;
+  readonly key_id: string | null;
+  readonly count: number;
+}
+
+/** Reads the live ones alone, however many have ended. */
+export async function countLive(db: Db): Promise<LiveCount[]> {
+  return db
     .selectFrom("sandboxes")
-    .select(["tenant", sql<number>`count(*)`.as("count")])
+    .select(["tenant", "project", "key_id", sql<number>`count(*)`.as("count")])
     .where("ended_at", "is", null)
-    .groupBy("tenant")
+    .groupBy(["tenant", "project", "key_id"])
     .execute();
-  return {
-    all: rows.reduce((sum, row) => sum + row.count, 0),
-    tenant: rows.find((row) => row.tenant === tenant)?.count ?? 0,
-  };
 }
 
 /** Live ones by state and backend, for the metrics page. */
@@ -50,6 +59,8 @@ export async function countLiveByState(db: Db): Promise<{ state: SandboxState; b
 export interface SandboxQuery {
   /** undefined: every tenant's. */
   tenant?: string;
+  /** undefined: every project's, and those of none. */
+  project?: string;
   states?: readonly SandboxState[];
   metadata?: Readonly<Record<string, string>>;
   /** Only ids before this one. */
@@ -73,6 +84,7 @@ async function listInState(db: Db, query: SandboxQuery, state: SandboxState | un
   if (first === undefined) {
     let select = db.selectFrom("sandboxes").selectAll();
     if (query.tenant !== undefined) select = select.where("tenant", "=", query.tenant);
+    if (query.project !== undefined) select = select.where("project", "=", query.project);
     if (state !== undefined) select = select.where("state", "=", state);
     if (query.before !== undefined) select = select.where("id", "<", query.before);
     return select.orderBy("id", "desc").limit(query.limit).execute();
@@ -85,6 +97,7 @@ async function listInState(db: Db, query: SandboxQuery, state: SandboxState | un
     .where("label.key", "=", first[0])
     .where("label.value", "=", first[1]);
   if (query.tenant !== undefined) select = select.where("label.tenant", "=", query.tenant);
+  if (query.project !== undefined) select = select.where("sandboxes.project", "=", query.project);
   if (state !== undefined) select = select.where("sandboxes.state", "=", state);
   if (query.before !== undefined) select = select.where("label.sandbox_id", "<", query.before);
   for (const [key, value] of more) {

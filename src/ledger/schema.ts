@@ -1,4 +1,5 @@
 import type { Generated, Insertable, Selectable, Updateable } from "kysely";
+import type { KeyTable, PolicyTable, ProfileLabelsTable, ProjectTable, QuotaTable, TenantTable } from "./schema-access.ts";
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
 import type { HubTables } from "./schema-hub.ts";
 
@@ -42,6 +43,9 @@ export interface SandboxTable {
   error_code: string | null;
   error_message: string | null;
   state_lost: number;
+  project: string | null;
+  /** Who began it; null: the operator on the machine. */
+  key_id: string | null;
 }
 
 export interface MetadataTable {
@@ -116,18 +120,6 @@ export interface SandboxSecretTable {
   binding: Json;
   /** The version that the boundary was told; 0: revoked; null: not known. */
   delivered: number | null;
-}
-
-export interface KeyTable {
-  id: string;
-  /** sha256 of the key, hex. The key itself is never stored. */
-  hash: string;
-  name: string;
-  tenant: string;
-  scopes: Json;
-  created_at: number;
-  revoked_at: number | null;
-  last_used_at: number | null;
 }
 
 export interface IdempotencyTable {
@@ -208,11 +200,12 @@ export interface NetworkLogTable {
   entry: Json;
 }
 
-/** A histogram kept over restarts: how often a verb at a backend took at most `le_ms`. */
-export interface LatencyTable {
+/** A histogram kept over restarts: how often a verb at a backend took at most `le_us` microseconds, in the ten minutes from `slice_at` on. */
+export interface MeasurementTable {
   backend: string;
   verb: string;
-  le_ms: number;
+  slice_at: number;
+  le_us: number;
   count: number;
 }
 
@@ -260,13 +253,18 @@ export interface Tables extends HubTables {
   usage: UsageTable;
   sandbox_network: SandboxNetworkTable;
   network_log: NetworkLogTable;
-  latency: LatencyTable;
+  measurements: MeasurementTable;
   events: EventTable;
   published_ports: PublishedPortTable;
   port_grants: PortGrantTable;
   meta: MetaTable;
   secrets: SecretTable;
   sandbox_secrets: SandboxSecretTable;
+  tenants: TenantTable;
+  projects: ProjectTable;
+  quotas: QuotaTable;
+  profile_labels: ProfileLabelsTable;
+  policies: PolicyTable;
 }
 
 export type SandboxRow = Selectable<SandboxTable>;
@@ -277,10 +275,10 @@ export type ProcessRow = Selectable<ProcessTable>;
 export type ProfileRow = Selectable<ProfileTable>;
 export type SecretRow = Selectable<SecretTable>;
 export type SandboxSecretRow = Selectable<SandboxSecretTable>;
-export type KeyRow = Selectable<KeyTable>;
 export type InstanceRow = Selectable<InstanceTable>;
 export type UsageRow = Selectable<UsageTable>;
 export type SandboxNetworkRow = Selectable<SandboxNetworkTable>;
 export type SandboxNetworkPatch = Updateable<SandboxNetworkTable>;
 export type PublishedPortRow = Selectable<PublishedPortTable>;
+export type MeasurementRow = Selectable<MeasurementTable>;
 export type EventRow = Selectable<EventTable>;

@@ -1,12 +1,15 @@
-import type { BackendInfo, CreateRequest, KeyInfo, KeyRequest, LedgerEvent, SandboxPage, SweepReport } from "../contract/api.ts";
+import type { BackendInfo, CreateRequest, LedgerEvent, SandboxPage, SweepReport } from "../contract/api.ts";
 import type { CloudEvent } from "../contract/cloud-event.ts";
 import type { NetworkCheck, NetworkCheckRequest } from "../contract/network-api.ts";
 import type { ProfileRecord } from "../contract/profile.ts";
-import type { Route, Sandbox as SandboxInfo, SandboxState } from "../contract/sandbox.ts";
+import type { Route } from "../contract/routing.ts";
+import type { Sandbox as SandboxInfo, SandboxState } from "../contract/sandbox.ts";
 import type { SecretInfo } from "../contract/secret.ts";
+import { Keys, Projects, Quotas, Tenants } from "./access.ts";
 import { Audit } from "./audit.ts";
 import { cloudEvents, ledgerEvents, type EventOptions } from "./events.ts";
 import { settle, type SandBoxerOptions } from "./options.ts";
+import { Policy } from "./policy.ts";
 import { Sandbox, type CreateOptions } from "./sandbox.ts";
 import { query, Transport } from "./transport.ts";
 import { Webhooks } from "./webhooks.ts";
@@ -51,6 +54,11 @@ export class SandBoxer {
     this.#transport = new Transport(settle(options));
     this.webhooks = new Webhooks(this.#transport);
     this.audit = new Audit(this.#transport);
+    this.keys = new Keys(this.#transport);
+    this.tenants = new Tenants(this.#transport);
+    this.projects = new Projects(this.#transport);
+    this.quotas = new Quotas(this.#transport);
+    this.policy = new Policy(this.#transport);
   }
 
   /** Makes a sandbox and resolves when commands can run. Retried on a retryable failure: its idempotency key keeps that from making two. */
@@ -127,6 +135,9 @@ export class SandBoxer {
           ? { method: "POST", path: "/v1/profiles", body: document, type: "application/yaml" }
           : { method: "POST", path: "/v1/profiles", json: document },
       ),
+    /** What an operator says of it, for rules of the policy; a bare name means every version without labels of its own. Needs the admin scope. */
+    label: async (reference: string, labels: string[]): Promise<ProfileRecord> =>
+      this.#transport.json({ method: "PUT", path: `/v1/profiles/${encodeURIComponent(reference)}/labels`, json: { labels } }),
   };
 
   readonly network = {
@@ -135,14 +146,11 @@ export class SandBoxer {
       this.#transport.json({ method: "POST", path: "/v1/network/check", json: request, repeatable: true }),
   };
 
-  /** API keys. Needs the admin scope. */
-  readonly keys = {
-    /** `secret` is in this answer once and nowhere else. */
-    create: async (request: KeyRequest): Promise<KeyInfo & { secret: string }> =>
-      this.#transport.json({ method: "POST", path: "/v1/keys", json: request }),
-    list: async (): Promise<KeyInfo[]> => this.#list<KeyInfo>("/v1/keys"),
-    revoke: async (id: string): Promise<KeyInfo> => this.#transport.json({ method: "DELETE", path: `/v1/keys/${encodeURIComponent(id)}` }),
-  };
+  readonly keys: Keys;
+  readonly tenants: Tenants;
+  readonly projects: Projects;
+  readonly quotas: Quotas;
+  readonly policy: Policy;
 
   /** Values that sandboxes use and never see. Changing them needs the scope `secrets`. */
   readonly secrets = {

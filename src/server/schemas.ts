@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, PortInfo, ProcessInfo, ProfileRecord, SandboxPath, SecretInfo, WebhookDelivery, WebhookInfo, type ErrorCode,
+  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, TenantInfo, type ErrorCode, WebhookDelivery, WebhookInfo,
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});
@@ -20,6 +20,7 @@ export const ErrorBody = z
         phase: z.string().optional(),
         backend: z.string().optional(),
         issues: z.array(z.object({ path: z.string(), message: z.string(), nearest: z.string().optional() })).optional(),
+        rule: z.string().optional().meta({ description: "The rule of the policy that denied it." }),
         retry_after: z.number().optional().meta({ description: "Seconds to wait." }),
         request_id: z.string().optional(),
       })
@@ -45,6 +46,11 @@ export const WebhookWithSecret = WebhookInfo.extend({
     .string()
     .meta({ description: "What its requests are signed with, in the form of Standard Webhooks. Shown this once; kept sealed." }),
 }).meta({ id: "WebhookWithSecret" });
+export const TenantList = listOf(TenantInfo, "TenantList");
+export const ProjectList = listOf(ProjectInfo, "ProjectList");
+export const QuotaList = listOf(QuotaInfo, "QuotaList");
+export const PolicySchema = z.object({ object: z.literal("policy_schema"), cedar: z.string() }).meta({ id: "PolicySchema" });
+export const PolicyVersionList = listOf(PolicyVersion, "PolicyVersionList");
 
 export const CreatedKey = KeyInfo.extend({
   secret: z.string().meta({ description: "The key itself. Shown this once; only a hash is kept." }),

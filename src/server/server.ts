@@ -62,6 +62,11 @@ export function createServer({ engine, log, version, limits, e2b, preview, telem
     telemetry,
     ...(preview === undefined ? {} : { addresses: new PreviewAddresses(preview, ports) }),
   };
+  // What cannot be told now is told when the boundary answers again.
+  const protect = (address: string, port: number): Promise<void> =>
+    engine.network
+      .protect(`${address === "::" ? "0.0.0.0" : address}:${port}`)
+      .catch((thrown: unknown) => log.warn({ error: String(thrown) }, "the boundary was not told where this server listens"));
   const app = createApp(service);
   let sockets: SocketDoor | undefined;
   const listeners: Listening[] = [];
@@ -109,6 +114,7 @@ export function createServer({ engine, log, version, limits, e2b, preview, telem
       listeners.push(listener);
       const { address, port: actual, family } = server.address() as AddressInfo;
       if (ports.plain === 0) ports.plain = actual;
+      await protect(address, actual);
       return { host: address, port: actual, url: `http://${family === "IPv6" ? `[${address}]` : address}:${actual}` };
     },
     async listenTls({ host = "127.0.0.1", port: asked = 8443, ...files }) {
@@ -118,6 +124,7 @@ export function createServer({ engine, log, version, limits, e2b, preview, telem
       listeners.push(listener);
       const { address, port: actual } = listener.server.address() as AddressInfo;
       ports.tls = actual;
+      await protect(address, actual);
       return { host: address, port: actual };
     },
     async listenUnix(path) {

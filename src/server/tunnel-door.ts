@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { isId, newId, SandboxerError } from "../contract/index.ts";
 import { authenticate, checkHost, requireScope } from "./auth.ts";
 import type { Door, Service } from "./call.ts";
+import { callerLife } from "./caller-life.ts";
 import { refuseUpgrade } from "./preview/problem.ts";
 import { join } from "./preview/relay-upgrade.ts";
 import { toPublic } from "./reply.ts";
@@ -19,14 +20,8 @@ export function isTunnelRequest({ method, url = "", headers }: IncomingMessage):
 /** Checks the request like any other, and joins the connection with the port: any of a sandbox that the key may use, published or not. */
 export async function openTunnel(service: Service, incoming: IncomingMessage, socket: Duplex, head: Buffer, door: Door): Promise<void> {
   const requestId = newId("request");
-  const cancel = new AbortController();
   const { engine, open, log, counter } = service;
-  const lost = (): void => {
-    open.forget(cancel);
-    cancel.abort(new DOMException("the client went away", "AbortError"));
-  };
-  socket.on("error", lost);
-  socket.once("close", lost);
+  const life = callerLife(service, socket);
   try {
     checkHost(door, incoming.headers.host);
     if (open.closing) throw new SandboxerError("shutting_down", "the server is closing");
@@ -38,9 +33,8 @@ export async function openTunnel(service: Service, incoming: IncomingMessage, so
     const port = Number(text);
     for (const [path, ok] of [["id", isId("sandbox", id)], ["port", port >= 1 && port <= 65_535]] as const)
       if (!ok) throw new SandboxerError("invalid_request", `"${path}" in the address is wrong`, { issues: [{ path, message: "is wrong" }] }); // prettier-ignore
-    open.register(cancel, "follower");
-    cancel.signal.addEventListener("abort", () => socket.destroy(), { once: true });
-    const connection = await engine.ports.connect(who, id, port, cancel.signal);
+    life.hold();
+    const connection = await engine.ports.connect(who, id, port, life.signal);
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${TUNNEL_PROTOCOL}\r\n\r\n`);
     if (head.length > 0) socket.unshift(head);
     join(socket, connection.stream, connection.active);

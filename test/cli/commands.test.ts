@@ -78,8 +78,14 @@ test("events are printed in order, and followed until a signal", async () => {
 test("backends, route, sweep and version answer, for people and as JSON", async () => {
   const box = await served();
   expect((await box.run(["backends"])).stdout).toMatch(/^fake +fake +available/m);
-  expect((await box.run(["route", "--isolation", "microvm"])).code).toBe(125);
+  expect((await box.run(["route", "explain", "--isolation", "microvm"])).code).toBe(125);
   expect(document(await box.run(["route", "--json"]))).toMatchObject({ chosen: "fake" });
+  const asked = ["-p", "python:floor", "--duty-cycle", "0.1", "--avoid", "fake", "--max-price", "0.5", "--region", "eu", "--self-hosted"];
+  const { code, stdout } = await box.run(["route", "explain", ...asked]);
+  expect([code, stdout]).toEqual([
+    125,
+    expect.stringMatching(/^no backend would take it\n\nBACKEND .* AT MOST .*\nfake +rejected .*named in routing.ignore/),
+  ]);
   expect(document(await box.run(["sweep", "--json"]))).toMatchObject({ errors: [] });
   expect(document(await box.run(["version", "--json"]))).toHaveProperty("version");
 });

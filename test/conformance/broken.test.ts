@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { conformanceSuite } from "../../src/conformance/index.ts";
 import type { Provider } from "../../src/contract/index.ts";
 import { BROKEN_EXECS, timeoutKillsOnlyTheClient } from "./broken/exec.ts";
-import { BROKEN_FILES, BROKEN_PROCESSES } from "./broken/groups.ts";
+import { BROKEN_FILES, BROKEN_PORTS, BROKEN_PROCESSES } from "./broken/groups.ts";
 import { BROKEN_LIFECYCLES } from "./broken/lifecycle.ts";
 import { FAKE, breaking } from "./fake-options.ts";
 
@@ -64,6 +64,8 @@ const CAUGHT_BY: [string, (provider: Provider) => Provider, string][] = [
   ["loses symlinks", BROKEN_FILES.losesSymlinks, "a list has every entry"],
   ["reads in one piece", BROKEN_FILES.readsInOnePiece, "a large file goes in"],
   ["watches nothing", BROKEN_FILES.watchesNothing, "a watch tells"],
+  ["connects where nothing listens", BROKEN_PORTS.answersWhereNothingListens, "a port leads to"],
+  ["mixes up whose port it is", BROKEN_PORTS.leadsToWhomeverListens, "a port leads to"],
 ];
 
 describe("the suite catches a provider that", () => {

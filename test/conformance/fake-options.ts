@@ -8,6 +8,7 @@ const opened = (provider: Provider) => ({ provider, dispose: async () => provide
 export const FAKE: ConformanceOptions = {
   name: "fake",
   pace: 0.15,
+  server: (port) => `httpd ${port}`,
   open: () => Promise.resolve(opened(open({ latency_ms: { create: 3 } }))),
   openWithBadCredentials: () =>
     Promise.resolve(

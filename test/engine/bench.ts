@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, chmodSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse as parseYaml } from "yaml";
-import type { Config, Logger, Principal } from "../../src/contract/index.ts";
+import type { BackendConfig, Config, Logger, Principal } from "../../src/contract/index.ts";
 import type { Backend, Clock, Engine, EngineOptions } from "../../src/engine/index.ts";
 import { createEngine, dataDirectoryId, loadShippedProfiles, openBackends } from "../../src/engine/index.ts";
+import { pricesOf } from "../../src/guard/index.ts";
 import { type Ledger, openLedger } from "../../src/ledger/index.ts";
 import type { MemoryBoundary } from "../support/memory-boundary.ts";
 import networkedFake from "../support/networked-fake.ts";
@@ -23,6 +24,7 @@ export class HandClock implements Clock {
   #up = 1_000_000;
   now = (): number => this.#wall;
   uptime = (): number => this.#up;
+  ticks = (): number => this.#up;
   pass(ms: number): void {
     this.#wall += ms;
     this.#up += ms;
@@ -50,6 +52,8 @@ export interface BenchOptions {
   readonly engine?: Partial<EngineOptions>;
   /** Options of the fake backends by name; one called "fake" unless given. */
   readonly fakes?: Readonly<Record<string, object>>;
+  /** What the configuration says of the fake backends beside their options: price, region and so on. */
+  readonly backends?: Readonly<Record<string, Omit<Partial<BackendConfig>, "name" | "provider" | "options">>>;
   /** The fake backends then have egress, through it. */
   readonly boundary?: MemoryBoundary;
 }
@@ -63,7 +67,7 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
 
 export async function openBenchIn(
   directory: string,
-  { config = {}, engine: engineOptions = {}, fakes = { fake: {} }, boundary }: BenchOptions = {},
+  { config = {}, engine: engineOptions = {}, fakes = { fake: {} }, backends: more = {}, boundary }: BenchOptions = {},
 ): Promise<Bench> {
   const controls = new Map(Object.keys(fakes).map((name) => [name, new FakeControl()]));
   const configured: Config = {
@@ -72,6 +76,7 @@ export async function openBenchIn(
       name,
       provider: boundary === undefined ? "fake" : "networked-fake",
       options: { isolation: "container", control: controls.get(name), ...options },
+      ...more[name],
     })),
   };
   const ledgers = [openLedger(directory)];
@@ -91,6 +96,7 @@ export async function openBenchIn(
       shippedProfiles,
       clock,
       background: false,
+      prices: pricesOf(configured.backends ?? [], () => []),
       ...(boundary === undefined ? {} : { boundary: async () => boundary }),
       ...extra,
     });

@@ -29,9 +29,9 @@ describe("creating a sandbox", () => {
     [{ profile: "pyton" }, "profile_not_found", "profile", "python"],
     [{ profile: "python@9" }, "profile_not_found", "profile", "python@1"],
     [{ routing: { only: ["fke"] } }, "invalid_request", "routing.only[0]", "fake"],
-    [{ routing: { sort: "price" as const } }, "capability_unsupported", "routing.sort", undefined],
+    [{ routing: { max_price_per_hour: 1 } }, "capability_unsupported", "routing.max_price_per_hour", undefined],
     [{ routing: { data_residency: "eu" } }, "capability_unsupported", "routing.data_residency", undefined],
-    [{ profile: "python:warm" }, "capability_unsupported", "profile", undefined],
+    [{ profile: "python:warm", routing: { sort: "price" as const } }, "invalid_request", "routing.sort", undefined],
     [
       { routing: { require_capabilities: ["snapshot.disk" as const] } },
       "capability_unsupported",

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { OutputChunk } from "../../src/contract/index.ts";
 import { insertProcess } from "../../src/ledger/index.ts";
 import { openBench, OWNER, STRANGER, trail } from "./bench.ts";
@@ -36,6 +36,18 @@ describe("background processes", () => {
     expect((await bench.engine.processes.wait(OWNER, sandbox.id, id, 30)).end).not.toBeNull();
     await bench.engine.destroy(OWNER, sandbox.id);
     expect(await bench.engine.processes.get(OWNER, sandbox.id, other.id)).toMatchObject({ state: "ended", end: null });
+  });
+
+  it("whose end passed a reader by are ended in the ledger, and no backend is asked for it again", async () => {
+    await using bench = await openBench();
+    const { sandbox } = await bench.engine.create(OWNER, {}, {});
+    const { id } = await bench.engine.processes.start(OWNER, sandbox.id, { shell: "echo out; exit 3" });
+    expect(await text(await bench.engine.processes.output(OWNER, sandbox.id, id, { offset: 0, follow: true }))).toBe("out\n");
+    const ended = (): Promise<string[]> => trail(bench.engine, sandbox.id);
+    await vi.waitFor(async () => expect((await ended()).at(-1)).toBe("process.ended"));
+    bench.control().addFault({ on: "processes", kind: "fail" });
+    const [listed] = await bench.engine.processes.list(OWNER, sandbox.id);
+    expect(listed).toMatchObject({ id, state: "ended", end: { outcome: "exited", exit_code: 3 }, output_bytes: 4 });
   });
 
   it("leave no row where they could not be started", async () => {

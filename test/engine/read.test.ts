@@ -8,13 +8,14 @@ describe("reading", () => {
     const ids: string[] = [];
     for (let i = 0; i < 7; i++) {
       ids.push((await bench.engine.create(OWNER, { metadata: { even: String(i % 2 === 0) } }, {})).sandbox.id);
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      bench.clock.pass(2);
     }
     await bench.engine.create(STRANGER, {}, {});
     const seen: string[] = [];
     for (let cursor: string | undefined, more = true; more;) {
       const page = await bench.engine.list(OWNER, { limit: 3, ...(cursor === undefined ? {} : { cursor }) });
       seen.push(...page.data.map(({ id }) => id));
+      bench.clock.pass(2);
       await bench.engine.create(OWNER, {}, {});
       cursor = page.next_cursor ?? undefined;
       more = cursor !== undefined;

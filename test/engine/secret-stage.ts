@@ -16,7 +16,9 @@ import type { Context } from "../../src/engine/context.ts";
 import type { Engine } from "../../src/engine/index.ts";
 import { LiveWork } from "../../src/engine/live-work.ts";
 import { Measure } from "../../src/engine/measure.ts";
+import { Gates } from "../../src/engine/routing/gates.ts";
 import { OneAtATime } from "../../src/engine/one-at-a-time.ts";
+import { PolicyLink } from "../../src/engine/policy/link.ts";
 import { BoundaryLink } from "../../src/engine/network/link.ts";
 import { resolveSecrets } from "../../src/engine/secret-binding.ts";
 import { openSealer } from "../../src/guard/index.ts";
@@ -66,8 +68,9 @@ export async function openStage(config: Config = {}): Promise<Stage> {
   const { engine, ledger, backends, clock } = bench;
   const ctx: Context = {
     ledger, backends, config, log: silent, instance: newId("instance"), clock, failpoint: () => {}, live: new LiveWork(),
-    activity: new Activity(ledger, clock), measure: new Measure(), shipped: [], sealer, boundary: new BoundaryLink(boundary),
-    ingestion: new OneAtATime(), telemetry: NO_TELEMETRY,
+    activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: [], sealer, boundary: new BoundaryLink(boundary),
+    ingestion: new OneAtATime(), telemetry: NO_TELEMETRY, policy: new PolicyLink(ledger), prices: { of: () => null },
+    gates: new Gates(backends, clock, {}),
   }; // prettier-ignore
   return {
     directory, ctx, engine, told,

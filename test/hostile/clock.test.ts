@@ -18,6 +18,7 @@ class SetClock implements Clock {
   #passed = 0;
   now = (): number => this.#real.now() + this.#set + this.#passed;
   uptime = (): number => this.#real.uptime() + this.#passed;
+  ticks = (): number => this.#real.ticks() + this.#passed;
   set(ms: number): void {
     this.#set += ms;
   }

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openLedger, insertExec } from "../../src/ledger/index.ts";
@@ -72,10 +72,13 @@ describe("case 79: a process id that is used again", () => {
     await first.engine.processes.wait(OWNER, id, processId, 30);
     await first.opened.close();
     const other = bystander();
-    const path = join(dataDir, "backends/local/sandboxes", id, "processes", processId, "record.json");
-    const record = JSON.parse(readFileSync(path, "utf8")) as { shim: object; root?: object };
-    const reused = (identity: object | undefined) => (identity === undefined ? {} : { ...identity, pid: other.pid });
-    writeFileSync(path, JSON.stringify({ ...record, shim: reused(record.shim), root: reused(record.root) }));
+    const directory = join(scratchOf(dataDir, id), "processes", processId);
+    // As if its end was not seen, and both ids were somebody else's by now.
+    rmSync(join(directory, "exit"));
+    for (const name of ["pid", "tree"]) {
+      const [, startTicks] = readFileSync(join(directory, name), "utf8").split(" ");
+      writeFileSync(join(directory, name), `${other.pid} ${startTicks}`);
+    }
 
     await using local = await openLocal("pid", { dataDir });
     await local.engine.sweep({ adopt: true });

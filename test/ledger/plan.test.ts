@@ -31,6 +31,10 @@ describe("the ledger's indexes", () => {
       "select * from sandboxes where id < 'x' order by id desc limit 51",
       "select s.* from sandbox_metadata l join sandboxes s on s.id = l.sandbox_id where l.key = 'k' and l.value = 'v' and l.tenant = 't' order by l.sandbox_id desc limit 51",
       "select s.* from sandbox_metadata l join sandboxes s on s.id = l.sandbox_id where l.key = 'k' and l.value = 'v' order by l.sandbox_id desc limit 51",
+      "select * from sandboxes where tenant = 't' and project = 'p' and id < 'x' order by id desc limit 51",
+      "select created_at from sandboxes where tenant = 't' and id > 'x' order by id desc limit 1 offset 4",
+      "select created_at from sandboxes where tenant = 't' and project = 'p' and id > 'x' order by id desc limit 1 offset 4",
+      "select created_at from sandboxes where key_id = 'k' and id > 'x' order by id desc limit 1 offset 4",
       "select * from events where sandbox_id = 's' and seq > 5 order by seq limit 100",
       "select * from events where tenant = 't' and seq > 5 order by seq limit 100",
     ]);
@@ -39,7 +43,7 @@ describe("the ledger's indexes", () => {
       expect(plan).toMatch(/SEARCH|SCAN sandboxes USING INDEX/);
     }
     const live = plansOf(directory.path, [
-      "select tenant, count(*) from sandboxes where ended_at is null group by tenant",
+      "select tenant, project, key_id, count(*) from sandboxes where ended_at is null group by tenant, project, key_id",
       "select * from sandboxes where ended_at is null and expires_at <= 5",
       "select * from sandboxes where ended_at is null and max_life_at <= 5",
       "select * from sandboxes where ended_at is null and idle_at is not null and idle_at <= 5",

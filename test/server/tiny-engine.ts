@@ -1,8 +1,9 @@
 import {
-  isId, newId, SandboxerError, type FileInfo, type Principal, type ProcessInfo, type Sandbox, type Scope, type SecretInfo, type WebhookInfo,
+  isId, newId, SandboxerError, type FileInfo, type Principal, type ProcessInfo, type Sandbox, type Scope, type SecretInfo
 } from "../../src/contract/index.ts"; // prettier-ignore
 import type { Engine, ExecInput } from "../../src/engine/engine.ts";
 import { streams } from "./tiny-streams.ts";
+import { tinyWebhook } from "./tiny-webhook.ts";
 
 /**
  * An engine in a few maps whose commands misbehave on demand: it hangs, floods, breaks off and fails in ways that a
@@ -37,7 +38,7 @@ export class TinyEngine {
   sandbox(tenant: string): Sandbox {
     const now = new Date().toISOString();
     const sandbox: Sandbox = {
-      id: newId("sandbox"), object: "sandbox", name: null, tenant, profile: { name: "default", version: 1, digest: "0" }, backend: "tiny", state: "ready", desired: "running",
+      id: newId("sandbox"), object: "sandbox", name: null, tenant, project: null, profile: { name: "default", version: 1, digest: "0" }, backend: "tiny", state: "ready", desired: "running",
       generation: 1, isolation: { min: "process", effective: "process", runtime: null, notes: [] },
       resources: { cpu: 1, memory_bytes: 1, disk_bytes: 1, inodes: 64, pids: 8 }, narrowed: [], route: { chosen: "tiny", reason: "only one", candidates: [] }, metadata: {},
       created_at: now, ready_at: now, last_active_at: now, expires_at: now, max_life_at: now, idle_seconds: null, ended_at: null, termination: null, error: null, state_lost: false,
@@ -86,15 +87,6 @@ export class TinyEngine {
       removed_at: null,
       sandboxes: [],
     };
-  }
-
-  webhook({ tenant }: Principal): WebhookInfo {
-    return {
-      id: newId("webhook"), object: "webhook", tenant, url: "https://hooks.example.com/", types: null, format: "structured", description: "",
-      all_tenants: false, max_attempts: 16, enabled: true, disabled_reason: null, cursor: 0, newest: 0, dead_letters: 0, failures: 0,
-      last_status: null, last_error: null, last_attempt_at: null, last_success_at: null, next_attempt_at: null,
-      created_at: new Date().toISOString(), rotated_at: null,
-    }; // prettier-ignore
   }
 
   /** The same engine through the interface. */
@@ -201,6 +193,7 @@ export class TinyEngine {
         followLog: async function* () {},
         suggest: nothing as never,
         check: nothing as never,
+        protect: async () => {},
       },
       profiles: {
         list: async () => [],
@@ -209,8 +202,9 @@ export class TinyEngine {
         },
         apply: async (_who, document) => {
           const { name, version } = document as { name: string; version: number };
-          return { profile: { object: "profile", name, version, digest: "0", shipped: false, created_at: new Date().toISOString(), document: document as Record<string, unknown> }, created: true };
+          return { profile: { object: "profile", name, version, digest: "0", shipped: false, labels: [], created_at: new Date().toISOString(), document: document as Record<string, unknown> }, created: true };
         },
+        label: nothing as never,
       },
       events: {
         source: async () => "urn:sand-boxer:tiny",
@@ -221,6 +215,7 @@ export class TinyEngine {
         connect: async (_who, _id, port) => {
           throw new SandboxerError("port_closed", `nothing listens on port ${port}`);
         },
+        mayVisit: async () => {},
         published: async () => undefined,
         list: async () => [],
         publish: async () => {
@@ -237,18 +232,20 @@ export class TinyEngine {
         revoke: async (_who, id) => {
           throw new SandboxerError("not_found", `there is no key ${id}`);
         },
+        rotate: nothing as never,
         authenticate: async (secret) => this.keyHolders.get(secret),
+        makerOf: nothing as never,
         holds: async () => false,
       },
       webhooks: {
-        add: async (who) => ({ webhook: this.webhook(who), secret: "whsec_AAAA" }),
-        list: async (who) => [this.webhook(who)],
-        get: async (who) => this.webhook(who),
-        update: async (who) => this.webhook(who),
-        remove: async (who) => this.webhook(who),
-        rotate: async (who) => ({ webhook: this.webhook(who), secret: "whsec_AAAA" }),
+        add: async (who) => ({ webhook: tinyWebhook(who), secret: "whsec_AAAA" }),
+        list: async (who) => [tinyWebhook(who)],
+        get: async (who) => tinyWebhook(who),
+        update: async (who) => tinyWebhook(who),
+        remove: async (who) => tinyWebhook(who),
+        rotate: async (who) => ({ webhook: tinyWebhook(who), secret: "whsec_AAAA" }),
         test: async () => ({ object: "webhook_test", delivered: true, status: 204, error: null, duration_ms: 1 }),
-        replay: async (who) => this.webhook(who),
+        replay: async (who) => tinyWebhook(who),
         deliveries: async () => [],
       },
       audit: {
@@ -269,6 +266,7 @@ export class TinyEngine {
         list: async (who) => [this.secret(who, "one")],
         remove: async (who, name) => this.secret(who, name),
       },
+      tenants: nothing as never, projects: nothing as never, quotas: nothing as never, policy: nothing as never,
       backends: async () => [],
       route: async () => ({ chosen: "tiny", reason: "only one", candidates: [] }),
       sweep: async () => ({ adopted: [], ended: [], orphans_removed: [], lost: [], errors: [] }),

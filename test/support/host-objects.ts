@@ -99,14 +99,15 @@ function loopedFiles(directory: string): string[] {
   return backing.filter((path) => path.startsWith(`${directory}/`) && !path.endsWith(" (deleted)"));
 }
 
-/** Processes whose command line names the data directory, but this one and its children that hold it as an argument. */
+/** Processes whose command line names the data directory or its place in memory, but this one and its children that hold it as an argument. */
 function helperProcesses(dataDir: string, inside: ReadonlySet<number>): string[] {
   const found: string[] = [];
+  const places = [dataDir, ...scratchDirectories(dataDir)];
   for (const pid of names("/proc").filter((name) => /^\d+$/.test(name))) {
     // A fork of ours shows its arguments as one text.
     const words = read(`/proc/${pid}/cmdline`).split(/[\0 ]/);
     if (inside.has(Number(pid)) || Number(pid) === process.pid || words[0] === process.execPath) continue;
-    if (words.some((word) => word.startsWith(dataDir))) found.push(`${pid} ${words.slice(0, 4).join(" ")}`);
+    if (words.some((word) => places.some((place) => word.startsWith(place)))) found.push(`${pid} ${words.slice(0, 4).join(" ")}`);
   }
   return found;
 }

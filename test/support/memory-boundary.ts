@@ -73,6 +73,15 @@ export class MemoryBoundary implements Boundary {
     this.#held(id).namespace = namespace;
   }
 
+  async review(id: string, policy: EgressPolicy): Promise<{ closed: number }> {
+    await this.#enter("review", id);
+    return { closed: policy.rules.length === 0 ? this.#held(id).open : 0 };
+  }
+
+  async protect(addresses: readonly string[]): Promise<void> {
+    await this.#enter("protect", addresses.join(","));
+  }
+
   async update(id: string, policy: EgressPolicy): Promise<{ closed: number }> {
     await this.#enter("update", id);
     const held = this.#held(id);

@@ -53,6 +53,7 @@ it("sends a create, an exec and an end as spans below the caller's own, and the 
   const named = (name: string) => spans.find((span) => span.name === name);
   expect(way(named("provider.create"))).toEqual(["POST /v1/sandboxes", "sandbox.create", "provider.create"]);
   expect(way(named("sandbox.plan"))).toEqual(["POST /v1/sandboxes", "sandbox.create", "sandbox.plan"]);
+  expect(way(named("sandbox.policy"))).toEqual(["POST /v1/sandboxes", "sandbox.create", "sandbox.policy"]);
   expect(way(named("sandbox.exec"))).toEqual(["POST /v1/sandboxes/{id}/exec", "sandbox.exec"]);
   expect(way(named("provider.destroy"))).toEqual(["DELETE /v1/sandboxes/{id}", "sandbox.destroy", "provider.destroy"]);
   expect(named("POST /v1/sandboxes")?.parent).toBe(PARENT);

@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration } from "../../contract/format.ts";
+import { formatBytes, formatDuration, formatUsd } from "../../contract/format.ts";
 import type { NetworkView, SandboxInfo, Usage } from "../../sdk/index.ts";
 import type { Command } from "../command.ts";
 import { connect } from "../connect.ts";
@@ -45,6 +45,8 @@ async function print(info: SandboxInfo, usage: Usage | null, network: NetworkVie
     ...isolation.notes.map((text) => ["  note", text] as const),
     ["backend", info.backend],
     ["route", route.reason],
+    ["instead of", route.instead_of?.map(({ profile, code, reason }) => `profile ${profile} (${code}: ${reason})`).join("; ") ?? null],
+    ["costs", costOf(route)],
     ["state lost", info.state_lost ? "yes: made anew, what an earlier one held is gone" : null],
     ["created", when(info.created_at)],
     ["ended", when(info.ended_at)],
@@ -66,10 +68,24 @@ async function print(info: SandboxInfo, usage: Usage | null, network: NetworkVie
   if (route.candidates.length > 1) {
     await line("");
     await table(
-      ["BACKEND", "VERDICT", "REASON"],
-      route.candidates.map(({ backend, verdict, reason }) => [backend, verdict, reason]),
+      ["BACKEND", "VERDICT", "AN HOUR", "REASON"],
+      route.candidates.map(({ backend, verdict, cost, reason }) => [
+        backend,
+        verdict,
+        cost ? formatUsd(cost.per_hour_micro_usd) : "?",
+        reason,
+      ]),
     );
   }
+}
+
+/** As it was decided; nothing where nothing is charged. */
+function costOf({ candidates, chosen }: SandboxInfo["route"]): string | null {
+  const cost = candidates.find(({ backend }) => backend === chosen)?.cost;
+  if (cost === undefined || (cost?.per_hour_micro_usd === 0 && cost.at_most_micro_usd === 0)) return null;
+  if (cost === null) return "not known";
+  const most = cost.at_most_micro_usd === null ? "no known bound" : `at most ${formatUsd(cost.at_most_micro_usd)}`;
+  return `${formatUsd(cost.per_hour_micro_usd)} an hour, ${most} (${cost.source}, ${cost.effective})`;
 }
 
 function reach({ state, problem, rules, mode }: NetworkView): string {

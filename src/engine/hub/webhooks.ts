@@ -6,7 +6,8 @@ import {
   appendEvent, type Db, findWebhook, forgetDeliveries, insertWebhook, listDeliveries, listWebhooks, newestEvent, requeueDead, updateWebhook,
   type WebhookPatch, type WebhookRow,
 } from "../../ledger/index.ts"; // prettier-ignore
-import { isLocalOperator, requireAdmin } from "../access.ts";
+import { isLocalOperator } from "../../guard/index.ts";
+import { requireAdmin } from "../access.ts";
 import { audit } from "../audit.ts";
 import type { Context } from "../context.ts";
 import type { Engine } from "../engine.ts";
@@ -21,7 +22,16 @@ const MAX_ATTEMPTS = 16;
 /** How long the secret before a rotation signs too. */
 const OVERLAP_MS = 24 * 3600_000;
 
+/** Events of a tenant are not told by project: a key that is confined to one would be told of the others. */
+function unconfined({ project }: Principal): void {
+  if (project === undefined) return;
+  throw new SandboxerError("forbidden", `webhooks are of a whole tenant, and this key is confined to the project "${project}"`, {
+    hint: "Use a key of the whole tenant, or follow events with this one.",
+  });
+}
+
 async function own(db: Db, who: Principal, id: string): Promise<WebhookRow> {
+  unconfined(who);
   const row = await findWebhook(db, id);
   if (row !== undefined && (row.tenant === who.tenant || who.scopes.includes("admin"))) return row;
   throw new SandboxerError("not_found", `there is no webhook ${id}`, { hint: "List the webhooks with 'sand-boxer webhook ls'." });
@@ -58,6 +68,7 @@ async function change(
 }
 
 async function add(ctx: Context, who: Principal, input: WebhookRequest): Promise<{ webhook: WebhookInfo; secret: string }> {
+  unconfined(who);
   const request = parse(WebhookRequest, input, { what: "webhook" });
   if (request.all_tenants === true) requireAdmin(who, "a webhook for all tenants");
   const trusted = isLocalOperator(who);
@@ -159,6 +170,7 @@ export function webhookVerbs(ctx: Context): Engine["webhooks"] {
   return {
     add: (who, request) => add(ctx, who, request),
     list: async (who) => {
+      unconfined(who);
       const rows = await listWebhooks(db, who.scopes.includes("admin") ? undefined : who.tenant);
       return Promise.all(rows.map((row) => toWebhookInfo(db, row)));
     },

@@ -11,6 +11,8 @@ export class BoundaryLink {
   readonly #open: (() => Promise<Boundary>) | undefined;
   #boundary: Promise<Boundary> | null = null;
   #failed: { error: SandboxerError; at: number } | null = null;
+  /** Where the control plane listens: told to every boundary that is connected to. */
+  readonly #protected = new Set<string>();
   /** Why it did not answer last; null: it did, or was never needed. */
   problem: string | null = null;
 
@@ -44,7 +46,7 @@ export class BoundaryLink {
     if (this.#open === undefined)
       throw new SandboxerError("backend_unavailable", "this process was opened without a boundary for egress", { phase: "network" });
     if (this.#failed !== null && performance.now() - this.#failed.at < RETRY_MS) throw this.#failed.error;
-    this.#boundary ??= this.#open();
+    this.#boundary ??= this.#opened(this.#open);
     try {
       const boundary = await this.#boundary;
       this.#failed = null;
@@ -58,6 +60,18 @@ export class BoundaryLink {
       this.#failed = { error, at: performance.now() };
       throw error;
     }
+  }
+
+  async #opened(open: () => Promise<Boundary>): Promise<Boundary> {
+    const boundary = await open();
+    if (this.#protected.size > 0) await boundary.protect([...this.#protected]);
+    return boundary;
+  }
+
+  /** No sandbox may reach this address from now on. Starts no boundary where none was needed. */
+  async protect(address: string): Promise<void> {
+    this.#protected.add(address);
+    if (this.used) await this.call((boundary) => boundary.protect([address]));
   }
 
   /** Lets go of the connection; the boundary lives on with its sessions. */

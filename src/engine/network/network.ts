@@ -14,6 +14,7 @@ export function network(ctx: Context): Engine["network"] {
     log: (who, id, query) => logPage(ctx, who, id, query),
     followLog: (who, id, query, signal) => followLog(ctx, who, id, query, signal),
     suggest: (who, id) => suggest(ctx, who, id),
+    protect: (address) => ctx.boundary.protect(address),
     check: (who, request) => checkNetwork(ctx, who, request),
   };
 }

@@ -2,7 +2,7 @@ import {
   type EffectiveRule, type EgressPolicy, type NetworkChange, NetworkUpdate, parse, type Principal, SandboxerError,
 } from "../../contract/index.ts"; // prettier-ignore
 import { narrowNetwork } from "../../guard/index.ts";
-import { appendEvent, type Db, findNetwork, findSandbox, type SandboxNetworkRow, updateNetwork } from "../../ledger/index.ts";
+import { appendEvent, type Db, findNetwork, findSandbox, updateNetwork } from "../../ledger/index.ts";
 import { audit } from "../audit.ts";
 import { type Context, durability } from "../context.ts";
 import { allow } from "../lifecycle.ts";
@@ -61,11 +61,14 @@ async function store(
   return changed;
 }
 
-/** Nothing that was let out can be refused by a policy that takes away nothing; what else would be is known once it is done. */
-function wouldClose(changed: Difference, network: SandboxNetworkRow, policy: EgressPolicy, open: number | null): number | null {
-  const before = policyIn(network.policy);
-  const tighter = changed.removed.length > 0 || (before.mode === "audit" && policy.mode === "enforce");
-  return !tighter || open === 0 ? 0 : null;
+/** Asked of the boundary, which has them open; null where it does not answer. */
+async function wouldClose(ctx: Context, id: string, policy: EgressPolicy): Promise<number | null> {
+  try {
+    return (await ctx.boundary.call((boundary) => boundary.review(id, policy))).closed;
+  } catch (thrown) {
+    if (SandboxerError.from(thrown).code === "backend_unavailable") return null;
+    throw thrown;
+  }
 }
 
 /**
@@ -85,9 +88,8 @@ export async function updatePolicy(ctx: Context, who: Principal, id: string, inp
   const policy = narrowNetwork(policyIn(network.ceiling), { ...request, mode }, (field) => narrowed.push(field));
   if (dryRun) {
     const changed = difference(policyIn(network.policy), policy);
-    const now = await viewOf(ctx, target.row, network);
     const after = await viewOf(ctx, target.row, { ...network, policy: JSON.stringify(policy) });
-    const closed = wouldClose(changed, network, policy, now.traffic.open);
+    const closed = await wouldClose(ctx, target.row.id, policy);
     return { object: "network_change", dry_run: true, ...changed, narrowed, closed, network: after };
   }
   const changed = await ctx.ledger.transaction((tx) => store(ctx, tx, { who, id }, policy, narrowed), durability(ctx, target.row.backend));

@@ -4,6 +4,8 @@ import { secrets } from "./0003-secrets.ts";
 import { network } from "./0004-network.ts";
 import { hub } from "./0009-hub.ts";
 import { publishedPorts } from "./0005-published-ports.ts";
+import { measurements } from "./0006-measurements.ts";
+import { access } from "./0008-access.ts";
 
 /** Every migration in order; the schema's version is how many have run. A released one is never edited. */
 export const MIGRATIONS: readonly { readonly name: string; readonly statements: readonly string[] }[] = [
@@ -12,5 +14,7 @@ export const MIGRATIONS: readonly { readonly name: string; readonly statements: 
   { name: "0003-secrets", statements: secrets },
   { name: "0004-network", statements: network },
   { name: "0005-published-ports", statements: publishedPorts },
+  { name: "0006-measurements", statements: measurements },
+  { name: "0008-access", statements: access },
   { name: "0009-hub", statements: hub },
 ];

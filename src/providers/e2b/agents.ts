@@ -2,8 +2,11 @@ import { SandboxerError, type Op, type Ref } from "../../contract/index.ts";
 import { throwIfAborted, whyAborted } from "../shared/abort.ts";
 import type { Control, Identity } from "./control.ts";
 import { CONNECT, connectCode, connectFailure } from "./failure.ts";
+import type { Agent, AgentEvent, Program } from "../shared/companion/agent.ts";
 import { userOf } from "./labels.ts";
+import type { Settings } from "./options.ts";
 import { processClient, type ProcessClient, type ProcessEvent, type Sdk } from "./sdk.ts";
+import { agentUser } from "./user.ts";
 
 /** Sandboxes whose agent's address and token are kept; one more is one request more. */
 const REMEMBERED = 2000;
@@ -17,14 +20,16 @@ interface Known {
 }
 
 /** E2B's agents in sandboxes: one process client each, made when it is first needed. */
-export class Agents {
+export class E2bAgents {
   readonly control: Control;
   readonly #sdk: Sdk;
+  readonly #settings: Settings;
   readonly #known = new Map<string, Known>();
 
-  constructor(sdk: Sdk, control: Control) {
+  constructor(sdk: Sdk, control: Control, settings: Settings) {
     this.#sdk = sdk;
     this.control = control;
+    this.#settings = settings;
   }
 
   remember(native: string, identity: Identity, user: string | undefined): Known {
@@ -52,10 +57,10 @@ export class Agents {
    *
    * @throws SandboxerError `sandbox_not_found`, `wrong_state` where it is paused, `backend_*`.
    */
-  async of(ref: Ref, op: Op, phase: string): Promise<Agent> {
+  async of(ref: Ref, op: Op, phase: string): Promise<E2bAgent> {
     throwIfAborted(op.signal);
     const known = this.#known.get(ref.native) ?? (await this.#look(ref, op.signal, phase));
-    return new Agent(this.control, ref, phase, known);
+    return new E2bAgent(this.control, this.#settings, ref, phase, known);
   }
 
   async #look(ref: Ref, signal: AbortSignal, phase: string): Promise<Known> {
@@ -71,37 +76,38 @@ function gone(ref: Ref, phase: string): SandboxerError {
 }
 
 /** One sandbox's agent, for one job. */
-export class Agent {
+class E2bAgent implements Agent {
   readonly user: string | undefined;
+  readonly oom: "kernel" | undefined;
+  readonly keepsInput = true;
+  readonly workdir: string;
   readonly #control: Control;
   readonly #ref: Ref;
   readonly #phase: string;
   readonly #client: ProcessClient;
 
-  constructor(control: Control, ref: Ref, phase: string, { client, user }: Known) {
+  constructor(control: Control, settings: Settings, ref: Ref, phase: string, { client, user }: Known) {
     this.user = user;
+    this.oom = settings.isolation === "microvm" ? "kernel" : undefined;
+    this.workdir = settings.workdir;
     this.#control = control;
     this.#ref = ref;
     this.#phase = phase;
     this.#client = client;
   }
 
-  /**
-   * Starts a program under a tag; its events go on until it ends or the signal aborts, which leaves it running.
-   *
-   * @param timeoutMs After which the agent ends the program itself, though nothing that it started; 0 for never.
-   */
-  start(
-    program: { argv: readonly string[]; env: Readonly<Record<string, string>>; user: string | undefined; tag: string; timeoutMs: number },
-    signal: AbortSignal,
-  ): AsyncIterable<ProcessEvent> {
-    const { argv, env, user, tag, timeoutMs } = program;
+  userFor(asked: string | undefined, op: Op): Promise<string | undefined> {
+    return agentUser(this, asked, op);
+  }
+
+  async *start({ argv, env, user, tag, timeoutMs }: Program, signal: AbortSignal): AsyncGenerator<AgentEvent> {
     const [cmd = "", ...args] = argv;
     const as = user === undefined ? {} : { Authorization: `Basic ${Buffer.from(`${user}:`).toString("base64")}` };
-    return this.#client.start(
+    const events = this.#client.start(
       { process: { cmd, args, envs: env }, tag, stdin: true },
       { signal, headers: { ...KEEPALIVE, ...as }, ...(timeoutMs === 0 ? {} : { timeoutMs }) },
     );
+    for await (const event of events) yield translated(event);
   }
 
   /** To the standard input of the program under that tag. */
@@ -113,7 +119,7 @@ export class Agent {
   }
 
   /** Resolves with false where no such program runs any more. */
-  async signal(tag: string, name: keyof typeof SIGNALS, signal: AbortSignal): Promise<boolean> {
+  async signal(tag: string, name: "SIGTERM" | "SIGKILL", signal: AbortSignal): Promise<boolean> {
     try {
       await this.#client.sendSignal(
         { process: { selector: { case: "tag", value: tag } }, signal: SIGNALS[name] },
@@ -169,4 +175,12 @@ export class Agent {
       return false;
     }
   }
+}
+
+function translated({ event: whole }: ProcessEvent): AgentEvent {
+  const event = whole?.event;
+  if (event?.case === "end") return { type: "end" };
+  if (event?.case !== "data") return { type: "alive" };
+  const { case: kind, value: data } = event.value.output;
+  return { type: kind === "stdout" ? "stdout" : "stderr", data };
 }

@@ -11,14 +11,14 @@ import {
   type SandboxSpec,
 } from "../../contract/index.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
-import { Agents } from "./agents.ts";
+import { execOverCompanion } from "../shared/companion/exec.ts";
+import { CompanionProcesses } from "../shared/companion/processes.ts";
+import { E2bAgents } from "./agents.ts";
 import { Control } from "./control.ts";
 import { createSandbox, nativesOf, type Maker } from "./create.ts";
-import { execOver } from "./exec.ts";
 import { readKey } from "./key.ts";
 import { refOf, selector } from "./labels.ts";
 import { settingsOf, type E2bOptions } from "./options.ts";
-import { E2bProcesses } from "./processes.ts";
 import { loadSdk } from "./sdk.ts";
 import { Pace } from "./pace.ts";
 import { traitsOf } from "./traits.ts";
@@ -41,7 +41,7 @@ export async function openE2b(options: E2bOptions, context: OpenContext): Promis
   const { backend, instance, failpoint } = context;
   const sdk = await loadSdk();
   const control = new Control(sdk, key, settings, backend);
-  const agents = new Agents(sdk, control);
+  const agents = new E2bAgents(sdk, control, settings);
   const creating = new Map<string, Promise<Created>>();
   const maker: Maker = {
     control,
@@ -52,7 +52,7 @@ export async function openE2b(options: E2bOptions, context: OpenContext): Promis
     pace: new Pace(settings.createRate, backend),
     made: (native, identity, user) => void agents.remember(native, identity, user),
   };
-  const exec = execOver(agents, settings);
+  const exec = execOverCompanion(agents);
 
   async function create(spec: SandboxSpec, op: Op): Promise<Created> {
     const running = creating.get(spec.id);
@@ -106,7 +106,7 @@ export async function openE2b(options: E2bOptions, context: OpenContext): Promis
     inspect,
     abandonExec,
     files: filesOverExec({ exec, workdir: settings.workdir }),
-    processes: new E2bProcesses(agents, settings),
+    processes: new CompanionProcesses(agents),
   };
 }
 

@@ -1,6 +1,6 @@
 import { newId, SandboxerError, type Op } from "../../contract/index.ts";
-import type { Agent } from "./agents.ts";
-import { Companion } from "./companion.ts";
+import type { Agent } from "../shared/companion/agent.ts";
+import { Companion } from "../shared/companion/companion.ts";
 
 /**
  * The name of the user to run as: the agent knows names only, so a number is looked up inside. Undefined stands for the template's own.

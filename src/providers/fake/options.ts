@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Capability, IsolationLevel } from "../../contract/index.ts";
+import { Capability, IsolationLevel, Region } from "../../contract/index.ts";
 import { FakeControl } from "./control.ts";
 import { Fault, OPERATIONS } from "./faults.ts";
 
@@ -20,9 +20,16 @@ export const FakeOptions = z.strictObject({
     .strictObject({
       concurrency_max: z.int().min(0).optional().meta({ description: "Sandboxes at once; one more is refused as quota_exceeded." }),
       fs_max_write_bytes: z.int().min(0).optional(),
+      create_rate_per_s: z.number().positive().optional().meta({ description: "Faster creates are refused as backend_rate_limited." }),
     })
     .default({}),
+  region: Region.optional().meta({ description: "Where it says that it keeps things." }),
+  self_hosted: z.boolean().optional().meta({ description: "What it says of whose machines it is on." }),
   unavailable: z.string().optional().meta({ description: "Makes the whole backend unavailable, for this reason." }),
+  remote: z
+    .url({ protocol: /^http$/ })
+    .optional()
+    .meta({ description: "Address of a fake backend that another process serves; it goes with no other option." }),
   faults: z.array(Fault).default([]),
   control: z
     .instanceof(FakeControl)

@@ -9,6 +9,7 @@ import { fakeFiles } from "./files.ts";
 import type { FakeOptions } from "./options.ts";
 import { fakePorts } from "./ports.ts";
 import { fakeProcesses } from "./processes.ts";
+import { CreateRate } from "./create-rate.ts";
 import { FakeWorld } from "./world.ts";
 
 const CAPABILITIES: readonly Capability[] = [
@@ -24,6 +25,7 @@ export type FakeProvider = Provider & { readonly control: FakeControl };
 export function openFake(options: FakeOptions, context: OpenContext): FakeProvider {
   const control = options.control ?? new FakeControl();
   const world = new FakeWorld(options.isolation, options.limits.concurrency_max ?? Infinity);
+  const rate = new CreateRate(options.limits.create_rate_per_s ?? Infinity);
   control.attach(world);
   for (const fault of options.faults) control.addFault(fault);
   const has = (capability: Capability) => CAPABILITIES.includes(capability) && !options.without.includes(capability);
@@ -61,6 +63,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
         throw new SandboxerError("capability_unsupported", "network.allow: this backend has no network, and pretends none", {
           phase: "create",
         });
+      rate.count();
       const strike = await meet("create", op);
       const { created } = world.make(spec);
       if (strike.lose) world.vanish(spec.id);
@@ -107,7 +110,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
 }
 
 function traitsOf(options: FakeOptions, has: (capability: Capability) => boolean): Traits {
-  const { concurrency_max, fs_max_write_bytes } = options.limits;
+  const { concurrency_max, fs_max_write_bytes, create_rate_per_s } = options.limits;
   return {
     isolation:
       options.unavailable === undefined
@@ -117,7 +120,10 @@ function traitsOf(options: FakeOptions, has: (capability: Capability) => boolean
     limits: {
       ...(concurrency_max === undefined ? {} : { concurrency_max }),
       ...(fs_max_write_bytes === undefined ? {} : { fs_max_write_bytes }),
+      ...(create_rate_per_s === undefined ? {} : { create_rate_per_s }),
     },
+    ...(options.region === undefined ? {} : { region: options.region }),
+    ...(options.self_hosted === undefined ? {} : { selfHosted: options.self_hosted }),
     ...(options.unavailable === undefined ? {} : { unavailable: options.unavailable }),
   };
 }

@@ -5,7 +5,7 @@ import { idBase, IDS_PER_SANDBOX, type Slot, WRITABLE } from "./disk/slot.ts";
 import type { Host } from "./host.ts";
 import type { SandboxNetwork } from "./network/network.ts";
 import type { OciProcess } from "./oci-process.ts";
-import { type SeccompProfile, seccompProfile } from "./seccomp.ts";
+import { type SeccompProfile, seccompProfile } from "../shared/seccomp.ts";
 import { type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { HELPERS, type Skeleton } from "./skeleton.ts";
 

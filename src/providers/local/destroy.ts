@@ -5,7 +5,7 @@ import { SandboxerError } from "../../contract/index.ts";
 import { Cgroup } from "./cgroup.ts";
 import { cgroupOf, cgroupParent, directoryOf, type Host, scratchOf } from "./host.ts";
 import { isAlive, processesWith, type ProcessIdentity, signalProcess } from "./process-tree.ts";
-import { recordedIds } from "./record.ts";
+import { recordedIds, REMOVAL } from "./record.ts";
 import { RUNTIMES, stateNames } from "./runtime.ts";
 import { removeEmptyScratch } from "./scratch.ts";
 
@@ -50,7 +50,7 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   host.failpoint("local.destroy.after_release");
   host.network.pool.release(id);
   host.failpoint("local.destroy.after_namespace");
-  await rm(scratchOf(host, id), { recursive: true, force: true });
+  await rm(scratchOf(host, id), REMOVAL);
   await directory.remove();
   return "destroyed";
 }

@@ -23,6 +23,9 @@ export interface SandboxRecord {
   readonly notes: readonly string[];
 }
 
+/** Shims write on for a moment after their processes were killed: until a directory is gone, into which they make nothing new. */
+export const REMOVAL = { recursive: true, force: true, maxRetries: 30, retryDelay: 5 } as const;
+
 /** Paths of one sandbox's own directory. */
 export class SandboxDirectory {
   readonly path: string;
@@ -60,7 +63,7 @@ export class SandboxDirectory {
   }
 
   remove(): Promise<void> {
-    return rm(this.path, { recursive: true, force: true });
+    return rm(this.path, REMOVAL);
   }
 }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import type { Runtime } from "./runtime.ts";
-import { seccompProfile } from "./seccomp.ts";
+import { seccompProfile } from "../shared/seccomp.ts";
 
 /**
  * System call filters as crun compiled them, by what they were compiled from. crun leaves the compiled one in the state of each

@@ -1,4 +1,4 @@
-import { isId, LOCAL_OPERATOR, SandboxerError, type Principal } from "../../contract/index.ts";
+import { isId, SandboxerError, type Principal } from "../../contract/index.ts";
 import type { Destination } from "./address.ts";
 import { ENVD_PORT, type E2bContext } from "./context.ts";
 import { TRAFFIC_KEY, trafficIsPublic } from "./own-metadata.ts";
@@ -8,7 +8,7 @@ import { checkSignature, findBySignature, signedFile } from "./signature.ts";
 export interface Admitted {
   readonly sandboxId: string;
   readonly port: number;
-  /** Of the sandbox's tenant; reads and writes. */
+  /** Its maker, whose token it is; reads and writes. */
   readonly who: Principal;
 }
 
@@ -16,7 +16,7 @@ export interface Admitted {
 const REMEMBERED = 10_000;
 
 interface Owner {
-  readonly tenant: string;
+  readonly who: Principal;
   readonly publicTraffic: boolean;
   /** Whether it was made over this wire, whose ports then follow its rules. */
   readonly madeHere: boolean;
@@ -85,8 +85,8 @@ export class DataGate {
   }
 
   async #of(sandboxId: string, port: number): Promise<Admitted> {
-    const { tenant } = await this.#owner(sandboxId);
-    return { sandboxId, port, who: { tenant, key_id: null, scopes: ["read", "write"] } };
+    const { who } = await this.#owner(sandboxId);
+    return { sandboxId, port, who };
   }
 
   async #owner(sandboxId: string): Promise<Owner> {
@@ -96,8 +96,8 @@ export class DataGate {
       this.#owners.set(sandboxId, known);
       return known;
     }
-    const { tenant, metadata } = await this.#ctx.engine.get(LOCAL_OPERATOR, sandboxId);
-    const owner = { tenant, publicTraffic: trafficIsPublic(metadata), madeHere: TRAFFIC_KEY in metadata };
+    const { who, metadata } = await this.#ctx.engine.keys.makerOf(sandboxId);
+    const owner = { who, publicTraffic: trafficIsPublic(metadata), madeHere: TRAFFIC_KEY in metadata };
     this.#owners.set(sandboxId, owner);
     const oldest = this.#owners.keys().next();
     if (this.#owners.size > REMEMBERED && oldest.done === false) this.#owners.delete(oldest.value);

@@ -5,6 +5,7 @@ import type { Publication } from "../../engine/publication.ts";
 import { isComplete } from "../answered.ts";
 import { checkHost } from "../auth.ts";
 import type { Door, Service } from "../call.ts";
+import { callerLife } from "../caller-life.ts";
 import { toPublic } from "../reply.ts";
 import { authorityOf, hostOf, isOwnName, type Place, placeOf } from "./address.ts";
 import { PreviewGate, nothingHere, type Admitted, type Asked } from "./gate.ts";
@@ -71,6 +72,7 @@ export class PreviewDoor {
       if (publication === undefined) throw nothingHere();
       const asked = this.#asked(incoming, door, false);
       const admitted = await this.#gate.admit(publication, place, asked);
+      await this.#service.engine.ports.mayVisit(admitted.visitor, place.sandboxId, place.port);
       if (admitted.cookie !== undefined && isForPeople(incoming)) return toCleanAddress(place, outgoing, admitted.cookie);
       await this.#pass(place, publication, admitted, asked, incoming, outgoing);
     } catch (thrown) {
@@ -81,20 +83,12 @@ export class PreviewDoor {
   /** The same for an upgrade. */
   async upgrade(place: Place, incoming: IncomingMessage, socket: Duplex, head: Buffer, door: Door, otherwise: () => void): Promise<void> {
     const requestId = newId("request");
-    const cancel = new AbortController();
-    const { open, counter, log } = this.#service;
-    const lost = (): void => {
-      open.forget(cancel);
-      cancel.abort(new DOMException("the client went away", "AbortError"));
-    };
-    // An error without a listener would end the process; a close follows it.
-    socket.on("error", lost);
-    socket.once("close", lost);
+    const { counter, log } = this.#service;
+    const life = callerLife(this.#service, socket);
     try {
       const publication = await this.#publication(place, incoming, door, otherwise);
       if (publication === "other") return;
-      open.register(cancel, "follower");
-      cancel.signal.addEventListener("abort", () => socket.destroy(), { once: true });
+      life.hold();
       if (publication === undefined) throw nothingHere();
       const asked = this.#asked(incoming, door, true);
       const { visitor } = await this.#gate.admit(publication, place, asked);
@@ -105,7 +99,7 @@ export class PreviewDoor {
         head,
         path: withoutToken(place.url),
         headers,
-        open: () => this.#service.engine.ports.connect(visitor, place.sandboxId, place.port, cancel.signal),
+        open: () => this.#service.engine.ports.connect(visitor, place.sandboxId, place.port, life.signal),
         answerHeaders: (answer) => responseHeaders(answer, place.prefix, insideHost),
       });
       counter.count(incoming.method ?? "GET", "preview upgrade", status);

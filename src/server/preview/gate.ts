@@ -125,8 +125,9 @@ function toOwnForm(key: string): string | undefined {
   return digits === undefined ? undefined : `sbx_${digits}`;
 }
 
-function mayUse(who: Principal, { tenant }: Publication): boolean {
-  return who.scopes.includes("admin") || (who.tenant === tenant && who.scopes.includes("write"));
+function mayUse(who: Principal, { tenant, project }: Publication): boolean {
+  if (who.scopes.includes("admin")) return true;
+  return who.tenant === tenant && (who.project === undefined || who.project === project) && who.scopes.includes("write");
 }
 
 function tokenOf({ url }: Place, { headers }: Asked): string | undefined {

@@ -5,6 +5,7 @@ import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { keyRoutes } from "./keys.ts";
 import { networkRoutes } from "./network.ts";
+import { policyRoutes } from "./policy.ts";
 import { portRoutes } from "./ports.ts";
 import { processRoutes } from "./processes.ts";
 import { profileRoutes } from "./profiles.ts";
@@ -12,6 +13,7 @@ import { sandboxRoutes } from "./sandboxes.ts";
 import { secretRoutes } from "./secrets.ts";
 import { serviceRoutes } from "./service.ts";
 import { socketRoute } from "./socket.ts";
+import { tenantRoutes } from "./tenants.ts";
 import { treeRoutes } from "./trees.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
@@ -31,5 +33,7 @@ export const ROUTES: readonly Route[] = [
   ...auditRoutes,
   ...keyRoutes,
   ...secretRoutes,
+  ...tenantRoutes,
+  ...policyRoutes,
   ...serviceRoutes,
 ];

@@ -1,4 +1,4 @@
-import { KeyInfo, KeyRequest } from "../../contract/index.ts";
+import { KeyInfo, KeyRequest, KeyRotation } from "../../contract/index.ts";
 import { json } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { CreatedKey, KeyList } from "../schemas.ts";
@@ -14,9 +14,9 @@ export const keyRoutes: readonly Route[] = [
       summary: "Make an API key",
       scope: "admin",
       body: KeyRequest,
-      exampleBody: { name: "ci", tenant: "acme", scopes: ["read", "write"] },
+      exampleBody: { name: "ci", tenant: "acme", role: "agent", labels: ["reviewed"], expires_in: "30d" },
       answers: { 201: { description: "The key. Its secret is shown this once.", content: { "application/json": CreatedKey } } },
-      errors: ["storage_unavailable"],
+      errors: ["not_found", "storage_unavailable"],
     },
     async (call) => {
       const { key, secret } = await call.engine.keys.create(call.who, call.body);
@@ -34,6 +34,27 @@ export const keyRoutes: readonly Route[] = [
       answers: { 200: { description: "All of them, without their secrets.", content: { "application/json": KeyList } } },
     },
     async (call) => json(call, 200, { object: "list", data: await call.engine.keys.list(call.who) }),
+  ),
+  defineRoute(
+    {
+      method: "post",
+      path: "/v1/keys/{id}/rotate",
+      operation: "rotateKey",
+      tag: "Keys",
+      summary: "Give an API key a new secret",
+      description: "The key stays what it is. Its secret of before works for the overlap, and one from before that ends at once.",
+      scope: "admin",
+      body: KeyRotation,
+      exampleBody: { overlap: "1h" },
+      answers: {
+        200: { description: "The key with its new secret, which is shown this once.", content: { "application/json": CreatedKey } },
+      },
+      errors: ["not_found", "conflict", "storage_unavailable"],
+    },
+    async (call) => {
+      const { key, secret } = await call.engine.keys.rotate(call.who, call.id, call.body);
+      return json(call, 200, { ...key, secret });
+    },
   ),
   defineRoute(
     {

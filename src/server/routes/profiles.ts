@@ -1,4 +1,4 @@
-import { Profile, ProfileRecord, SandboxerError } from "../../contract/index.ts";
+import { LabelsRequest, Profile, ProfileRecord, SandboxerError } from "../../contract/index.ts";
 import type { Call } from "../call.ts";
 import { json } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
@@ -55,6 +55,23 @@ export const profileRoutes: readonly Route[] = [
       const { profile, created } = await call.engine.profiles.apply(call.who, call.body);
       return json(call, created ? 201 : 200, profile);
     },
+  ),
+  defineRoute(
+    {
+      method: "put",
+      path: "/v1/profiles/{name}/labels",
+      operation: "labelProfile",
+      tag: "Profiles",
+      summary: "Say what an operator thinks of a profile",
+      description:
+        "Rules of the policy ask for it. `name` means every version that has no labels of its own; the list replaces the one before.",
+      scope: "admin",
+      body: LabelsRequest,
+      exampleBody: { labels: ["reviewed"] },
+      answers: { 200: profileAnswer("The profile with its labels.") },
+      errors: ["profile_not_found", "storage_unavailable"],
+    },
+    async (call) => json(call, 200, await call.engine.profiles.label(call.who, profileName(call), call.body.labels)),
   ),
 ];
 

@@ -36,7 +36,7 @@ export const serviceRoutes: readonly Route[] = [
     },
     async (call) => {
       const { counter, open } = call.service;
-      const samples = [...(await call.engine.metrics()), ...counter.samples(open.count)];
+      const samples = [...(await call.engine.metrics(call.who)), ...counter.samples(open.count)];
       return send(call, 200, prometheusText(samples), { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
     },
   ),
@@ -67,6 +67,6 @@ export const serviceRoutes: readonly Route[] = [
       scope: "admin",
       answers: { 200: { description: "What was found and done.", content: { "application/json": SweepReport } } },
     },
-    async (call) => json(call, 200, await call.engine.sweep()),
+    async (call) => json(call, 200, await call.engine.sweep({ who: call.who })),
   ),
 ];

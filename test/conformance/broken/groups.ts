@@ -1,4 +1,5 @@
-import type { Files, OutputChunk, Processes, Provider } from "../../../src/contract/index.ts";
+import { duplexPair } from "node:stream";
+import type { Files, OutputChunk, Ports, Processes, Provider, Ref } from "../../../src/contract/index.ts";
 
 const withProcesses =
   (change: (real: Processes) => Partial<Processes>) =>
@@ -50,6 +51,29 @@ export const BROKEN_PROCESSES = {
     start: (ref, command, { pty: _ignored, ...options }, op) => real.start(ref, command, options, op),
   })),
 };
+
+/** Ports that are wrong in one way each. */
+export const BROKEN_PORTS = {
+  answersWhereNothingListens: withPorts((real) => async (ref, port, op) => {
+    try {
+      return await real.connect(ref, port, op);
+    } catch {
+      return duplexPair()[0];
+    }
+  }),
+  leadsToWhomeverListens: (provider: Provider): Provider => {
+    let first: Ref | undefined;
+    return withPorts((real) => (ref, port, op) => real.connect((first ??= ref), port, op))(provider);
+  },
+};
+
+function withPorts(change: (real: Ports) => Ports["connect"]): (provider: Provider) => Provider {
+  return (provider) => {
+    const { ports } = provider;
+    if (ports === undefined) throw new Error("the fake has ports");
+    return { ...provider, ports: { connect: change(ports) } };
+  };
+}
 
 /** Files that are wrong in one way each. */
 export const BROKEN_FILES = {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { SandboxerError } from "../../../src/contract/index.ts";
 import { ADMIN, OWNER, STRANGER, trail } from "../bench.ts";
 import { openStage } from "./stage.ts";
 
@@ -38,13 +39,15 @@ describe("changing what a live sandbox may reach", () => {
     });
   });
 
-  it("changes nothing in a dry run, which says what would change and, where that is known, what would be closed", async () => {
+  it("changes nothing in a dry run, which says what would change and, where the boundary answers, what would be closed", async () => {
     await using stage = await openStage();
     const { sandbox } = await stage.engine.create(OWNER, { profile: "net" }, {});
     const dry = await stage.engine.network.update(OWNER, sandbox.id, { allow: [], dry_run: true });
     expect(dry).toMatchObject({ dry_run: true, closed: 0, network: { revision: 1, rules: [] } });
     expect(dry.removed).toHaveLength(2);
     Object.assign(stage.boundary.store.get(sandbox.id) ?? {}, { open: 2 });
+    expect((await stage.engine.network.update(OWNER, sandbox.id, { allow: [], dry_run: true })).closed).toBe(2);
+    stage.boundary.faults.set("review", new SandboxerError("backend_unavailable", "it is being started"));
     expect((await stage.engine.network.update(OWNER, sandbox.id, { allow: [], dry_run: true })).closed).toBeNull();
     expect(stage.boundary.calls.some((call) => call.startsWith("update"))).toBe(false);
     expect((await stage.engine.network.get(OWNER, sandbox.id)).rules).toHaveLength(2);

@@ -177,6 +177,60 @@ describe.runIf(root)("the boundary of a data directory", () => {
     expect((await boundary.traffic(id))!.bytesUp).toBeGreaterThanOrEqual(11);
   });
 
+  test("says how many connections a policy would close, and closes none", async () => {
+    const { id, dial } = await open(both([7000]));
+    const socket = await dial();
+    expect(await echo(socket, "one")).toBe("one");
+    expect(await boundary.review(id, allow())).toEqual({ closed: 0 });
+    expect(await boundary.review(id, policyOf([]))).toEqual({ closed: 2 });
+    expect(await echo(socket, "two")).toBe("two");
+    expect(await boundary.update(id, policyOf([]))).toEqual({ closed: 2 });
+  });
+
+  test("lets nothing out after a violation that ends the sandbox, also when killed and started again", async () => {
+    const { id, dial } = await open(allow());
+    const placeholder = "sbx_secret_0123456789abcdefghijABCDEFGHIJ02";
+    const binding = { name: "token", placeholder, inject: { type: "bearer" }, hosts: ["echo.test"], ports: [443], replaceIn: [], onViolation: "terminate" } as const; // prettier-ignore
+    await boundary.secrets(id, [{ binding, value: "a-real-value" }]);
+    await boundary.update(id, policyOf([{ host: "echo.test", ports: [7000], tls: "inspect" }]));
+    const bad = await dial();
+    bad.write(`GET / HTTP/1.1\r\nHost: echo.test:7000\r\nConnection: close\r\nx-token: ${placeholder}\r\n\r\n`);
+    expect(await readAll(bad)).toMatch(/403|^broken/);
+    const heard = async (): Promise<string> => {
+      const socket = await dial();
+      socket.write("GET / HTTP/1.1\r\nHost: echo.test:7000\r\nConnection: close\r\n\r\n");
+      return readAll(socket);
+    };
+    expect(await heard()).toContain("403");
+    expect(readFileSync(join(world.directory, "boundary", "sessions", `${id}.counters`), "utf8")).toMatch(/"seq":[1-9]\d*,"halted":true/);
+    const pid = world.pid();
+    process.kill(pid, "SIGKILL");
+    await until(() => !alive(pid));
+    await until(async () => (await boundary.sessions().catch(() => [])).find((one) => one.id === id)?.attached === true);
+    expect(await heard()).toContain("403");
+    await boundary.remove(id);
+  });
+
+  test("keeps what it was told to protect from every sandbox, also in the process that follows", async () => {
+    const { id, dial } = await open(both([7000, 7002]));
+    await world.tcp(server, 7002, (socket) => socket.pipe(socket));
+    expect(await echo(await dial(7002), "before")).toBe("before");
+    await boundary.protect([`${server}:7002`]);
+    const denied = async (): Promise<string> => {
+      const socket = await dial(7002);
+      socket.write("hello");
+      return readAll(socket);
+    };
+    expect(await denied()).toMatch(/^broken|^$/);
+    const pid = world.pid();
+    process.kill(pid, "SIGKILL");
+    await until(() => !alive(pid));
+    await until(async () => (await boundary.sessions().catch(() => [])).find((one) => one.id === id)?.attached === true);
+    expect(JSON.parse(readFileSync(join(world.directory, "boundary", "closed.json"), "utf8"))).toContain(`${server}:7002`);
+    expect(await denied()).toMatch(/^broken|^$/);
+    expect(await echo(await dial(), "still here")).toBe("still here");
+  });
+
   test("is one process, however many want it at the same time", async () => {
     const many = await Promise.all(Array.from({ length: 4 }, () => world.boundary()));
     expect((await Promise.all(many.map((one) => one.sessions()))).map((list) => list.length)).toEqual(

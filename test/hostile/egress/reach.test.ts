@@ -80,12 +80,15 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("from a sandbox of $
       "[::ffff:127.0.0.1]",
       WORLD.host,
     ]) {
-      for (const target of [port, api, 808, 53, 8000]) {
-        const { text } = await inside.curl("-m", "3", "-x", "http://127.0.0.1:808", `http://${host}:${target}/health`);
-        expect(text, `${host}:${target}`).not.toMatch(/host's own|status/);
-        const socks = await inside.attack("socks", host.replaceAll(/[[\]]/g, ""), String(target), "GET / HTTP/1.0\\r\\n\\r\\n");
-        expect(socks.reply ?? "", `${host}:${target}`).not.toMatch(/host's own|status|Directory listing/);
-      }
+      // Side by side: each may wait for an answer that does not come.
+      await Promise.all(
+        [port, api, 808, 53, 8000].map(async (target) => {
+          const { text } = await inside.curl("-m", "3", "-x", "http://127.0.0.1:808", `http://${host}:${target}/health`);
+          expect(text, `${host}:${target}`).not.toMatch(/host's own|status/);
+          const socks = await inside.attack("socks", host.replaceAll(/[[\]]/g, ""), String(target), "GET / HTTP/1.0\\r\\n\\r\\n");
+          expect(socks.reply ?? "", `${host}:${target}`).not.toMatch(/host's own|status|Directory listing/);
+        }),
+      );
     }
     for (const address of [WORLD.host, "0.0.0.0"])
       expect((await inside.attack("tcp", address, String(port))).reply ?? "").not.toContain("own");

@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newId, type Command, type OutputChunk, type Processes, type Provider, type Ref } from "../../../src/contract/index.ts";
 import { eventually, sandbox, say, specOf } from "./inside.ts";
+import { scratchDirectory } from "../../../src/providers/local/scratch.ts";
 import { op, Scratch, unusable } from "./scratch.ts";
 
 type Options = Parameters<Processes["start"]>[2];
@@ -36,8 +38,10 @@ for (const runtime of ["crun", "runc"] as const) {
         const text = chunks.map((chunk) => (chunk.type === "ended" ? "" : Buffer.from(chunk.data).toString())).join("");
         return { chunks, text, end: chunks.at(-1)?.type === "ended" ? (chunks.at(-1) as OutputChunk & { type: "ended" }) : undefined };
       };
-      const shimOf = (id: string): number =>
-        Number(readFileSync(scratch.path("sandboxes", ref.id, "processes", id, "pid"), "utf8").split(" ")[0]);
+      const inMemory = (id: string): string =>
+        join(scratchDirectory(scratch.directory, `${scratch.instance}.local`), ref.id, "processes", id);
+      const onDisk = (id: string): string => scratch.path("sandboxes", ref.id, "processes", id);
+      const shimOf = (id: string): number => Number(readFileSync(join(inMemory(id), "pid"), "utf8").split(" ")[0]);
 
       test("keeps the order of what it wrote to both streams, and counts in bytes of output", async () => {
         const id = await start("for i in 1 2 3; do echo out$i; sleep 0.1; echo err$i >&2; sleep 0.1; done");
@@ -64,6 +68,47 @@ for (const runtime of ["crun", "runc"] as const) {
         const { text, end } = await read(id);
         expect([text, end?.truncated, end?.exitCode, end?.offset]).toEqual(["a".repeat(1000), true, 4, 1000]);
         expect((await say(provider, ref, "test -e /tmp/went-on && echo yes")).stdout).toBe("yes\n");
+      });
+
+      test("goes on on the disk when it says much, for who reads already as for who comes later", async () => {
+        const lines = Array.from({ length: 30_000 }, (_, i) => `${i + 1}\n`).join("");
+        const id = await start("seq 1000; read x; seq 1001 29990; read x; seq 29991 30000", { stdin: "pipe" });
+        await eventually(async () => (await read(id, 0, false)).text.endsWith("\n1000\n"));
+        expect([lstatSync(join(inMemory(id), "index")).isFile(), existsSync(onDisk(id))]).toEqual([true, false]);
+        const early = read(id);
+        await processes().write(ref, id, Buffer.from("\n"), op());
+        await eventually(async () => (await read(id, 0, false)).text.endsWith("\n29990\n"));
+        expect(lstatSync(join(inMemory(id), "index")).isSymbolicLink()).toBe(true);
+        expect(readdirSync(onDisk(id)).sort()).toEqual(["index", "journal"]);
+        const late = read(id);
+        await processes().write(ref, id, Buffer.from("\n"), op());
+        for (const { text, end } of await Promise.all([early, late])) expect([text === lines, end?.exitCode]).toEqual([true, 0]);
+        expect((await read(id, 100_000)).text).toBe(lines.slice(100_000));
+      });
+
+      test("goes on on the disk when it says little very often", async () => {
+        const id = await start(`perl -e '$| = 1; for (1 .. 3000) { print STDOUT "a"; print STDERR "b" }'`);
+        const { text, end } = await read(id);
+        expect([text.replaceAll("b", "").length, text.replaceAll("a", "").length, end?.exitCode]).toEqual([3000, 3000, 0]);
+      });
+
+      test("long after its end is on the disk, where there are many, and reads as before", async () => {
+        const ids: string[] = [];
+        for (let i = 0; i < 34; i++) {
+          ids.push(await start(`echo ${i}; exit ${i % 7}`));
+          expect((await read(ids[i] ?? "")).end?.exitCode).toBe(i % 7);
+        }
+        const before = await processes().list(ref, op());
+        const long = new Date(Date.now() - 60_000);
+        ids.forEach((id, i) => utimesSync(join(inMemory(id), "exit"), long, new Date(long.getTime() + i)));
+        await read(await start("true"));
+        await eventually(async () => Promise.resolve(ids.filter((id) => existsSync(inMemory(id))).length < 34));
+        await eventually(async () => Promise.resolve(!readdirSync(join(inMemory("."))).some((name) => name.includes("."))));
+        const after = await processes().list(ref, op());
+        expect(after.filter(({ id }) => before.some((one) => one.id === id))).toEqual(before);
+        for (const [i, id] of ids.entries()) expect(await read(id)).toMatchObject({ text: `${i}\n`, end: { exitCode: i % 7 } });
+        expect(await processes().status(ref, ids[0] ?? "", op())).toMatchObject({ running: false, end: { exitCode: 0 } });
+        await expect(processes().signal(ref, ids[0] ?? "", "SIGKILL", op())).rejects.toMatchObject({ code: "wrong_state" });
       });
 
       test("with a terminal has the size that it was given right after its start, however early that came", async () => {

@@ -37,7 +37,7 @@ export class World implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #seen: Seen[] = [];
   #settles = 0;
-  readonly #waiting = new Map<string, () => void>();
+  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
 
   private constructor(directory: string, namespace: string, caFile: string, child: ChildProcess) {
     this.directory = directory;
@@ -46,8 +46,11 @@ export class World implements AsyncDisposable {
     this.#child = child;
     child.on("message", (message: FromWorld) => {
       if ("seen" in message) this.#seen.push(message.seen);
-      else if ("done" in message) this.#waiting.get(message.done)?.();
-      else this.#waiting.get("ready")?.();
+      else if ("done" in message) this.#waiting.get(message.done)?.resolve();
+      else this.#waiting.get("ready")?.resolve();
+    });
+    child.once("exit", (code) => {
+      for (const { reject } of this.#waiting.values()) reject(new Error(`the world ended with ${code ?? "a signal"}`));
     });
   }
 
@@ -77,11 +80,11 @@ export class World implements AsyncDisposable {
     return world;
   }
 
-  #until(word: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(word, resolve);
-      this.#child.once("exit", (code) => reject(new Error(`the world ended with ${code ?? "a signal"}`)));
-    });
+  async #until(word: string): Promise<void> {
+    const arrives = Promise.withResolvers<void>();
+    this.#waiting.set(word, arrives);
+    await arrives.promise;
+    this.#waiting.delete(word);
   }
 
   /** Everything that has arrived since it was last told to forget. */

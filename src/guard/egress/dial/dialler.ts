@@ -29,9 +29,15 @@ export class Dialler {
     this.#closed = new Set(closed);
   }
 
-  /** What no rule opens, in addition. */
-  close(addresses: readonly string[]): void {
+  /** What no rule opens, in addition; answers whether any of it is new. */
+  close(addresses: readonly string[]): boolean {
+    const before = this.#closed.size;
     for (const address of addresses) this.#closed.add(address);
+    return this.#closed.size > before;
+  }
+
+  get closed(): readonly string[] {
+    return [...this.#closed];
   }
 
   /** Why the address may not be dialled under the policy; null where it may. */

@@ -27,9 +27,11 @@ export async function proveDenial(session: Session, doors: Doors, netns: Netns, 
 }
 
 async function proveConnection(session: Session, doors: Doors, netns: Netns, namespace: string, signal: AbortSignal): Promise<void> {
-  const address = FORBIDDEN.find(
-    (one) => session.decideConnection({ host: one, port: PORT, protocol: "any" }).reason === "address_forbidden",
-  );
+  const address = FORBIDDEN.find((one) => {
+    const { reason } = session.decideConnection({ host: one, port: PORT, protocol: "any" });
+    // After a violation nothing passes, whatever the policy opens.
+    return reason === "address_forbidden" || reason === "placeholder";
+  });
   if (address === undefined) throw new Error(`the policy opens all of ${FORBIDDEN.join(", ")}, so there is nothing left to try`);
   const socket = await netns.connect(namespace, address, PORT, signal);
   const port = socket.localPort ?? 0;

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import { constants } from "node:http2";
 import type { Readable } from "node:stream";
 import type { ClientRequest, ClientResponse } from "./answer.ts";
@@ -7,10 +6,11 @@ import { decoder } from "./decode.ts";
 import { endToEnd, type Headers, toHttp2, values, weight, without } from "./headers.ts";
 import { relay } from "./relay.ts";
 import type { Exposure } from "./scrub.ts";
+import type { Answer } from "./upstream-request.ts";
 
 const UNCHANGED: Pass = (chunk) => chunk;
 /** Of a representation that is changed here, no longer true. */
-const OF_THE_ENCODED = ["content-encoding", "content-md5", "digest", "etag"];
+export const OF_THE_ENCODED = ["content-encoding", "content-md5", "digest", "etag"];
 
 /** A field list with the stand-ins where values were. */
 export function scrubbed(headers: Headers, exposed: Exposure): Headers {
@@ -19,7 +19,7 @@ export function scrubbed(headers: Headers, exposed: Exposure): Headers {
 
 /** Passes an answer back, looked through where its host knows a secret. Resolves when the last byte was handed on. */
 export async function answerBack(
-  answer: IncomingMessage,
+  answer: Answer,
   { request, response }: { readonly request: ClientRequest; readonly response: ClientResponse },
   exposed: Exposure,
   flow: (bytes: number) => Promise<void> | undefined,

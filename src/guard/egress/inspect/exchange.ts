@@ -10,7 +10,7 @@ import { asRefused, CLIENT_GONE } from "./refusal.ts";
 import { collect, relay } from "./relay.ts";
 import type { Served } from "./served.ts";
 import { EgressRefusal } from "./types.ts";
-import { ask, type Body, upstreamFields } from "./upstream-request.ts";
+import { ask, type Body, type Sending, upstreamFields } from "./upstream-request.ts";
 
 /** A body that says to be no longer is looked through before anything is sent: a placeholder in it then never leaves at all. */
 const HELD_BYTES = 65_536;
@@ -24,7 +24,7 @@ export class Exchange {
   readonly #outcome: Outcome;
   /** Settles the whole from wherever it is: the policy has changed, the body may not go on, the client has gone. */
   readonly #broken = Promise.withResolvers<never>();
-  #upstream: UpstreamRequest | undefined;
+  #upstream: Sending | undefined;
   #endsStream = false;
 
   constructor(served: Served, framed: Framed, request: ClientRequest, response: ClientResponse) {
@@ -94,10 +94,8 @@ export class Exchange {
       path: head.target,
       fields,
       body,
-      onRequest: (request) => {
-        this.#upstream = request;
-        if (body.kind === "stream") this.#stream(request, scan);
-      },
+      onRequest: (request) => (this.#upstream = request),
+      onBody: (request) => this.#stream(request, scan),
       onAddress: (address) => (outcome.address = address),
       onInformation: (status, headers) => informBack(this.#response, status, headers, exposed),
     });

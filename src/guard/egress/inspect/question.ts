@@ -34,6 +34,13 @@ export function readQuestion(request: IncomingMessage | Http2ServerRequest, { sc
   const hosts = values(received, "host");
   const authority = http2 ? request.headers[":authority"] : undefined;
   const authorities = typeof authority === "string" ? [authority, ...hosts.filter((host) => host !== authority)] : hosts;
+  const [type = ""] = values(received, "content-type");
+  if (http2 && /^application\/grpc(?:[+;]|$)/i.test(type)) {
+    throw new Refused(
+      "protocol",
+      "gRPC needs HTTP/2 to its server, which inspection does not speak: ask for tls: passthrough for this host.",
+    );
+  }
   const { target, rest } = requestTarget({ scheme, target: url, authorities }, fixed, canonical);
   const path = requestPath(rest);
   return { question: { ...target, scheme, method, path: path.path, websocket }, path, received };

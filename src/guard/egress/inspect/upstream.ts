@@ -2,14 +2,10 @@ import { Agent, type ClientRequestArgs } from "node:http";
 import { isIPv4, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect, createSecureContext, getCACertificates, type SecureContext } from "node:tls";
+import { Connections, FREE_MS, MAX_FREE, MAX_SOCKETS } from "./connections.ts";
 import { Refused } from "./refusal.ts";
 import type { LiveSession, Target } from "./types.ts";
 
-/** Kept open to one origin while nobody asks, and for how long; servers close theirs after some 5 s at the least. */
-const MAX_FREE = 32;
-const FREE_MS = 4000;
-/** To one origin at once; requests beyond wait for one. A client can write down thousands of requests in one packet. */
-const MAX_SOCKETS = 512;
 const HANDSHAKE_MS = 30_000;
 
 /** What upstream servers are checked against: the system's authorities, and the operator's. Read once a process. */
@@ -21,16 +17,34 @@ export function upstreamTrust(extraPem: string | undefined): SecureContext {
 
 /** Connections of one sandbox to its upstream servers: dialled through the session, which checks each address, and kept for the next request. */
 export interface Upstream {
-  /** For `node:http`'s requests of the scheme. */
-  agent(scheme: "http" | "https"): Agent;
+  /** For requests without a body, which most are. */
+  readonly connections: Connections;
+  /** For `node:http`'s requests of the scheme: those with a body, and what else the other client cannot carry. */
+  agent(scheme: Scheme): Agent;
+  /** One of nobody else's. */
+  connect(scheme: Scheme, target: Target): Promise<Socket>;
   close(): void;
 }
 
+type Scheme = "http" | "https";
+
 export function openUpstream(session: LiveSession, trust: SecureContext): Upstream {
-  const agents = { http: new DiallingAgent(session, undefined), https: new DiallingAgent(session, trust) };
+  const connect = async (scheme: Scheme, target: Target): Promise<Socket> => {
+    const socket = await session.dial(target);
+    socket.setNoDelay(true);
+    return scheme === "http" ? socket : secured(socket, target, trust);
+  };
+  const connections = new Connections(connect);
+  const agents = {
+    http: new DiallingAgent((target) => connect("http", target)),
+    https: new DiallingAgent((target) => connect("https", target)),
+  };
   return {
+    connections,
     agent: (scheme) => agents[scheme],
+    connect,
     close() {
+      connections.close();
       for (const agent of Object.values(agents)) agent.destroy();
     },
   };
@@ -40,13 +54,11 @@ export function openUpstream(session: LiveSession, trust: SecureContext): Upstre
 type Done = (error: Error | null, stream?: Duplex) => void;
 
 class DiallingAgent extends Agent {
-  readonly #session: LiveSession;
-  readonly #trust: SecureContext | undefined;
+  readonly #open: (target: Target) => Promise<Socket>;
 
-  constructor(session: LiveSession, trust: SecureContext | undefined) {
+  constructor(open: (target: Target) => Promise<Socket>) {
     super({ keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_FREE, timeout: FREE_MS, scheduling: "lifo" });
-    this.#session = session;
-    this.#trust = trust;
+    this.#open = open;
   }
 
   override createConnection(options: ClientRequestArgs, done: (error: Error | null, stream: Duplex) => void): undefined {
@@ -60,12 +72,6 @@ class DiallingAgent extends Agent {
     } catch (thrown) {
       done(thrown as Error);
     }
-  }
-
-  async #open(target: Target): Promise<Socket> {
-    const socket = await this.#session.dial(target);
-    socket.setNoDelay(true);
-    return this.#trust === undefined ? socket : secured(socket, target, this.#trust);
   }
 }
 

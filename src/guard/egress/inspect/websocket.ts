@@ -1,8 +1,10 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { refusalBody } from "./answer.ts";
-import { scrubbed } from "./answer-back.ts";
-import { endToEnd, type Headers } from "./headers.ts";
+import { OF_THE_ENCODED, scrubbed } from "./answer-back.ts";
+import { decoder } from "./decode.ts";
+import { endToEnd, type Headers, values, weight, without } from "./headers.ts";
 import { Outcome } from "./outcome.ts";
 import { putIn } from "./put-in.ts";
 import { admitted, type Framed, readQuestion } from "./question.ts";
@@ -12,6 +14,7 @@ import { hostField } from "./request-target.ts";
 import type { Served } from "./served.ts";
 import type { Pass } from "./body-scan.ts";
 import type { Exposure } from "./scrub.ts";
+import type { RequestQuestion } from "./types.ts";
 
 /** A request to become a WebSocket (RFC 6455), and the socket that it arrived on. */
 export interface UpgradeRequest {
@@ -46,13 +49,20 @@ export async function serveUpgrade(served: Served, framed: Framed, { request, so
     const exposed = served.exposure(question);
     exposed.add(put.sent);
     untrack = session.track(question, (refusal) => broken.reject(refusal));
+    const connection = await Promise.race([connecting(served, question, broken.promise), broken.promise]);
+    outcome.address = connection.remoteAddress ?? null;
     outgoing = httpRequest({
-      host: question.host, port: question.port, method: question.method, path: put.target, setDefaultHeaders: false, agent: served.upstream.agent(question.scheme),
+      createConnection: () => connection, method: question.method, path: put.target, setDefaultHeaders: false,
       headers: ["host", hostField(question.scheme, question), ...put.headers, "connection", "Upgrade", "upgrade", "websocket"],
     }); // prettier-ignore
-    const { answer, stream, first } = await Promise.race([opened(outgoing), broken.promise]);
+    const opening = await Promise.race([opened(outgoing), broken.promise]);
+    if ("refusal" in opening) {
+      open = connection;
+      await Promise.race([passBack(opening.refusal, socket, exposed, (bytes) => outcome.flow("down", bytes)), broken.promise]);
+      return outcome.record("websocket", null);
+    }
+    const { answer, stream, first } = opening;
     open = stream;
-    outcome.address = (stream as { remoteAddress?: string }).remoteAddress ?? null;
     stream.on("error", () => stream.destroy());
     socket.write(switching(answer, exposed), "latin1");
     stream.unshift(first);
@@ -81,16 +91,43 @@ function closeSide(side: Duplex): void {
   else side.destroy();
 }
 
-function opened(outgoing: ClientRequest): Promise<{ answer: IncomingMessage; stream: Duplex; first: Buffer }> {
+/** A connection of its own. One that comes too late is closed again. */
+async function connecting({ upstream }: Served, question: RequestQuestion, broken: Promise<never>): Promise<Socket> {
+  const dialled = upstream.connect(question.scheme, question);
+  broken.catch(() => dialled.then((late) => late.destroy()).catch(() => undefined));
+  return dialled;
+}
+
+type Opening =
+  | { readonly answer: IncomingMessage; readonly stream: Duplex; readonly first: Buffer }
+  | { readonly refusal: IncomingMessage };
+
+function opened(outgoing: ClientRequest): Promise<Opening> {
   return new Promise((resolve, reject) => {
     outgoing.once("upgrade", (answer, stream, first) => resolve({ answer, stream, first }));
-    outgoing.once("response", (answer) => {
-      answer.destroy();
-      reject(new Refused("error", `The upstream server answered ${answer.statusCode} ${STATUS_CODES[answer.statusCode ?? 0] ?? ""} and opened no WebSocket.`, { status: 502 }));
-    }); // prettier-ignore
+    outgoing.once("response", (refusal) => resolve({ refusal }));
     outgoing.on("error", reject);
     outgoing.end();
   });
+}
+
+/** The server's own answer where it opens no WebSocket: the client reads why. Its connection ends with it. */
+async function passBack(
+  refusal: IncomingMessage,
+  socket: Duplex,
+  exposed: Exposure,
+  flow: (bytes: number) => Promise<void> | undefined,
+): Promise<void> {
+  const { statusCode = 502, rawHeaders } = refusal;
+  const encodings = values(rawHeaders, "content-encoding");
+  const looksIn = !exposed.empty && encodings.length > 0;
+  const passed = scrubbed(endToEnd(rawHeaders), exposed);
+  const fields = looksIn ? without(passed, ...OF_THE_ENCODED) : passed;
+  const body = looksIn ? decoder(refusal, encodings) : refusal;
+  const wait = flow(weight(fields) + 20);
+  if (wait !== undefined) await wait;
+  socket.write(headText(`${statusCode} ${STATUS_CODES[statusCode] ?? ""}`, [...fields, "connection", "close"]), "latin1");
+  await relay(body, socket, exposed.empty ? unchanged : exposed.stream(), flow);
 }
 
 const unchanged: Pass = (chunk) => chunk;
@@ -101,8 +138,11 @@ function endedByASide(thrown: unknown): void {
 }
 
 function switching({ rawHeaders }: IncomingMessage, exposed: Exposure): string {
-  const fields: Headers = [...scrubbed(endToEnd(rawHeaders), exposed), "connection", "Upgrade", "upgrade", "websocket"];
-  let text = "HTTP/1.1 101 Switching Protocols\r\n";
+  return headText("101 Switching Protocols", [...scrubbed(endToEnd(rawHeaders), exposed), "connection", "Upgrade", "upgrade", "websocket"]);
+}
+
+function headText(status: string, fields: Headers): string {
+  let text = `HTTP/1.1 ${status}\r\n`;
   for (let at = 0; at < fields.length; at += 2) text += `${fields[at]!}: ${fields[at + 1]!}\r\n`;
   return `${text}\r\n`;
 }

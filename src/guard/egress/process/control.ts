@@ -70,6 +70,8 @@ export class Control {
         return sessions.attach(request.sandbox, request.namespace);
       case "update":
         return sessions.update(request.sandbox, request.policy);
+      case "review":
+        return sessions.review(request.sandbox, request.policy);
       case "secrets":
         return sessions.secrets(request.sandbox, request.secrets);
       case "remove":

@@ -23,7 +23,7 @@ export class Link {
   readonly #dataDirectory: string;
   /** Null when it has been said once: of two callers who differ the last to come decides, and neither goes back to its own. */
   #config: BoundaryConfig | null;
-  readonly #closed: readonly string[];
+  readonly #closed: Set<string>;
   readonly #pending = new Map<number, Pending>();
   #socket: Promise<Socket> | undefined;
   #next = 1;
@@ -32,7 +32,7 @@ export class Link {
   constructor(dataDirectory: string, config: BoundaryConfig, closed: readonly string[]) {
     this.#dataDirectory = dataDirectory;
     this.#config = config;
-    this.#closed = closed;
+    this.#closed = new Set(closed);
   }
 
   /** @throws SandboxerError what the boundary answers; `backend_unavailable` where it does not. */
@@ -44,6 +44,12 @@ export class Link {
       throw thrown;
     });
     return this.#send(socket, request);
+  }
+
+  /** Closes further addresses to all sandboxes; every process that is started later is told of them as well. */
+  async protect(addresses: readonly string[]): Promise<void> {
+    for (const address of addresses) this.#closed.add(address);
+    await this.ask({ verb: "hello", config: null, closed: [...this.#closed] });
   }
 
   async close(): Promise<void> {
@@ -69,7 +75,7 @@ export class Link {
     while (performance.now() < until) {
       const socket = await this.#try();
       if (socket !== undefined) {
-        const { restarts } = (await this.#send(socket, { verb: "hello", config: this.#config, closed: this.#closed })) as {
+        const { restarts } = (await this.#send(socket, { verb: "hello", config: this.#config, closed: [...this.#closed] })) as {
           restarts: boolean;
         };
         if (!restarts) {

@@ -21,19 +21,39 @@ export function logPath(dataDirectory: string): string {
   return join(boundaryDirectory(dataDirectory), "log");
 }
 
+/** As many of the control plane's addresses as are remembered: a server on a port of the system's choice has another one each time. */
+const CLOSED_KEPT = 256;
+
+/** What no sandbox may reach, as the last process was told: in force before anybody has called this one. */
+export function readClosed(directory: string): string[] {
+  return (readJson(join(directory, "closed.json")) ?? []) as string[];
+}
+
+export function writeClosed(directory: string, closed: readonly string[]): void {
+  replace(join(directory, "closed.json"), closed.slice(-CLOSED_KEPT));
+}
+
 /** What the next process starts with; none where nothing was written. */
 export function readConfig(directory: string): BoundaryConfig {
-  try {
-    return JSON.parse(readFileSync(join(directory, "config.json"), "utf8")) as BoundaryConfig;
-  } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return {};
-    throw thrown;
-  }
+  return readJson(join(directory, "config.json")) ?? {};
 }
 
 export function writeConfig(directory: string, config: BoundaryConfig): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, "config.json");
-  writeFileSync(`${path}.${process.pid}`, JSON.stringify(config), { mode: 0o600 });
+  replace(join(directory, "config.json"), config);
+}
+
+function readJson(path: string): object | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as object;
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+    throw thrown;
+  }
+}
+
+/** Whole or not at all. */
+function replace(path: string, value: unknown): void {
+  writeFileSync(`${path}.${process.pid}`, JSON.stringify(value), { mode: 0o600 });
   renameSync(`${path}.${process.pid}`, path);
 }

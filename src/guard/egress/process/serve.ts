@@ -8,7 +8,7 @@ import { Journal } from "../journal/journal.ts";
 import { Sessions } from "../session/sessions.ts";
 import { SessionStore } from "../session/store.ts";
 import { Control } from "./control.ts";
-import { boundaryDirectory, readConfig, socketPath } from "./place.ts";
+import { boundaryDirectory, readClosed, readConfig, socketPath, writeClosed } from "./place.ts";
 
 /** How often counters are written down: what a crash may leave out of them. Milliseconds. */
 const CHECKPOINT_MS = 2000;
@@ -33,7 +33,10 @@ export async function serveBoundary(options: ServeOptions): Promise<() => void> 
   const directory = boundaryDirectory(dataDirectory);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const config = readConfig(directory);
-  const dialler = new Dialler(config.resolvers === undefined ? {} : { resolvers: config.resolvers });
+  const dialler = new Dialler({
+    closed: readClosed(directory),
+    ...(config.resolvers === undefined ? {} : { resolvers: config.resolvers }),
+  });
   const inspector = makeInspector(config.caFile === undefined ? {} : { upstreamCa: readFileSync(config.caFile, "utf8") });
   const journal = new Journal(join(directory, "verdicts"));
   const store = new SessionStore(join(directory, "sessions"), sealer);
@@ -44,7 +47,7 @@ export async function serveBoundary(options: ServeOptions): Promise<() => void> 
     sessions,
     journal,
     hello: ({ config: wanted, closed }) => {
-      dialler.close(closed);
+      if (dialler.close(closed)) writeClosed(directory, dialler.closed);
       const restarts = wanted !== null && JSON.stringify(wanted) !== JSON.stringify(config);
       if (restarts) setImmediate(end);
       return { restarts };

@@ -13,7 +13,7 @@ export interface BoundaryConfig {
 export type Request = { readonly id: number } & (
   | { readonly verb: "prepare"; readonly session: EgressSession }
   | { readonly verb: "attach"; readonly sandbox: string; readonly namespace: string }
-  | { readonly verb: "update"; readonly sandbox: string; readonly policy: EgressPolicy }
+  | { readonly verb: "update" | "review"; readonly sandbox: string; readonly policy: EgressPolicy }
   | { readonly verb: "secrets"; readonly sandbox: string; readonly secrets: readonly BoundSecret[] }
   | { readonly verb: "remove" | "traffic"; readonly sandbox: string }
   | { readonly verb: "sessions" }

@@ -41,6 +41,11 @@ export class OpenConnections {
     return closed;
   }
 
+  /** How many are no longer allowed. */
+  faults(): number {
+    return [...this.#held].filter(({ fault }) => fault() !== null).length;
+  }
+
   /** Closes all. */
   end(why: string): void {
     for (const { close } of this.#held) close(new EgressRefusal("policy_changed", why));

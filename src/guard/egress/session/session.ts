@@ -12,6 +12,8 @@ export interface Counters {
   readonly seq: number;
   readonly up: number;
   readonly down: number;
+  /** A violation has ended its egress; that holds over a restart. */
+  readonly halted?: boolean;
 }
 
 export interface SessionParts {
@@ -20,6 +22,8 @@ export interface SessionParts {
   readonly counters: Counters;
   /** Where verdicts go. */
   readonly journal: { append(verdict: NetworkVerdict): void };
+  /** Writes down that nothing passes any more, before that is so. */
+  readonly onHalt?: () => void;
 }
 
 /** One sandbox while the process lives: its policy and secrets as they are now, what it has open, and what it has moved. */
@@ -32,7 +36,7 @@ export class Session implements LiveSession {
   #policy: EgressPolicy;
   #secrets: readonly BoundSecret[];
   #seq: number;
-  #halted = false;
+  #halted: boolean;
   readonly #parts: SessionParts;
 
   constructor({ id, policy, secrets }: EgressSession, parts: SessionParts) {
@@ -41,6 +45,7 @@ export class Session implements LiveSession {
     this.#secrets = secrets;
     this.#parts = parts;
     this.#seq = parts.counters.seq;
+    this.#halted = parts.counters.halted ?? false;
     this.names = parts.names;
     this.meter = new Meter(policy.limits, parts.counters);
     this.flow = this.meter.flow;
@@ -51,7 +56,7 @@ export class Session implements LiveSession {
   }
 
   get counters(): Counters {
-    return { seq: this.#seq, ...this.meter.moved };
+    return { up: this.meter.moved.up, down: this.meter.moved.down, seq: this.#seq, ...(this.#halted ? { halted: true } : {}) };
   }
 
   /** Applies at once; answers how many connections it closed. */
@@ -60,6 +65,17 @@ export class Session implements LiveSession {
     this.meter.limits = policy.limits;
     this.open.setIdle(policy.limits.idleMs);
     return this.open.review();
+  }
+
+  /** How many connections a policy would close. Nothing changes. */
+  wouldClose(policy: EgressPolicy): number {
+    const now = this.#policy;
+    this.#policy = policy;
+    try {
+      return this.open.faults();
+    } finally {
+      this.#policy = now;
+    }
   }
 
   setSecrets(secrets: readonly BoundSecret[]): void {
@@ -140,6 +156,7 @@ export class Session implements LiveSession {
   /** Nothing passes any more; the engine, which reads why in the verdict, ends the sandbox. */
   halt(): void {
     this.#halted = true;
+    this.#parts.onHalt?.();
     this.open.end("a secret's placeholder was where it may not be");
   }
 

@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { rootCertificates } from "node:tls";
 import type { Op, SandboxSpec } from "../../../contract/index.ts";
 import { INSIDE, newId, SandboxerError } from "../../../contract/index.ts";
 import { createSandbox } from "../create.ts";
@@ -29,7 +28,7 @@ export async function missingForEgress(given: Host, spec: SandboxSpec, op: Op): 
   const programs = missingPrograms();
   if (programs.length > 0) return `not installed: ${programs.map((name) => `${name} (package ${NETWORK_PROGRAMS[name]})`).join(", ")}`;
   const host: Host = { ...given, network: given.network.forTrial() };
-  const [caPem = ""] = rootCertificates;
+  const [caPem = ""] = (await import("node:tls")).rootCertificates;
   try {
     const { ref } = await createSandbox(host, { ...spec, egress: { caPem } }, op);
     const call = async (): Promise<string> => {

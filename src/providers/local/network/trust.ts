@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { chmod, copyFile, mkdir, readdir, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { rootCertificates } from "node:tls";
 import { INSIDE } from "../../../contract/index.ts";
 
 /**
@@ -34,7 +33,7 @@ const TRUST_FORM = 1;
 export async function ensureTrust(parent: string): Promise<Trust> {
   const bundle = BUNDLES.find((path) => existsSync(path));
   // A host without any: those that Node brings, which are Mozilla's.
-  const systemPem = bundle === undefined ? `${rootCertificates.join("\n")}\n` : readFileSync(bundle, "utf8");
+  const systemPem = bundle === undefined ? `${(await import("node:tls")).rootCertificates.join("\n")}\n` : readFileSync(bundle, "utf8");
   const changed = statSync(HOST_CERTS, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const name = createHash("sha256")
     .update(JSON.stringify([TRUST_FORM, systemPem, changed, RESOLV_CONF]))

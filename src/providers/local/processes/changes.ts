@@ -1,11 +1,12 @@
-import { watch } from "node:fs";
+import { type FSWatcher, watch } from "node:fs";
 
 /** In case the kernel has dropped a notice: then this is how late one comes. */
 const LOOK_MS = 250;
 
 /** Waits for changes of files in a process's directory, as the kernel tells them. Nothing is kept open by it but one watch. */
 export class Changes {
-  readonly #watcher;
+  readonly #watchers: FSWatcher[] = [];
+  readonly #names: readonly string[];
   readonly #timer: NodeJS.Timeout;
   readonly #signal: AbortSignal;
   #changed = true;
@@ -13,14 +14,22 @@ export class Changes {
 
   /** @param names Those that matter; of all others nothing is heard. */
   constructor(directory: string, names: readonly string[], signal: AbortSignal) {
-    this.#watcher = watch(directory, { persistent: false }, (_, name) => {
-      if (name === null || names.includes(name)) this.notice();
-    });
-    // The directory goes with its sandbox; the next look at it says so.
-    this.#watcher.on("error", this.notice);
+    this.#names = names;
+    this.also(directory);
     this.#timer = setInterval(this.notice, LOOK_MS);
     this.#signal = signal;
     signal.addEventListener("abort", this.notice, { once: true });
+  }
+
+  /** Those files in another directory too, from now on; what happened there before counts as a change. */
+  also(directory: string): void {
+    const watcher = watch(directory, { persistent: false }, (_, name) => {
+      if (name === null || this.#names.includes(name)) this.notice();
+    });
+    // The directory goes with its sandbox; the next look at it says so.
+    watcher.on("error", this.notice);
+    this.#watchers.push(watcher);
+    this.notice();
   }
 
   /** As if a file had changed. */
@@ -37,7 +46,7 @@ export class Changes {
   }
 
   close(): void {
-    this.#watcher.close();
+    for (const watcher of this.#watchers) watcher.close();
     clearInterval(this.#timer);
     this.#signal.removeEventListener("abort", this.notice);
   }

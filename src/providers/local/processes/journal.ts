@@ -1,12 +1,13 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, fstatSync, lstatSync, openSync, readlinkSync, readSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { SandboxerError } from "../../../contract/index.ts";
 import { throwIfAborted } from "../abort.ts";
 import { Changes } from "./changes.ts";
 
 /**
  * A process's output as its shim writes it: the bytes of both streams in `journal`, in the order they came, and in `index` an entry for
- * each piece: a byte for the stream, and six for the offset at which the piece ends, big-endian. The bytes are written first.
+ * each piece: a byte for the stream, and six for the offset at which the piece ends, big-endian. The bytes are written first. Where there are
+ * many, both go on elsewhere, and what is here leads there.
  */
 
 const ENTRY = 7;
@@ -40,13 +41,20 @@ export async function* readJournal(
   let changes: Changes | undefined;
   try {
     journal.seek(from.offset);
-    changes = from.follow ? new Changes(directory, PARTS, signal) : undefined;
+    if (from.follow) changes = new Changes(directory, PARTS, signal);
+    if (journal.place !== directory) changes?.also(journal.place);
     for (;;) {
       throwIfAborted(signal);
       await changes?.next();
       // Asked before reading: what is written before the end is then always seen.
       const last = changes === undefined || ended();
-      for (let records = journal.take(); records.length > 0; records = journal.take()) yield* records;
+      for (;;) {
+        const records = journal.take();
+        yield* records;
+        if (records.length > 0) continue;
+        if (!journal.followMove()) break;
+        changes?.also(journal.place);
+      }
       if (last) return;
     }
   } finally {
@@ -67,20 +75,34 @@ export function journalLength(directory: string): number {
 }
 
 class Journal {
-  readonly #bytes: number;
-  readonly #index: number;
+  readonly #directory: string;
+  #bytes: number;
+  #index: number;
   /** The entry that holds {@link #at}, or the next to come. */
   #entry = 0;
   #at = 0;
 
   constructor(directory: string) {
-    this.#bytes = openPart(directory, "journal");
-    try {
-      this.#index = openPart(directory, "index");
-    } catch (error) {
-      closeSync(this.#bytes);
-      throw error;
-    }
+    this.#directory = directory;
+    [this.#index, this.#bytes] = openParts(directory);
+  }
+
+  /** The directory in which it is written at this moment. */
+  get place(): string {
+    const index = join(this.#directory, "index");
+    const elsewhere = lstatSync(index, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    return elsewhere ? dirname(readlinkSync(index)) : this.#directory;
+  }
+
+  /** Whether it goes on elsewhere, where it is then read. */
+  followMove(): boolean {
+    const now = statSync(join(this.#directory, "index"), { throwIfNoEntry: false });
+    const { dev, ino } = fstatSync(this.#index);
+    if (now === undefined || (now.ino === ino && now.dev === dev)) return false;
+    const parts = openParts(this.#directory);
+    this.close();
+    [this.#index, this.#bytes] = parts;
+    return true;
   }
 
   close(): void {
@@ -142,6 +164,17 @@ class Journal {
       data: bytes.subarray((pieces[i - 1]?.end ?? start) - start, end - start),
       next: end,
     }));
+  }
+}
+
+/** The index first: it names nothing that the journal does not have then, whichever way either is moved meanwhile. */
+function openParts(directory: string): [index: number, journal: number] {
+  const index = openPart(directory, "index");
+  try {
+    return [index, openPart(directory, "journal")];
+  } catch (error) {
+    closeSync(index);
+    throw error;
   }
 }
 

@@ -3,35 +3,37 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Processes, Ref } from "../../../contract/index.ts";
 import { nearest, SandboxerError } from "../../../contract/index.ts";
-import { cgroupOf, checkedName, directoryOf, type Host } from "../host.ts";
+import { cgroupOf, directoryOf, type Host } from "../host.ts";
 import { shared } from "../shared-work.ts";
 import { isAlive, signalTree } from "../process-tree.ts";
 import { signalInside } from "../signal-inside.ts";
 import { ShimConnections } from "./control.ts";
 import { readJournal } from "./journal.ts";
+import { ProcessPlace, processesOf } from "./place.ts";
 import { startProcess } from "./start.ts";
-import { hasExited, hasStarted, processIds, type ProcessRecord, readRecord, rootOf, shimOf, statusOf, writtenEnd } from "./state.ts";
+import { hasExited, hasStarted, type ProcessRecord, readRecord, rootOf, shimOf, statusOf, writtenEnd } from "./state.ts";
 
 /** Background processes of the local provider: each has a directory, and a shim that outlives this process. */
 export function localProcesses(host: Host): Processes & { dispose(): void } {
   const connections = new ShimConnections();
   const starting = new Map<string, Promise<void>>();
 
-  const parentOf = (ref: Ref): string => {
-    const directory = directoryOf(host, ref.id);
-    if (directory.read()?.spec.generation !== ref.generation) {
+  const checkSandbox = (ref: Ref): void => {
+    if (directoryOf(host, ref.id).read()?.spec.generation !== ref.generation) {
       throw new SandboxerError("sandbox_not_found", `sandbox ${ref.id} is not on this host`, { backend: host.backend });
     }
-    return directory.file("processes");
   };
-  const directoryOfProcess = (ref: Ref, id: string): string => join(parentOf(ref), checkedName(id, "process"));
+  const placeOf = (ref: Ref, id: string): ProcessPlace => {
+    checkSandbox(ref);
+    return new ProcessPlace(host, ref.id, id);
+  };
   const sandboxAlive = (ref: Ref): boolean => {
     const init = directoryOf(host, ref.id).read()?.init;
     return init !== undefined && isAlive(init);
   };
   /** The record of a process that can be given input. Throws `wrong_state` where it cannot. */
   const withInput = (ref: Ref, id: string, what: "input" | "terminal"): { directory: string; record: ProcessRecord } => {
-    const directory = directoryOfProcess(ref, id);
+    const { directory } = placeOf(ref, id);
     const record = readRecord(directory);
     if (hasExited(directory)) throw new SandboxerError("wrong_state", `process ${id} has ended`, { phase: "processes" });
     if (what === "input" && !record.input) {
@@ -50,26 +52,30 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
 
     async list(ref) {
       const alive = sandboxAlive(ref);
-      return processIds(parentOf(ref)).map((id) => statusOf(directoryOfProcess(ref, id), () => alive));
+      checkSandbox(ref);
+      return processesOf(host, ref.id).map(({ directory }) => statusOf(directory, () => alive));
     },
 
     async status(ref, id) {
-      const directory = directoryOfProcess(ref, id);
+      const { directory } = placeOf(ref, id);
       return hasStarted(directory) ? statusOf(directory, () => sandboxAlive(ref)) : "absent";
     },
 
     async *output(ref, id, from, op) {
-      const directory = directoryOfProcess(ref, id);
+      const place = placeOf(ref, id);
+      const { directory } = place;
       readRecord(directory);
       let offset = from.offset;
       const shim = shimOf(directory);
-      const ended = (): boolean => shim === undefined || hasExited(directory) || !isAlive(shim);
+      const ended = (): boolean => shim === undefined || hasExited(place.directory) || !isAlive(shim);
       for await (const { stream, data, next } of readJournal(directory, from, ended, op.signal)) {
         offset = next;
         yield { type: stream, data, offset };
       }
       const alive = (): boolean => sandboxAlive(ref);
-      const end = writtenEnd(directory, alive)?.end ?? statusOf(directory, alive).end;
+      // It may have been moved meanwhile.
+      const last = place.directory;
+      const end = writtenEnd(last, alive)?.end ?? statusOf(last, alive).end;
       if (end !== null) yield { type: "ended", offset, ...end };
     },
 
@@ -80,7 +86,7 @@ export function localProcesses(host: Host): Processes & { dispose(): void } {
         const issue = { path: "signal", message: `unknown signal "${name}"`, ...(near === undefined ? {} : { nearest: near }) };
         throw new SandboxerError("invalid_request", issue.message, { issues: [issue] });
       }
-      const directory = directoryOfProcess(ref, id);
+      const { directory } = placeOf(ref, id);
       const root = rootOf(directory);
       const reached = readRecord(directory).hostProcesses
         ? root !== undefined && (await signalTree(cgroupOf(host, ref.id), root, signal))

@@ -5,7 +5,7 @@ import type { Command, Op, PtySize, Ref } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
 import { throwIfAborted } from "../abort.ts";
 import { liveRecord } from "../exec.ts";
-import { cgroupOf, checkedName, directoryOf, type Host, hostUser, scratchOf } from "../host.ts";
+import { cgroupOf, type Host, hostUser, scratchOf } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
 import { isAlive, signalProcess, signalTree } from "../process-tree.ts";
 import { isOfTheMoment, notStarted } from "../not-started.ts";
@@ -13,12 +13,16 @@ import { execArgv, runtimeArgv, RUNTIMES } from "../runtime.ts";
 import { signaller, signalInside } from "../signal-inside.ts";
 import { startAgain } from "../start-again.ts";
 import { Changes } from "./changes.ts";
+import { ProcessPlace } from "./place.ts";
 import { hasExited, hasStarted, keepRoot, readRecord, rootOf, shimOf, writeRecord } from "./state.ts";
 
 const SHIM = fileURLToPath(new URL("../../../../native/process-shim.pl", import.meta.url));
 
 /** The steps at which a test may kill the control plane. */
 export const PROCESS_FAILPOINTS = ["local.process.after_record", "local.process.after_fork"] as const;
+
+/** In the place of the path of a terminal's socket, which the shim knows a short name for: it may have 107 bytes. */
+const CONSOLE = "console:";
 
 /** A runtime that takes longer than this to start a command hangs. */
 const STARTS_WITHIN_MS = 30_000;
@@ -46,21 +50,21 @@ async function startOnce(host: Host, ref: Ref, command: Command, options: StartO
   const runtime = host.runtimes.get(record.runtime);
   if (runtime === undefined)
     throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });
-  const directory = directoryOf(host, ref.id).file("processes", checkedName(command.id, "process"));
-  if (existsSync(directory)) {
-    if (hasStarted(directory) || (await comesToLife(directory))) return undefined;
+  const place = new ProcessPlace(host, ref.id, command.id);
+  if (existsSync(place.directory)) {
+    if (hasStarted(place.directory) || (await comesToLife(place.directory))) return undefined;
     // What a start that died has left.
-    rmSync(directory, { recursive: true, force: true });
+    place.remove();
   }
-  mkdirSync(directory, { mode: 0o700 });
+  const directory = place.inMemory;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
 
   const { hostProcesses, terminal } = RUNTIMES[runtime.name];
   const description = commandProcess(record.spec, command, {
     runtime: runtime.name,
     ...(options.pty === undefined ? {} : { pty: options.pty }),
   });
-  // Read once, by the runtime: it is in memory, and gone when the process runs. What a crash leaves of it goes with the sandbox.
-  mkdirSync(scratchOf(host, ref.id), { recursive: true, mode: 0o700 });
+  // Read once, by the runtime, and gone when the process runs. What a crash leaves of it goes with the sandbox.
   const briefing = join(scratchOf(host, ref.id), `${command.id}.json`);
   writeFileSync(briefing, JSON.stringify(description), { mode: 0o600 });
   const mode = options.pty === undefined ? (options.stdin === "pipe" ? "pipe" : "null") : terminal;
@@ -75,7 +79,7 @@ async function startOnce(host: Host, ref: Ref, command: Command, options: StartO
   };
   const log = join(scratchOf(host, ref.id), `${command.id}.log`);
   const files = { process: briefing, pid: join(directory, "root") };
-  const argv = execArgv(runtime, log, ref.id, files, mode === "console" ? ["--tty", "--console-socket", join(directory, "tty")] : []);
+  const argv = execArgv(runtime, log, ref.id, files, mode === "console" ? ["--tty", "--console-socket", CONSOLE] : []);
   if (!hostProcesses && command.timeoutMs !== undefined) {
     writeFileSync(join(directory, "killer.json"), JSON.stringify(signaller(record, command.id, "SIGKILL")), { mode: 0o600 });
     const killer = runtimeArgv(runtime, log, "exec", "--process", join(directory, "killer.json"), ref.id);
@@ -86,20 +90,20 @@ async function startOnce(host: Host, ref: Ref, command: Command, options: StartO
   host.failpoint("local.process.after_record");
   const changes = new Changes(directory, ["root", "exit"], op.signal);
   try {
-    const shim = await host.launcher.fork(SHIM, [directory, mode, text, "--", ...argv]);
+    const shim = await host.launcher.fork(SHIM, [directory, place.onDisk, mode, text, "--", ...argv]);
     host.failpoint("local.process.after_fork");
     void shim.ended.then(changes.notice);
     if (!(await runs(directory, changes, shim.isOver))) {
       const refusal = notStarted(host, record, command, { log, phase: "processes" });
-      await discard(host, ref, command.id, directory);
+      await discard(host, ref, command.id, place);
       return refusal;
     }
-    if (hostProcesses) keepRoot(directory);
+    if (hostProcesses) keepRoot(place.directory);
     throwIfAborted(op.signal);
     return undefined;
   } catch (error) {
     // It may run all the same: who asked has left, or who started it has ended without a word.
-    await discard(host, ref, command.id, directory);
+    await discard(host, ref, command.id, place);
     throw error;
   } finally {
     changes.close();
@@ -132,7 +136,8 @@ async function runs(directory: string, changes: Changes, isOver: () => boolean):
 }
 
 /** Ends what was started, if anything, and forgets it. */
-async function discard(host: Host, ref: Ref, id: string, directory: string): Promise<void> {
+async function discard(host: Host, ref: Ref, id: string, place: ProcessPlace): Promise<void> {
+  const { directory } = place;
   if (hasStarted(directory)) {
     const root = rootOf(directory);
     if (root !== undefined) await signalTree(cgroupOf(host, ref.id), root, "SIGKILL");
@@ -140,5 +145,5 @@ async function discard(host: Host, ref: Ref, id: string, directory: string): Pro
   }
   const shim = shimOf(directory);
   if (shim !== undefined) signalProcess(shim, "SIGKILL");
-  rmSync(directory, { recursive: true, force: true });
+  place.remove();
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { End, ProcessStatus } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
@@ -7,7 +7,7 @@ import { identify, isAlive, type ProcessIdentity } from "../process-tree.ts";
 import { journalLength } from "./journal.ts";
 
 /**
- * What stands on disk about one background process before anything is started, so that no crash leaves one that nobody finds. The
+ * What stands about one background process before anything is started, so that no crash leaves one that nobody finds. The
  * rest is written by those who know it: the shim's `pid` names itself, the
  * runtime's `root` is the pid of its tree once it runs, and `tree` that pid with its start time.
  */
@@ -88,13 +88,6 @@ function textOf(directory: string, name: string): string {
 
 export function hasExited(directory: string): boolean {
   return existsSync(join(directory, "exit"));
-}
-
-/** The processes that were started, oldest first. Throws where the directory cannot be read. */
-export function processIds(parent: string): string[] {
-  return readdirSync(parent)
-    .filter((id) => hasStarted(join(parent, id)))
-    .sort();
 }
 
 /** How it ended and when, as its shim wrote; undefined where that wrote nothing. `sandboxAlive` is asked only where that makes a difference. */

@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { type ClientOptions, WebSocket, WebSocketServer } from "ws";
 import { compilePolicy } from "../../../../src/guard/egress/policy/index.ts";
@@ -66,11 +68,18 @@ it("an open one is cut when its rule goes", async () => {
   await once(socket, "close");
 });
 
-it("an origin that answers otherwise is told as it is", async () => {
-  await using stage = await openStage((_, response) => response.writeHead(401).end(), { allow: ALLOW });
+it("a server that refuses to open one is heard with its own status and words, without the secret", async () => {
+  await using stage = await openStage(
+    (request, response) => response.writeHead(401, { "x-why": "no seat" }).end(`not with ${request.headers.authorization}`),
+    { allow: ALLOW, secrets: [secret()] },
+  );
   const socket = dial(stage, "/chat");
-  const [error] = (await once(socket, "error")) as [Error];
-  expect(error.message).toContain("502");
+  socket.on("error", () => {});
+  const [, answer] = (await once(socket, "unexpected-response")) as [unknown, IncomingMessage];
+  expect([answer.statusCode, answer.headers["x-why"]]).toEqual([401, "no seat"]);
+  expect(Buffer.concat(await answer.toArray()).toString()).toBe(`not with Bearer ${secret().binding.placeholder}`);
+  while (stage.verdicts.length === 0) await pause(5);
+  expect(stage.verdicts[0]).toMatchObject({ protocol: "websocket", verdict: "allow", path: "/chat" });
 });
 
 it("a server that says the secret back in the head of its WebSocket is not heard with it", async () => {
