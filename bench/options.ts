@@ -9,6 +9,7 @@ import { files } from "./cases/files.ts";
 import { idle } from "./cases/idle.ts";
 import { lifecycle } from "./cases/lifecycle.ts";
 import { live } from "./cases/live.ts";
+import { money } from "./cases/money.ts";
 import { network } from "./cases/network.ts";
 import { router } from "./cases/router.ts";
 import { policy } from "./cases/policy.ts";
@@ -31,6 +32,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   router,
   policy,
   docker,
+  money,
   engine,
 };
 

@@ -62,8 +62,8 @@ const { output } = await build({
   cwd: root,
   platform: "node",
   preserveEntrySignatures: false,
-  // Seldom loaded; Cedar's evaluator is a file beside its module; a part of pino runs in threads of its own, from files beside it; and e2b, dockerode and OpenTelemetry are there only where their users installed them.
-  external: ["pino", "yaml", "e2b", "dockerode", "@cedar-policy/cedar-wasm/nodejs", /^@opentelemetry\//],
+  // Seldom loaded; Cedar's evaluator is a file beside its module; a part of pino runs in threads of its own, from files beside it; and e2b, dockerode, stripe and OpenTelemetry are there only where their user installed them.
+  external: ["pino", "yaml", "e2b", "dockerode", "stripe", "@cedar-policy/cedar-wasm/nodejs", /^@opentelemetry\//],
   plugins: [ownAddresses, onlyUsedBuiltins, oneLanguage],
   output: {
     dir: out,

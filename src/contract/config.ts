@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
 import { AuditConfig, TelemetryConfig, WebhooksConfig } from "./hub-config.ts";
+import { MoneyConfig } from "./money.ts";
 import { AllowRule, NetworkLimits, PortVisibility, PublishRange } from "./network.ts";
 import { PriceConfig } from "./price.ts";
 import { Overrides } from "./profile.ts";
@@ -135,6 +136,7 @@ export const Config = z.strictObject({
   telemetry: TelemetryConfig.optional(),
   routing: RoutingConfig.optional(),
   prices: z.string().min(1).optional().meta({ description: "JSON or YAML file of prices that stand before those of prices.json." }),
+  money: MoneyConfig.optional(),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

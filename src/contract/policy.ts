@@ -60,6 +60,9 @@ export const POLICY_ACTIONS = {
   "project.write": { on: "Tenant", scope: "admin", group: "administer" },
   "quota.read": { on: "Server", scope: "admin", group: "administer" },
   "quota.write": { on: "Server", scope: "admin", group: "administer" },
+  "money.read": { on: "Tenant", scope: "read", group: "see" },
+  "money.write": { on: "Server", scope: "admin", group: "administer" },
+  "money.consent": { on: "Tenant", scope: "write", group: "change" },
   "policy.read": { on: "Server", scope: "admin", group: "administer" },
   "policy.write": { on: "Server", scope: "admin", group: "administer" },
 } as const satisfies Record<string, ActionTraits>;

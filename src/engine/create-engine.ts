@@ -28,6 +28,10 @@ import { hubVerbs } from "./hub-verbs.ts";
 import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
+import { accounts } from "./money/accounts.ts";
+import { books } from "./money/books.ts";
+import { budgets } from "./money/budgets.ts";
+import { withCost } from "./money/cost.ts";
 import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
@@ -170,7 +174,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       const row = await accessibleSandbox(ctx, who, id);
       if (row.tenant !== who.tenant) await writable(ctx, "who ends another tenant's sandbox", () => auditForeignEnd(ctx, who, row));
       return ctx.telemetry.span("sandbox.destroy", { "sandbox.id": id, backend: row.backend, reason }, async () =>
-        toSandbox(await endSandbox(ctx, row, { reason, detail: null })),
+        withCost(ctx, toSandbox(await endSandbox(ctx, row, { reason, detail: null }))),
       );
     },
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
@@ -184,6 +188,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     secrets: secrets(ctx),
     webhooks,
     audit: auditLog,
+    budgets: budgets(ctx),
+    accounts: accounts(ctx),
+    money: books(ctx),
     tenants: tenants(ctx),
     projects: projects(ctx),
     quotas: quotas(ctx),

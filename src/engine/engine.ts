@@ -1,6 +1,7 @@
 import type {
   AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
 } from "../contract/index.ts"; // prettier-ignore
+import type { MoneyEngine } from "./money/verbs.ts";
 import type { PolicyVerbs, ProjectVerbs, QuotaVerbs, TenantVerbs } from "./access-verbs.ts";
 import type { PortConnection, Publication, Visitor } from "./publication.ts";
 
@@ -205,6 +206,9 @@ export interface Engine {
     /** Writes down that someone was refused. Never throws; bounded for each who asks. */
     denied(who: Principal, denial: Denial): Promise<void>;
   };
+  readonly budgets: MoneyEngine["budgets"];
+  readonly accounts: MoneyEngine["accounts"];
+  readonly money: MoneyEngine["money"];
   tenants: TenantVerbs;
   projects: ProjectVerbs;
   quotas: QuotaVerbs;

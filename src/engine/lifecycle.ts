@@ -15,6 +15,7 @@ import {
   type SandboxRow,
   updateSandbox,
 } from "../ledger/index.ts";
+import { settleOpen } from "./money/settle.ts";
 
 /** The event each move is told by; a use is told by its own verb. */
 const EVENT: Readonly<Partial<Record<Action, EventType>>> = {
@@ -114,5 +115,6 @@ async function closeAll(tx: Db, row: SandboxRow, at: number, failed: boolean): P
   }
   await endProcesses(tx, row.id, at);
   await closeUsage(tx, row.id, at);
+  await settleOpen(tx, row, at);
   if (failed) await releaseIdempotent(tx, row.id);
 }

@@ -9,6 +9,7 @@ import { type Context, durability, neverAborted } from "./context.ts";
 import { replay } from "./idempotency.ts";
 import { beginSandbox } from "./lifecycle.ts";
 import { admit, make } from "./make.ts";
+import { reserve } from "./money/reserve.ts";
 import { type Plan, refusal } from "./plan.ts";
 import { ask } from "./policy/ask.ts";
 import { createSubject } from "./policy/things.ts";
@@ -119,6 +120,7 @@ async function begin(
       await admitOne(ctx, tx, who, row.created_at);
       await beginSandbox(tx, row, data);
       if (settings.network !== null) await insertNetwork(tx, egressOf(row, settings.network));
+      await reserve(ctx, tx, row, who.key_id, row.created_at);
       await insertSandboxSecrets(tx, secrets.rows(row.id));
       if (key !== undefined) {
         await insertIdempotent(tx, {

@@ -13,6 +13,7 @@ import { findNetwork, listSandboxes, readEvents } from "../ledger/index.ts";
 import { accessibleSandbox, requireAdmin } from "./access.ts";
 import { type Context, op } from "./context.ts";
 import type { Engine, EventQuery } from "./engine.ts";
+import { withCost, withCosts } from "./money/cost.ts";
 import { viewOf } from "./network/read.ts";
 import { usable } from "./use.ts";
 import { toSandbox } from "./view.ts";
@@ -21,7 +22,7 @@ import { toSandbox } from "./view.ts";
 const LOOK_MS = 250;
 
 export async function get(ctx: Context, who: Principal, id: string): Promise<Sandbox> {
-  return toSandbox(await accessibleSandbox(ctx, who, id));
+  return withCost(ctx, toSandbox(await accessibleSandbox(ctx, who, id)));
 }
 
 /** Newest first. The cursor is the last id of a page: pages stay right while sandboxes come and go. */
@@ -40,7 +41,11 @@ export async function list(ctx: Context, who: Principal, query: Parameters<Engin
     limit: query.limit + 1,
   });
   const page = rows.slice(0, query.limit);
-  return { object: "list", data: page.map(toSandbox), next_cursor: rows.length > query.limit ? (page.at(-1)?.id ?? null) : null };
+  return {
+    object: "list",
+    data: await withCosts(ctx, page.map(toSandbox)),
+    next_cursor: rows.length > query.limit ? (page.at(-1)?.id ?? null) : null,
+  };
 }
 
 /** What it uses now, from the backend. Does not count as use. */

@@ -12,6 +12,8 @@ import {
 } from "../ledger/index.ts";
 import { backendOf, type Context, op, providerOf } from "./context.ts";
 import { heartbeat, livingInstances } from "./instances.ts";
+import { enforceBudgets } from "./money/enforce.ts";
+import { readMeters } from "./money/meter.ts";
 import { accountEgress, superviseEgress } from "./network/supervise.ts";
 import { parallel } from "./parallel.ts";
 import { keepMeasurements } from "./routing/keep.ts";
@@ -80,12 +82,14 @@ export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepRepo
     await report.try({}, () => settleExecs(ctx, report, living));
     await report.try({}, () => reap(ctx, report));
     await report.try({}, () => accountEgress(ctx, report));
+    await report.try({}, () => enforceBudgets(ctx, report));
     await Promise.all(
       ctx.backends.map((backend) => report.try({ backend: backend.name }, () => sweepBackend(ctx, backend, report, { living, adopt }))),
     );
     await report.try({}, () => superviseEgress(ctx, report));
     await report.try({}, () => deliverMissed(ctx, report));
     await report.try({}, () => reportUnreachable(ctx, report));
+    await report.try({}, () => readMeters(ctx, report));
     await report.try({}, () => keepBooks(ctx, living));
     await report.try({}, () => anchor(ctx));
   });

@@ -8,6 +8,7 @@ import type { SecretInfo } from "../contract/secret.ts";
 import { Keys, Projects, Quotas, Tenants } from "./access.ts";
 import { Audit } from "./audit.ts";
 import { cloudEvents, ledgerEvents, type EventOptions } from "./events.ts";
+import { Money } from "./money.ts";
 import { settle, type SandBoxerOptions } from "./options.ts";
 import { Policy } from "./policy.ts";
 import { Sandbox, type CreateOptions } from "./sandbox.ts";
@@ -49,9 +50,12 @@ export class SandBoxer {
   readonly webhooks: Webhooks;
   /** Who did what, chained by hashes. */
   readonly audit: Audit;
+  /** Usage, budgets and accounts. */
+  readonly money: Money;
 
   constructor(options: SandBoxerOptions = {}) {
     this.#transport = new Transport(settle(options));
+    this.money = new Money(this.#transport);
     this.webhooks = new Webhooks(this.#transport);
     this.audit = new Audit(this.#transport);
     this.keys = new Keys(this.#transport);

@@ -12,6 +12,9 @@ export type { FileEvent, FileInfo } from "../contract/files.ts";
 export type {
   EffectiveRule, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkSuggestion, NetworkUpdate, NetworkView,
 } from "../contract/network-api.ts"; // prettier-ignore
+export type {
+  Account, AccountEntryRequest, AccountRequest, Budget, BudgetRequest, Discrepancy, JournalEntry, MoneyAudit, PaymentRoute, SandboxCost, StripeReport, UsageBy, UsageReport,
+} from "../contract/money.ts"; // prettier-ignore
 export type { AllowRule, NetworkVerdict } from "../contract/network.ts";
 export type {
   PolicyApplied, PolicyApplyRequest, PolicyCase, PolicyDocument, PolicyExplanation, PolicyFile, PolicyQuestion, PolicyReading, PolicyTestReport, PolicyVersion,
@@ -31,6 +34,7 @@ export type { EventOptions } from "./events.ts";
 export { Execution, type ExecEvent, type ExecOptions } from "./exec.ts";
 export { Files, type FileContent } from "./files.ts";
 export type { FetchFunction, FetchInit, SandBoxerOptions, WebSocketConstructor, WebSocketLike } from "./options.ts";
+export { Money, type UsageOptions, type UsagePage } from "./money.ts";
 export { Network, type NetworkLogOptions } from "./network.ts";
 export type { OutputOptions, ProcessOutput } from "./output.ts";
 export { Policy } from "./policy.ts";

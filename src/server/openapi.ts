@@ -27,6 +27,7 @@ const TAGS = [
   { name: "Policy", description: "The rules of admission: who may do what to what." },
   { name: "Network", description: "What sandboxes may reach, and what was decided of what they tried." },
   { name: "Secrets", description: "Values that sandboxes use and never see." },
+  { name: "Money", description: "What sandboxes cost, what they may, and who pays." },
   { name: "Server", description: "Backends, health and housekeeping." },
 ];
 
@@ -84,6 +85,8 @@ function registered(route: Route): Registered {
 function parameterText(route: Route, name: string): string {
   if (name === "pid") return "Id of a process.";
   if (route.path.startsWith("/v1/secrets")) return "Name of a secret.";
+  if (route.path.startsWith("/v1/budgets")) return "Name of a budget.";
+  if (route.path.startsWith("/v1/accounts")) return "Name of an account.";
   if (name === "port") return "A TCP port inside.";
   if (name === "name") return "`name`, or `name@version`.";
   return route.path.startsWith("/v1/keys") ? "Id of a key." : "Id of a sandbox.";

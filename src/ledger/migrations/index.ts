@@ -5,6 +5,7 @@ import { network } from "./0004-network.ts";
 import { hub } from "./0009-hub.ts";
 import { publishedPorts } from "./0005-published-ports.ts";
 import { measurements } from "./0006-measurements.ts";
+import { money } from "./0007-money.ts";
 import { access } from "./0008-access.ts";
 
 /** Every migration in order; the schema's version is how many have run. A released one is never edited. */
@@ -15,6 +16,7 @@ export const MIGRATIONS: readonly { readonly name: string; readonly statements: 
   { name: "0004-network", statements: network },
   { name: "0005-published-ports", statements: publishedPorts },
   { name: "0006-measurements", statements: measurements },
+  { name: "0007-money", statements: money },
   { name: "0008-access", statements: access },
   { name: "0009-hub", statements: hub },
 ];

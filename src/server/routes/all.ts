@@ -4,6 +4,9 @@ import { eventRoutes } from "./events.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { keyRoutes } from "./keys.ts";
+import { accountRoutes } from "./accounts.ts";
+import { budgetRoutes } from "./budgets.ts";
+import { moneyRoutes } from "./money.ts";
 import { networkRoutes } from "./network.ts";
 import { policyRoutes } from "./policy.ts";
 import { portRoutes } from "./ports.ts";
@@ -33,6 +36,9 @@ export const ROUTES: readonly Route[] = [
   ...auditRoutes,
   ...keyRoutes,
   ...secretRoutes,
+  ...moneyRoutes,
+  ...budgetRoutes,
+  ...accountRoutes,
   ...tenantRoutes,
   ...policyRoutes,
   ...serviceRoutes,
