@@ -199,7 +199,7 @@ export interface Engine {
   /** Who did what, chained by hashes. All but `denied` need the admin scope. */
   audit: {
     list(who: Principal, query: AuditQuery): Promise<AuditPage>;
-    /** Reads all of it, some 10 µs an entry. A fault is the result, not an error. */
+    /** Reads all of it, so its cost grows with the log. A fault is the result, not an error. */
     verify(who: Principal, request: AuditVerifyRequest): Promise<AuditReport>;
     /** Writes the head down now; null where the log is empty. */
     anchor(who: Principal): Promise<AuditAnchor | null>;

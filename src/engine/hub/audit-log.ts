@@ -45,7 +45,7 @@ function faultOf(row: AuditRow, head: AuditAnchor): Problem | null {
 }
 
 /**
- * Reads the whole log, and says where it is not what was written. Costs some 10 µs an entry. What was cut off its end is found by the
+ * Reads the whole log, and says where it is not what was written. Its cost grows with the log. What was cut off its end is found by the
  * record of its end beside it, and, where that was changed too or the whole ledger put back, by anchors that were kept elsewhere.
  */
 export async function verifyAudit(ctx: Context, who: Principal, input: AuditVerifyRequest): Promise<AuditReport> {
