@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
+import { AuditConfig, TelemetryConfig, WebhooksConfig } from "./hub-config.ts";
 import { MoneyConfig } from "./money.ts";
 import { AllowRule, NetworkLimits, PortVisibility, PublishRange } from "./network.ts";
 import { PriceConfig } from "./price.ts";
@@ -130,6 +131,9 @@ export const Config = z.strictObject({
   network: NetworkConfig.optional(),
   secrets: SecretsConfig.optional(),
   preview: PreviewConfig.optional(),
+  webhooks: WebhooksConfig.optional(),
+  audit: AuditConfig.optional(),
+  telemetry: TelemetryConfig.optional(),
   routing: RoutingConfig.optional(),
   prices: z.string().min(1).optional().meta({ description: "JSON or YAML file of prices that stand before those of prices.json." }),
   money: MoneyConfig.optional(),

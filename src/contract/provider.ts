@@ -20,6 +20,8 @@ export interface Op {
   /** Aborted when the caller goes away or its deadline passes; the provider stops and leaves nothing half-made. */
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** W3C trace context of the call, for a provider that asks others over HTTP; absent where nothing is traced. */
+  readonly traceparent?: string;
 }
 
 /** What to make. Everything in it is enforced, or `create` throws. */

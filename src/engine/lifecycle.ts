@@ -1,4 +1,4 @@
-import { type Action, isTerminal, SandboxerError, TRANSITIONS } from "../contract/index.ts";
+import { type Action, type EventType, isTerminal, SandboxerError, TRANSITIONS } from "../contract/index.ts";
 import {
   appendEvent,
   closeUsage,
@@ -18,7 +18,7 @@ import {
 import { settleOpen } from "./money/settle.ts";
 
 /** The event each move is told by; a use is told by its own verb. */
-const EVENT: Readonly<Partial<Record<Action, string>>> = {
+const EVENT: Readonly<Partial<Record<Action, EventType>>> = {
   renew: "sandbox.renewed",
   mark_ready: "sandbox.ready",
   pause: "sandbox.paused",

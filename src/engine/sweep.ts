@@ -1,6 +1,7 @@
 import { isTerminal, type SweepReport } from "../contract/index.ts";
 import {
   appendEvent,
+  auditHead,
   countLiveByState,
   type ExecRow,
   findSandbox,
@@ -66,6 +67,13 @@ async function keepBooks(ctx: Context, living: ReadonlySet<string>): Promise<voi
   await keepMeasurements(ctx);
 }
 
+/** Writes the head of the audit log elsewhere, where that is due. */
+async function anchor(ctx: Context): Promise<void> {
+  if (ctx.ledger.readOnly !== null || (await auditHead(ctx.ledger.db)) === undefined) return;
+  const { anchorAudit } = await import("./hub/index.ts");
+  await anchorAudit(ctx);
+}
+
 /** One whole sweep: clocks, every backend against the ledger, abandoned execs, the books. Never throws; errors are in the report. */
 export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepReport> {
   const report = new Report();
@@ -83,6 +91,7 @@ export async function sweepOnce(ctx: Context, adopt: boolean): Promise<SweepRepo
     await report.try({}, () => reportUnreachable(ctx, report));
     await report.try({}, () => readMeters(ctx, report));
     await report.try({}, () => keepBooks(ctx, living));
+    await report.try({}, () => anchor(ctx));
   });
   const { adopted, ended, orphans_removed, lost, errors } = report.result;
   if (ended.length + orphans_removed.length + lost.length + errors.length > 0 || adopt) {

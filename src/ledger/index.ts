@@ -1,4 +1,5 @@
 /** What happened, and how things stand. */
+export * from "./audit.ts";
 export * from "./events.ts";
 export * from "./execs.ts";
 export * from "./idempotency.ts";
@@ -18,8 +19,10 @@ export * from "./sandboxes.ts";
 export type * from "./schema-money.ts";
 export * from "./quotas.ts";
 export type * from "./schema-access.ts";
+export type * from "./schema-hub.ts";
 export type * from "./schema.ts";
 export * from "./secrets.ts";
 export * from "./storage-error.ts";
 export * from "./tenants.ts";
 export * from "./usage.ts";
+export * from "./webhooks.ts";

@@ -1,6 +1,7 @@
 import type { Generated, Insertable, Selectable, Updateable } from "kysely";
 import type { KeyTable, PolicyTable, ProfileLabelsTable, ProjectTable, QuotaTable, TenantTable } from "./schema-access.ts";
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
+import type { HubTables } from "./schema-hub.ts";
 import type { MoneyTables } from "./schema-money.ts";
 
 /** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
@@ -241,7 +242,7 @@ export interface MetaTable {
   value: string;
 }
 
-export interface Tables extends MoneyTables {
+export interface Tables extends HubTables, MoneyTables {
   sandboxes: SandboxTable;
   sandbox_metadata: MetadataTable;
   execs: ExecTable;

@@ -20,6 +20,8 @@ const TAGS = [
   { name: "Ports", description: "Servers inside, as they are reached from outside." },
   { name: "Profiles", description: "What a sandbox is: named, versioned, immutable." },
   { name: "Events", description: "Everything that happened, in order." },
+  { name: "Webhooks", description: "Where events are told to, signed and until they are taken." },
+  { name: "Audit", description: "Who did what, chained by hashes." },
   { name: "Keys", description: "Who may do what." },
   { name: "Tenants", description: "Whose everything is, its parts, and how much of it there may be." },
   { name: "Policy", description: "The rules of admission: who may do what to what." },

@@ -9,7 +9,7 @@ async function fill(path: string, events: number): Promise<void> {
   const ledger = openLedger(path);
   await ledger.transaction(async (tx) => {
     for (let i = 0; i < events; i++)
-      await appendEvent(tx, { type: "test.event", at: i, tenant: "t", sandboxId: null, data: { text: "x".repeat(200) } });
+      await appendEvent(tx, { type: "clock.jumped", at: i, tenant: "t", sandboxId: null, data: { text: "x".repeat(200) } });
   });
   await ledger.close();
 }

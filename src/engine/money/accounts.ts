@@ -5,6 +5,7 @@ import {
   type AccountRow, allowsFallback, appendEvent, type Db, findAccount, findEntry, fundAccount, listAccounts, listPaymentRoutes, post, readEntries, removeAccount, writeAccount, writeConsent, writePaymentRoute,
 } from "../../ledger/index.ts"; // prettier-ignore
 import { requireAdmin } from "../access.ts";
+import { audit } from "../audit.ts";
 import type { Context } from "../context.ts";
 import type { MoneyEngine } from "./verbs.ts";
 
@@ -54,6 +55,7 @@ async function set(ctx: Context, who: Principal, name: string, input: AccountReq
         sandboxId: null,
         data: { account: name, kind, backends: backends ?? null, limit_micro_usd, key_id: who.key_id },
       });
+      await audit(tx, who, { action: "account.set", at, target: name, detail: { kind, backends: backends ?? null, limit_micro_usd } });
       return toAccount(await existing(tx, name));
     },
     { durable: true },
@@ -87,6 +89,7 @@ async function enter(ctx: Context, who: Principal, name: string, input: AccountE
         sandboxId: null,
         data: { account: name, entry: id, amount_micro_usd: amount, note, key_id: who.key_id },
       });
+      await audit(tx, who, { action: `account.${kind}`, at, target: name, detail: { entry: id, amount_micro_usd: amount } });
       return toAccount(await existing(tx, name));
     },
     { durable: true },

@@ -4,6 +4,7 @@ import {
   appendEvent, type BudgetRow, clearMarks, type Db, deleteBudget, findBudget, holdInBudget, listBudgets, openStaysOf, readPeriod, writeBudget,
 } from "../../ledger/index.ts"; // prettier-ignore
 import { requireAdmin } from "../access.ts";
+import { audit } from "../audit.ts";
 import type { Context } from "../context.ts";
 import type { MoneyEngine } from "./verbs.ts";
 import { tellBudget } from "./tell-budget.ts";
@@ -74,6 +75,7 @@ async function set(ctx: Context, who: Principal, name: string, input: BudgetRequ
     if (before === undefined) await takeAlong(tx, row, now);
     else await clearMarks(tx, tenant, name);
     await appendEvent(tx, { type: "budget.set", at: now, tenant, sandboxId: null, data: { ...row, key_id: who.key_id } });
+    await audit(tx, who, { action: "budget.set", at: now, target: row.name, detail: { ...row } });
     await tellBudget(tx, row, periodOf(row.period, now), now);
     return toBudget(tx, row, now);
   });
@@ -113,6 +115,7 @@ export function budgets(ctx: Context): MoneyEngine["budgets"] {
           sandboxId: null,
           data: { budget: name, key_id: who.key_id },
         });
+        await audit(tx, who, { action: "budget.removed", at, target: name, detail: { tenant: row.tenant } });
         return last;
       });
     },

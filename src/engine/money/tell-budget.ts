@@ -6,7 +6,7 @@ export async function tellBudget(tx: Db, budget: BudgetRow, period: string, at: 
   const { reserved, spent, warned_at, exhausted_at } = await readPeriod(tx, budget, period);
   const { tenant, name, limit_micro_usd: limit, warn_percent: percent } = budget;
   const where = { tenant, budget: name, period };
-  const tell = async (type: string) =>
+  const tell = async (type: "budget.warned" | "budget.exhausted") =>
     appendEvent(tx, {
       type,
       at,

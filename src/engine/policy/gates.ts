@@ -180,7 +180,28 @@ export const GATES: Gates<Engine> = {
         }),
     },
   },
-  events: { list: onTenant("event.read"), follow: { ...onTenant("event.read"), streams: true } },
+  events: {
+    list: onTenant("event.read"),
+    follow: { ...onTenant("event.read"), streams: true },
+    source: { excused: "is the ledger's own name, which every event has" },
+  },
+  webhooks: {
+    add: onTenant("webhook.write"),
+    list: onTenant("webhook.read"),
+    get: onTenant("webhook.read"),
+    update: onTenant("webhook.write"),
+    remove: onTenant("webhook.write"),
+    rotate: onTenant("webhook.write"),
+    test: onTenant("webhook.write"),
+    replay: onTenant("webhook.write"),
+    deliveries: onTenant("webhook.read"),
+  },
+  audit: {
+    list: onServer("audit.read"),
+    verify: onServer("audit.read"),
+    anchor: onServer("audit.read"),
+    denied: { excused: "writes down that a door has refused someone" },
+  },
   keys: {
     create: {
       actions: ["key.create"],

@@ -2,6 +2,7 @@ import { initial } from "./0001-initial.ts";
 import { processNumbers } from "./0002-process-numbers.ts";
 import { secrets } from "./0003-secrets.ts";
 import { network } from "./0004-network.ts";
+import { hub } from "./0009-hub.ts";
 import { publishedPorts } from "./0005-published-ports.ts";
 import { measurements } from "./0006-measurements.ts";
 import { money } from "./0007-money.ts";
@@ -17,4 +18,5 @@ export const MIGRATIONS: readonly { readonly name: string; readonly statements: 
   { name: "0006-measurements", statements: measurements },
   { name: "0007-money", statements: money },
   { name: "0008-access", statements: access },
+  { name: "0009-hub", statements: hub },
 ];

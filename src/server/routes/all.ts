@@ -1,4 +1,5 @@
 import type { Route } from "../route.ts";
+import { auditRoutes } from "./audit.ts";
 import { eventRoutes } from "./events.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
@@ -17,6 +18,7 @@ import { serviceRoutes } from "./service.ts";
 import { socketRoute } from "./socket.ts";
 import { tenantRoutes } from "./tenants.ts";
 import { treeRoutes } from "./trees.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 /** Every route, in the order of the reference. */
 export const ROUTES: readonly Route[] = [
@@ -30,6 +32,8 @@ export const ROUTES: readonly Route[] = [
   ...portRoutes,
   ...profileRoutes,
   ...eventRoutes,
+  ...webhookRoutes,
+  ...auditRoutes,
   ...keyRoutes,
   ...secretRoutes,
   ...moneyRoutes,
