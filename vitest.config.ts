@@ -5,6 +5,7 @@ import { LongestFirst } from "./test/support/longest-first.ts";
 
 /** What asks for SQLite's own file, disk, plan or lock: it says nothing about PostgreSQL, which has tests of its own. */
 const ONLY_SQLITE = [
+  "test/ledger/access-upgrade.test.ts",
   "test/ledger/backup.test.ts",
   "test/ledger/open.test.ts",
   "test/ledger/plan.test.ts",

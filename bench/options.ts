@@ -9,6 +9,7 @@ import { files } from "./cases/files.ts";
 import { idle } from "./cases/idle.ts";
 import { lifecycle } from "./cases/lifecycle.ts";
 import { live } from "./cases/live.ts";
+import { money } from "./cases/money.ts";
 import { network } from "./cases/network.ts";
 import { scale } from "./cases/scale.ts";
 import { router } from "./cases/router.ts";
@@ -32,6 +33,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   router,
   policy,
   docker,
+  money,
   engine,
   scale,
 };

@@ -51,7 +51,7 @@ const groups = [
   { name: "cli", test: /\/dist\/(cli\/(?!index)|sdk\/|contract\/(errors|format|ids|nearest|path|plain-web)\.js$)/, priority: 1 },
   {
     name: "engine",
-    test: /\/dist\/(main|contract\/|engine\/|guard\/|ledger\/|providers\/(local\/(?!doctor)|shared\/)|server\/(?!listener|openapi|socket|tunnel-door|caller-life|tls-server|e2b\/|preview\/(?!address|cookies|headers|origins|tokens)|docs\/page))|\/node_modules\/(hono|kysely|zod)\//,
+    test: /\/dist\/(main|contract\/|engine\/(?!hub\/)|guard\/(?!outbound\/)|ledger\/|providers\/(local\/(?!doctor)|shared\/)|server\/(?!listener|openapi|socket|tunnel-door|caller-life|tls-server|e2b\/|preview\/(?!address|cookies|headers|origins|tokens)|docs\/page))|\/node_modules\/(hono|kysely|zod)\//,
   },
   // Only for what listens: its messages' descriptors are built when it is loaded.
   { name: "e2b", test: /\/dist\/server\/e2b\/|\/node_modules\/(@bufbuild|@connectrpc)\// },
@@ -62,8 +62,8 @@ const { output } = await build({
   cwd: root,
   platform: "node",
   preserveEntrySignatures: false,
-  // Seldom loaded; Cedar's evaluator is a file beside its module; a part of pino runs in threads of its own, from files beside it; and e2b is there only where its user installed it.
-  external: ["pino", "yaml", "e2b", "dockerode", "@cedar-policy/cedar-wasm/nodejs"],
+  // Seldom loaded; Cedar's evaluator is a file beside its module; a part of pino runs in threads of its own, from files beside it; and e2b, dockerode, stripe and OpenTelemetry are there only where their user installed them.
+  external: ["pino", "yaml", "e2b", "dockerode", "stripe", "@cedar-policy/cedar-wasm/nodejs", /^@opentelemetry\//],
   plugins: [ownAddresses, onlyUsedBuiltins, oneLanguage],
   output: {
     dir: out,

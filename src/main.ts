@@ -17,6 +17,8 @@ import { fleetId, openLedger } from "./ledger/index.ts";
 import { rememberingIn } from "./remember.ts";
 import type { E2bOptions } from "./server/e2b/index.ts";
 import type { SandboxerServer } from "./server/server.ts";
+import type { OtlpTelemetry } from "./telemetry/otlp.ts";
+import { telemetryFrom } from "./telemetry-from-config.ts";
 
 export interface OpenOptions {
   /** Where everything is kept; SANDBOXER_DATA or its default unless given. Made where it is missing. */
@@ -36,6 +38,8 @@ export interface Opened {
   readonly config: Config;
   readonly dataDir: string;
   readonly log: Logger;
+  /** Present where traces and metrics go somewhere. */
+  readonly telemetry?: OtlpTelemetry;
   /** Lets go of everything; sandboxes live on. Safe to repeat. */
   close(): Promise<void>;
 }
@@ -59,10 +63,12 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
   makeDataDirectory(dataDir);
   const config = options.config ?? readConfig(dataDir);
   const log = options.log ?? (await openLog(config.log_level ?? (stays ? "info" : "silent")));
+  const telemetry = await telemetryFrom(config.telemetry, { version: version(), instance: dataDirectoryId(dataDir) });
   const ledger = openLedger(dataDir, ledgerAddress(config));
   try {
     await ledger.ready();
     const instance = dataDirectoryId(dataDir);
+    const traced = telemetry === undefined ? {} : { telemetry };
     const points = failpoint === undefined ? {} : { failpoint };
     const member = ledger.shared ? { fleet: await fleetId(ledger) } : {};
     const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance, log, stays, ...member, ...points });
@@ -72,7 +78,7 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
       rememberingIn(join(dataDir, "cache", "profiles")),
     );
     const prices = readPrices(dataDir, config);
-    const hooks = { sealer: storeIn(dataDir, log), boundary: boundaryFrom(dataDir, config), prices, ...points };
+    const hooks = { sealer: storeIn(dataDir, log), boundary: boundaryFrom(dataDir, config), prices, ...points, ...traced };
     const engine = await createEngine({
       ledger,
       backends,
@@ -83,16 +89,19 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
       ...hostIn(ledger.shared, instance, config),
       ...hooks,
     });
+    telemetry?.measure(() => engine.metrics());
     let closing: Promise<void> | undefined;
     const closeAll = async () => {
       try {
         await engine.close();
       } finally {
+        // The last metrics are read from the ledger.
+        await telemetry?.close();
         await ledger.close();
       }
     };
     const close = () => (closing ??= closeAll());
-    return { engine, config, dataDir, log, close };
+    return { engine, config, dataDir, log, close, ...traced };
   } catch (thrown) {
     await ledger.close();
     throw thrown;
@@ -125,7 +134,7 @@ export async function serverOver(opened: Opened): Promise<SandboxerServer> {
 }
 
 /** Our own API and published ports, with the E2B wire beside them where that is given. */
-async function plainServer({ engine, config, dataDir, log }: Opened, e2b?: E2bOptions): Promise<SandboxerServer> {
+async function plainServer({ engine, config, dataDir, log, telemetry }: Opened, e2b?: E2bOptions): Promise<SandboxerServer> {
   const [{ createServer }, { tokenSecret }] = await Promise.all([import("./server/server.ts"), import("./server/token-secret.ts")]);
   const { max_body_bytes: maxBodyBytes, max_upload_bytes: maxUploadBytes } = config.limits ?? {};
   const limits = { ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }), ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }) };
@@ -137,6 +146,7 @@ async function plainServer({ engine, config, dataDir, log }: Opened, e2b?: E2bOp
     log,
     version: version(),
     limits,
+    ...(telemetry === undefined ? {} : { telemetry }),
     ...(e2b === undefined ? {} : { e2b }),
     ...(published ? { preview } : {}),
   });

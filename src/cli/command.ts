@@ -7,11 +7,11 @@ export interface Option {
   readonly value?: string;
   readonly about: string;
   /** What its values are, for completion. */
-  readonly complete?: "profile" | "sandbox";
+  readonly complete?: Live;
 }
 
 /** What is asked of the engine when a command line is completed. */
-export type Live = "sandbox" | "profile" | "secret";
+export type Live = "sandbox" | "profile" | "secret" | "webhook" | "event";
 
 /** One command of the CLI; each stands in its own file below commands/. */
 export interface Command {

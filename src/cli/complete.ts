@@ -51,10 +51,12 @@ function positionalsIn(options: Record<string, Option>, words: readonly string[]
 }
 
 async function live(kind: Live): Promise<string[]> {
+  if (kind === "event") return Object.keys((await import("../contract/event-types.ts")).EVENT_TYPES);
   await using connection = await connect();
   if (kind === "profile")
     return [...new Set((await connection.client.profiles.list()).flatMap(({ name, version }) => [name, `${name}@${version}`]))];
   if (kind === "secret") return (await connection.client.secrets.list()).map(({ name }) => name);
+  if (kind === "webhook") return (await connection.client.webhooks.list()).map(({ id }) => id);
   const ids: string[] = [];
   for await (const { id } of connection.client.list({ states: ["ready", "paused", "suspended"] })) ids.push(id);
   return ids;

@@ -199,6 +199,15 @@ export interface Principal {
   project?: string;
   role?: string;
   labels?: readonly string[];
+  /** Where the request came from, for the audit log; absent within the process. */
+  origin?: Origin;
+}
+
+/** Where a request came from. */
+export interface Origin {
+  /** The peer's address, or `unix`. */
+  readonly address: string | null;
+  readonly request_id: string | null;
 }
 
 /** The operator on the machine itself: the Unix socket and the in-process engine. */

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
 import { FleetConfig, LedgerAddress, RetentionConfig } from "./fleet.ts";
+import { AuditConfig, TelemetryConfig, WebhooksConfig } from "./hub-config.ts";
+import { MoneyConfig } from "./money.ts";
 import { AllowRule, NetworkLimits, PortVisibility, PublishRange } from "./network.ts";
 import { PriceConfig } from "./price.ts";
 import { Overrides } from "./profile.ts";
@@ -133,8 +135,12 @@ export const Config = z.strictObject({
   ledger: LedgerAddress.optional(),
   fleet: FleetConfig.optional(),
   retention: RetentionConfig.optional(),
+  webhooks: WebhooksConfig.optional(),
+  audit: AuditConfig.optional(),
+  telemetry: TelemetryConfig.optional(),
   routing: RoutingConfig.optional(),
   prices: z.string().min(1).optional().meta({ description: "JSON or YAML file of prices that stand before those of prices.json." }),
+  money: MoneyConfig.optional(),
   sweep_interval: Duration.optional().meta({ description: "10s unless given." }),
   log_level: z.enum(["debug", "info", "warn", "error", "silent"]).optional(),
 });

@@ -28,9 +28,17 @@ export function formatDuration(seconds: number): string {
   return parts.slice(0, 2).join(" ") || "0s";
 }
 
-/** Micro-dollars as a person reads them: two digits behind the point, or as many as it takes to see something. */
+/** Micro-dollars as a person reads them: `$1.25`, `$0.000034`, `-$3.00`. Exact. */
 export function formatUsd(microUsd: number): string {
-  const usd = microUsd / 1e6;
-  const digits = microUsd === 0 || usd >= 1 ? 2 : usd >= 0.01 ? 4 : 6;
-  return `$${usd.toFixed(digits).replace(/(\.\d\d\d*?)0+$/, "$1")}`;
+  const digits = String(Math.abs(microUsd)).padStart(7, "0");
+  const fraction = digits.slice(-6).replace(/0{1,4}$/, "");
+  return `${microUsd < 0 ? "-" : ""}$${digits.slice(0, -6)}.${fraction}`;
+}
+
+/** Micro-dollars of an amount as a person writes it: `5`, `$0.05`, `-1.25`. undefined: not one, finer than a micro-dollar, or too large to be exact. */
+export function parseUsd(text: string): number | undefined {
+  const [, minus, whole, fraction = ""] = /^(-?)\$?(\d{1,9})(?:\.(\d{1,6}))?$/.exec(text) ?? [];
+  if (whole === undefined) return undefined;
+  const amount = Number(whole) * 1_000_000 + Number(fraction.padEnd(6, "0"));
+  return minus === "-" && amount !== 0 ? -amount : amount;
 }

@@ -5,7 +5,16 @@
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
-const PREFIXES = { sandbox: "sb", exec: "ex", process: "pr", key: "ky", request: "rq", instance: "in", event: "ev" } as const;
+const PREFIXES = {
+  sandbox: "sb",
+  exec: "ex",
+  process: "pr",
+  key: "ky",
+  request: "rq",
+  instance: "in",
+  event: "ev",
+  webhook: "wh",
+} as const;
 
 /** What an id can name. */
 export type IdKind = keyof typeof PREFIXES;

@@ -1,15 +1,20 @@
 /** The nouns, and what an extension needs: `import { defineProvider } from "sand-boxer/provider"`. */
 export * from "./access.ts";
 export * from "./api.ts";
+export * from "./audit.ts";
 export * from "./capability.ts";
+export * from "./cloud-event.ts";
 export * from "./config.ts";
 export * from "./errors.ts";
+export * from "./event-types.ts";
 export * from "./exec.ts";
 export * from "./files.ts";
 export type * from "./finding.ts";
 export * from "./fleet.ts";
+export * from "./hub-config.ts";
 export * from "./ids.ts";
 export * from "./issues.ts";
+export * from "./money.ts";
 export * from "./nearest.ts";
 export * from "./network-api.ts";
 export * from "./network.ts";
@@ -23,4 +28,6 @@ export * from "./routing.ts";
 export * from "./sandbox.ts";
 export * from "./secret.ts";
 export * from "./services.ts";
+export * from "./telemetry.ts";
 export * from "./units.ts";
+export * from "./webhook.ts";

@@ -20,6 +20,8 @@ export interface Op {
   /** Aborted when the caller goes away or its deadline passes; the provider stops and leaves nothing half-made. */
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** W3C trace context of the call, for a provider that asks others over HTTP; absent where nothing is traced. */
+  readonly traceparent?: string;
 }
 
 /** What to make. Everything in it is enforced, or `create` throws. */
@@ -207,6 +209,14 @@ export interface Traits {
   readonly unavailable?: string;
 }
 
+/** What a backend has metered of one stay, from its create to its end. Only what it really says. */
+export interface Metered {
+  readonly vcpu_seconds?: number;
+  readonly mem_mib_seconds?: number;
+  /** What it bills. */
+  readonly micro_usd?: number;
+}
+
 /**
  * A place where sandboxes run. Every method throws `SandboxerError` with the code that fits (`backend_auth`,
  * `backend_unavailable`, `sandbox_not_found`, ...), never answers empty for what it could not read.
@@ -228,6 +238,8 @@ export interface Provider {
   readonly network?: EgressNetwork;
   /** After a restart of the control plane: ends what a foreground exec left running (the engine settles it as `unknown`). */
   abandonExec?(ref: Ref, execId: string, op: Op): Promise<void>;
+  /** Its own figures of a stay that is over; null: none yet, ask again later. Where it has this, capability `usage.metered`. */
+  metered?(ref: Pick<Ref, "id" | "tenant" | "generation">, op: Op): Promise<Metered | null>;
   /** Regular work beside the hot path: refill prepared things, empty the bin. Called by the sweeper. */
   maintain?(op: Op): Promise<void>;
   dispose?(): Promise<void>;

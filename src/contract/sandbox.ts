@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
+import { SandboxCost } from "./money.ts";
 import { Route } from "./routing.ts";
 
 /**
@@ -88,6 +89,7 @@ export const Sandbox = z
     termination: z.object({ reason: TerminationReason, detail: z.string().nullable() }).nullable(),
     error: z.object({ code: z.string(), message: z.string() }).nullable().meta({ description: "Why it failed, where it did." }),
     state_lost: z.boolean().meta({ description: "True where it had to be made anew; never passes as the old one." }),
+    cost: SandboxCost.optional(),
   })
   .meta({ id: "Sandbox" });
 export type Sandbox = z.infer<typeof Sandbox>;

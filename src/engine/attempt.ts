@@ -128,7 +128,8 @@ async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, secret
     spec = specOf(row, settings, secrets, settings.network === null ? undefined : await prepareEgress(ctx, row, secrets.bound));
     ctx.failpoint("create.after_prepare");
     const asked = performance.now();
-    created = await createInTime(ctx, provider, spec, signal);
+    const attributes = { "sandbox.id": row.id, backend: row.backend, generation: row.generation };
+    created = await ctx.telemetry.span("provider.create", attributes, () => createInTime(ctx, provider, spec, signal));
     ctx.measure.latency(row.backend, "cold_start", performance.now() - asked);
   } catch (thrown) {
     // A provider promises that nothing is left unless it says ambiguous; one that throws something else has broken its contract.
@@ -142,13 +143,15 @@ async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, secret
     if (settings.network !== null) {
       // A secret that was changed since it was resolved.
       await deliverIfStale(ctx, row.id);
-      await attachEgress(ctx, row, created.ref, signal);
+      const { ref: made } = created;
+      await ctx.telemetry.span("sandbox.attach_egress", { "sandbox.id": row.id }, () => attachEgress(ctx, row, made, signal));
       await writePlaceholders(ctx, row, created.ref, secrets, signal);
     }
     ctx.failpoint("create.after_attach");
     if (settings.setup.length > 0) {
       await updateSandbox(ctx.ledger.db, row.id, { ref });
-      await runSetup(ctx, row, created.ref, settings.setup, signal);
+      const { ref: made } = created;
+      await ctx.telemetry.span("sandbox.setup", { "sandbox.id": row.id }, () => runSetup(ctx, row, made, settings.setup, signal));
       ctx.failpoint("create.after_setup");
     }
     signal.throwIfAborted();

@@ -1,4 +1,4 @@
-import { type Config, type Logger, nearest, type Op, SandboxerError } from "../contract/index.ts";
+import { type Config, type Logger, nearest, type Op, SandboxerError, type Telemetry } from "../contract/index.ts";
 import type { Prices, Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Activity } from "./activity.ts";
@@ -34,6 +34,7 @@ export interface Context {
   /** This host, where the ledger is shared with others; else null. */
   readonly host: FleetHost | null;
   readonly failpoint: (name: Failpoint) => void;
+  readonly telemetry: Telemetry;
   readonly live: LiveWork;
   readonly activity: Activity;
   readonly measure: Measure;
@@ -56,7 +57,8 @@ export function neverAborted(): AbortSignal {
 }
 
 export function op(ctx: Context, signal: AbortSignal = neverAborted()): Op {
-  return { signal, log: ctx.log };
+  const traceparent = ctx.telemetry.traceparent();
+  return { signal, log: ctx.log, ...(traceparent === undefined ? {} : { traceparent }) };
 }
 
 /** A configured backend by name. A sandbox may outlive its backend's configuration: then `no_backend`. */

@@ -1,8 +1,18 @@
-import { type Boundary, type Config, type Logger, newId, SandboxerError } from "../contract/index.ts";
+import {
+  type Boundary,
+  type Config,
+  type Logger,
+  newId,
+  NO_TELEMETRY,
+  type Principal,
+  SandboxerError,
+  type Telemetry,
+} from "../contract/index.ts";
 import type { Prices, Sealer } from "../guard/index.ts";
-import type { Ledger } from "../ledger/index.ts";
+import type { Ledger, SandboxRow } from "../ledger/index.ts";
 import { endableSandbox } from "./access.ts";
 import { Activity } from "./activity.ts";
+import { audit } from "./audit.ts";
 import type { Backend } from "./backends.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Context, FleetHost } from "./context.ts";
@@ -15,9 +25,15 @@ import { fleetClock } from "./fleet-clock.ts";
 import { backendInfos } from "./backend-infos.ts";
 import { health, metrics } from "./health.ts";
 import { leaseMs, registerInstance, renewLease, unregisterInstance } from "./instances.ts";
+import type { Courier } from "./hub/index.ts";
+import { hubVerbs } from "./hub-verbs.ts";
 import { keys } from "./keys.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
+import { accounts } from "./money/accounts.ts";
+import { books } from "./money/books.ts";
+import { budgets } from "./money/budgets.ts";
+import { withCost } from "./money/cost.ts";
 import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
@@ -64,6 +80,8 @@ export interface EngineOptions {
   readonly failpoint?: (name: Failpoint) => void;
   /** Opens the store of secrets, when one is first needed; without it secrets are refused. */
   readonly sealer?: () => Sealer;
+  /** Where traces go; nowhere unless given. */
+  readonly telemetry?: Telemetry;
   /** What the backends cost; unknown without it. */
   readonly prices?: Prices;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
@@ -82,11 +100,12 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     boundary,
     failpoint = () => {},
     sealer = noStore,
+    telemetry = NO_TELEMETRY,
     prices = { of: () => null },
   } = options;
   const clock = options.clock ?? (ledger.shared ? await fleetClock(ledger, systemClock()) : systemClock());
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, host, failpoint, sealer, prices,
+    ledger, backends, config, log, instance, clock, host, failpoint, sealer, prices, telemetry,
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: shippedProfiles,
     boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
     gates: new Gates(backends, clock, {
@@ -123,6 +142,18 @@ function startHeart(ctx: Context): NodeJS.Timeout {
   return setInterval(() => ctx.live.background(beat()), leaseMs(ctx) / 3).unref();
 }
 
+/** An admin's hand on what is another tenant's. */
+function auditForeignEnd(ctx: Context, who: Principal, { id, tenant }: SandboxRow): Promise<void> {
+  const act = { action: "sandbox.destroyed", at: ctx.clock.now(), target: id, detail: { tenant } };
+  return ctx.ledger.transaction((tx) => audit(tx, who, act));
+}
+
+/** Tells events to webhooks from now on, in a process that stays. */
+async function startCourier(ctx: Context): Promise<Courier> {
+  const { Courier } = await import("./hub/index.ts");
+  return new Courier(ctx);
+}
+
 /** The engine over an open ledger and opened backends. Call `sweep({adopt: true})` once to take over what an earlier process left. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const ctx = await makeContext(options);
@@ -130,11 +161,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const interval = options.background === false ? null : (ctx.config.sweep_interval ?? DEFAULT_SWEEP_SECONDS);
   if (interval !== null) sweeper.start(interval);
   const heart = ctx.ledger.shared ? startHeart(ctx) : undefined;
+  const courier = interval === null || ctx.ledger.readOnly !== null ? null : startCourier(ctx);
+  const { source, webhooks, audit: auditLog } = hubVerbs(ctx);
   let closing: Promise<void> | null = null;
 
   async function close(): Promise<void> {
     clearInterval(heart);
-    await sweeper.stop();
+    await Promise.all([sweeper.stop(), courier?.then((started) => started.stop())]);
     await ctx.live.settled();
     await writable(ctx, "the last figures", async () => {
       await ctx.activity.flush();
@@ -146,23 +179,34 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   return guarded(ctx, {
-    create: (who, request, createOptions) => provision(ctx, who, request, createOptions),
+    create: (who, request, createOptions) =>
+      ctx.telemetry.span("sandbox.create", { tenant: who.tenant }, () => provision(ctx, who, request, createOptions)),
     get: (who, id) => get(ctx, who, id),
     list: (who, query) => list(ctx, who, query),
     usage: (who, id) => usage(ctx, who, id),
     renew: (who, id, request) => renew(ctx, who, id, request),
     touch: (who, id) => touch(ctx, who, id),
-    destroy: async (who, id, reason = "user") =>
-      toSandbox(await endSandbox(ctx, await endableSandbox(ctx, who, id), { reason, detail: null })),
+    async destroy(who, id, reason = "user") {
+      const row = await endableSandbox(ctx, who, id);
+      if (row.tenant !== who.tenant) await writable(ctx, "who ends another tenant's sandbox", () => auditForeignEnd(ctx, who, row));
+      return ctx.telemetry.span("sandbox.destroy", { "sandbox.id": id, backend: row.backend, reason }, async () =>
+        withCost(ctx, toSandbox(await endSandbox(ctx, row, { reason, detail: null }))),
+      );
+    },
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),
     files: files(ctx),
     network: network(ctx),
     ports: ports(ctx),
     profiles: profiles(ctx),
-    events: events(ctx),
+    events: events(ctx, source),
     keys: keys(ctx),
     secrets: secrets(ctx),
+    webhooks,
+    audit: auditLog,
+    budgets: budgets(ctx),
+    accounts: accounts(ctx),
+    money: books(ctx),
     tenants: tenants(ctx),
     projects: projects(ctx),
     quotas: quotas(ctx),

@@ -1,6 +1,7 @@
 import type {
-  BackendInfo, CreateRequest, EventPage, ExecEvent, FileEvent, FileInfo, Fleet, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions,
+  AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, Fleet, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
 } from "../contract/index.ts"; // prettier-ignore
+import type { MoneyEngine } from "./money/verbs.ts";
 import type { PolicyVerbs, ProjectVerbs, QuotaVerbs, TenantVerbs } from "./access-verbs.ts";
 import type { PortConnection, Publication, Visitor } from "./publication.ts";
 
@@ -139,9 +140,11 @@ export interface Engine {
   };
 
   events: {
-    list(who: Principal, query: { sandboxId?: string; after?: number; limit: number }): Promise<EventPage>;
+    list(who: Principal, query: EventQuery & { limit: number }): Promise<EventPage>;
     /** New events as they are written, from after `after`. */
-    follow(who: Principal, query: { sandboxId?: string; after?: number }, signal: AbortSignal): AsyncIterable<LedgerEvent>;
+    follow(who: Principal, query: EventQuery, signal: AbortSignal): AsyncIterable<LedgerEvent>;
+    /** The CloudEvents source of this ledger: the same for all who share it, and after every restart. */
+    source(): Promise<string>;
   };
 
   keys: {
@@ -173,6 +176,39 @@ export interface Engine {
     remove(who: Principal, name: string): Promise<SecretInfo>;
   };
 
+  /**
+   * Where events are told to. The tenant's own; an admin's are every tenant's. Another tenant's is `not_found`. A secret is in the answer
+   * of `add` and of `rotate` once, and nowhere else.
+   */
+  webhooks: {
+    /** Throws `policy_denied` for an address that the operator does not let, `quota_exceeded` beyond 20 of a tenant. */
+    add(who: Principal, request: WebhookRequest): Promise<{ webhook: WebhookInfo; secret: string }>;
+    list(who: Principal): Promise<WebhookInfo[]>;
+    get(who: Principal, id: string): Promise<WebhookInfo>;
+    update(who: Principal, id: string, request: WebhookChange): Promise<WebhookInfo>;
+    remove(who: Principal, id: string): Promise<WebhookInfo>;
+    /** A new secret; the one before signs too for 24 hours. */
+    rotate(who: Principal, id: string): Promise<{ webhook: WebhookInfo; secret: string }>;
+    /** Sends one event of the type `webhook.test` now. Takes up to 15 s; how it went is the result. */
+    test(who: Principal, id: string, signal: AbortSignal): Promise<WebhookTestResult>;
+    /** Tells again what was told, from a place on, or the dead letters. The ids stay the same. */
+    replay(who: Principal, id: string, request: WebhookReplay): Promise<WebhookInfo>;
+    deliveries(who: Principal, id: string, query: { state?: WebhookDelivery["state"]; limit: number }): Promise<WebhookDelivery[]>;
+  };
+
+  /** Who did what, chained by hashes. All but `denied` need the admin scope. */
+  audit: {
+    list(who: Principal, query: AuditQuery): Promise<AuditPage>;
+    /** Reads all of it, so its cost grows with the log. A fault is the result, not an error. */
+    verify(who: Principal, request: AuditVerifyRequest): Promise<AuditReport>;
+    /** Writes the head down now; null where the log is empty. */
+    anchor(who: Principal): Promise<AuditAnchor | null>;
+    /** Writes down that someone was refused. Never throws; bounded for each who asks. */
+    denied(who: Principal, denial: Denial): Promise<void>;
+  };
+  readonly budgets: MoneyEngine["budgets"];
+  readonly accounts: MoneyEngine["accounts"];
+  readonly money: MoneyEngine["money"];
   tenants: TenantVerbs;
   projects: ProjectVerbs;
   quotas: QuotaVerbs;
@@ -194,10 +230,27 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** One line of the Prometheus page. */
-export interface MetricSample {
-  name: string;
-  help: string;
-  type: "counter" | "gauge" | "histogram";
-  values: { labels: Record<string, string>; value: number; suffix?: string }[];
+/** Which events. Absent: all that the one who asks may see. */
+export interface EventQuery {
+  sandboxId?: string;
+  types?: readonly EventType[];
+  /** Only those after this `seq`. */
+  after?: number;
+}
+
+/** Which entries of the audit log: those that have all that is given. */
+export interface AuditQuery {
+  after?: number;
+  limit: number;
+  action?: string;
+  actor?: string;
+  target?: string;
+  result?: "ok" | "denied";
+}
+
+/** A refusal: what was wanted, of what, and the error's code. */
+export interface Denial {
+  readonly action: string;
+  readonly target: string | null;
+  readonly code: string;
 }

@@ -1,4 +1,4 @@
-import { type Command, type End, type ExecEvent, newId, type Principal, SandboxerError } from "../contract/index.ts";
+import { type Command, type End, type ExecEvent, newId, type Principal, SandboxerError, type Span } from "../contract/index.ts";
 import { appendEvent, finishExec, insertExec, type SandboxRow, updateSandbox } from "../ledger/index.ts";
 import { usedAt } from "./activity.ts";
 import { type Context, neverAborted, op } from "./context.ts";
@@ -17,6 +17,7 @@ interface Running {
   readonly ended: AbortController;
   readonly caller: AbortSignal;
   readonly done: () => void;
+  readonly span: Span;
 }
 
 function toCommand(id: string, input: ExecInput): Command {
@@ -56,9 +57,11 @@ async function begin(ctx: Context, row: SandboxRow, execId: string, input: ExecI
   ctx.failpoint("exec.after_row");
 }
 
-async function finish(ctx: Context, { target: { row }, execId, began }: Running, end: End, error?: SandboxerError): Promise<void> {
+async function finish(ctx: Context, { target: { row }, execId, began, span }: Running, end: End, error?: SandboxerError): Promise<void> {
   const at = ctx.clock.now();
   ctx.failpoint("exec.before_finish");
+  span.set({ outcome: end.outcome, ...(end.exitCode === null ? {} : { exit_code: end.exitCode }) });
+  span.end(error?.code);
   const written = ctx.ledger.transaction(async (tx) => {
     if (!(await finishExec(tx, execId, { at, outcome: end.outcome, exitCode: end.exitCode }))) return;
     await updateSandbox(tx, row.id, usedAt(row, at));
@@ -167,10 +170,12 @@ export async function exec(
   const execId = newId("exec");
   const ended = new AbortController();
   // Known as running before its row can be seen, so that no sweep takes it for abandoned.
-  const running: Running = { target, execId, began, ended, caller, done: ctx.live.beginExec(execId, target.row.id, ended) };
+  const span = ctx.telemetry.begin("sandbox.exec", { "sandbox.id": id, "exec.id": execId, backend: target.row.backend });
+  const running: Running = { target, execId, began, ended, caller, span, done: ctx.live.beginExec(execId, target.row.id, ended) };
   try {
     await begin(ctx, target.row, execId, input);
   } catch (thrown) {
+    span.end(SandboxerError.from(thrown).code);
     running.done();
     throw thrown;
   }

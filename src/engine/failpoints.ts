@@ -7,4 +7,7 @@ export const FAILPOINTS = [
   "network.after_row", "network.after_apply",
 ] as const; // prettier-ignore
 
-export type Failpoint = (typeof FAILPOINTS)[number];
+/** The same for what goes on beside the verbs: the telling of events. */
+export const HUB_FAILPOINTS = ["webhook.before_send", "webhook.after_send", "webhook.after_advance"] as const;
+
+export type Failpoint = (typeof FAILPOINTS)[number] | (typeof HUB_FAILPOINTS)[number];

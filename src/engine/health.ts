@@ -1,7 +1,8 @@
+import type { MetricSample } from "../contract/index.ts";
 import { countLiveByState, writeMeta } from "../ledger/index.ts";
 import { traitsOf } from "./backends.ts";
 import type { Context } from "./context.ts";
-import type { Engine, MetricSample } from "./engine.ts";
+import type { Engine } from "./engine.ts";
 import type { Sweeper } from "./sweeper.ts";
 
 type Check = { ok: boolean; detail: string | null };

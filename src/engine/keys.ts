@@ -5,6 +5,7 @@ import {
 import {
   appendEvent, type Db, findKey, findKeyByHash, findSandbox, findTenant, insertKey, type KeyRow, listKeys, updateKey,
 } from "../ledger/index.ts"; // prettier-ignore
+import { audit } from "./audit.ts";
 import { sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
 import type { Engine } from "./engine.ts";
@@ -89,6 +90,8 @@ async function create(ctx: Context, who: Principal, input: KeyRequest): Promise<
       await insertKey(tx, row);
       const data = { key_id: row.id, name: row.name, role: row.role, project: row.project, by: who.key_id };
       await appendEvent(tx, { type: "key.created", at, tenant, sandboxId: null, data });
+      const detail = { name: row.name, tenant, scopes: JSON.parse(row.scopes) as unknown, role: row.role, project: row.project };
+      await audit(tx, who, { action: "key.created", at, target: row.id, detail });
     },
     { durable: true },
   );
@@ -112,6 +115,7 @@ async function revoke(ctx: Context, who: Principal, id: string): Promise<KeyInfo
       const patch = { revoked_at: at, old_hash: null, old_until: null };
       await updateKey(tx, id, patch);
       await appendEvent(tx, { type: "key.revoked", at, tenant: row.tenant, sandboxId: null, data: { key_id: id, by: who.key_id } });
+      await audit(tx, who, { action: "key.revoked", at, target: id, detail: { tenant: row.tenant } });
       return toInfo({ ...row, ...patch });
     },
     { durable: true },
@@ -137,6 +141,7 @@ async function rotate(ctx: Context, who: Principal, id: string, input: KeyRotati
       await updateKey(tx, id, patch);
       const data = { key_id: id, old_until: patch.old_until, by: who.key_id };
       await appendEvent(tx, { type: "key.rotated", at, tenant: row.tenant, sandboxId: null, data });
+      await audit(tx, who, { action: "key.rotated", at, target: id, detail: { tenant: row.tenant, old_until: patch.old_until } });
       return toInfo({ ...row, ...patch });
     },
     { durable: true },

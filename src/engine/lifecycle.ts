@@ -1,4 +1,4 @@
-import { type Action, isTerminal, SandboxerError, TRANSITIONS } from "../contract/index.ts";
+import { type Action, type EventType, isTerminal, SandboxerError, TRANSITIONS } from "../contract/index.ts";
 import {
   appendEvent,
   closeUsage,
@@ -15,9 +15,10 @@ import {
   type SandboxRow,
   updateSandbox,
 } from "../ledger/index.ts";
+import { settleOpen } from "./money/settle.ts";
 
 /** The event each move is told by; a use is told by its own verb. */
-const EVENT: Readonly<Partial<Record<Action, string>>> = {
+const EVENT: Readonly<Partial<Record<Action, EventType>>> = {
   renew: "sandbox.renewed",
   mark_ready: "sandbox.ready",
   pause: "sandbox.paused",
@@ -114,5 +115,6 @@ async function closeAll(tx: Db, row: SandboxRow, at: number, failed: boolean): P
   }
   await endProcesses(tx, row.id, at);
   await closeUsage(tx, row.id, at);
+  await settleOpen(tx, row, at);
   if (failed) await releaseIdempotent(tx, row.id);
 }

@@ -3,6 +3,7 @@ import { type Sandbox, SandboxerError } from "../contract/index.ts";
 import type { SandboxRow } from "../ledger/index.ts";
 import { attempt, type Attempt } from "./attempt.ts";
 import type { Context } from "./context.ts";
+import { withCost } from "./money/cost.ts";
 import type { Plan } from "./plan.ts";
 import { nobodyCan, type Outcome } from "./profile-chain.ts";
 import type { Admission } from "./routing/gates.ts";
@@ -64,11 +65,14 @@ export async function make(
   for (;;) {
     const { backend } = admission;
     const result = await attemptAt(ctx, row, plan, secrets, admission, signal);
-    if (result.ok) return { done: toSandbox(result.row) };
+    if (result.ok) return { done: await withCost(ctx, toSandbox(result.row)) };
     untried = untried.filter((name) => name !== backend);
     const another = result.error.retryable && result.left === "nothing" && !signal.aborted;
     const next = another && untried.length > 0 ? admit(ctx, plan, untried) : undefined;
-    const moved = next === undefined || next instanceof SandboxerError ? undefined : await moveTo(ctx, row, next, result.error);
+    const moved =
+      next === undefined || next instanceof SandboxerError ? undefined : await moveTo(ctx, row, next, result.error).catch(asError);
+    // Nobody pays for it there: what is told is that, and the row is settled where it was.
+    if (moved instanceof SandboxerError) return { error: await giveUp(ctx, row, { ...result, error: moved }), final: true };
     if (moved === undefined) {
       const error = await giveUp(ctx, row, result);
       // Someone destroyed it meanwhile: nobody wants it any more.
@@ -91,4 +95,8 @@ async function moveTo(
     if (moved === undefined) admission.released({ unused: true });
   }
   return moved === undefined ? undefined : { row: moved, admission };
+}
+
+function asError(thrown: unknown): SandboxerError {
+  return SandboxerError.from(thrown, { phase: "create" });
 }

@@ -1,4 +1,4 @@
-import type { MetricSample } from "./engine.ts";
+import type { MetricSample } from "../contract/index.ts";
 import { Rolling } from "./routing/rolling.ts";
 
 /** Upper bounds in ms of the histograms since the start; the last one stands for everything above. */
@@ -13,6 +13,7 @@ const COUNTERS = {
   sandboxer_ended_total: "Sandboxes that ended, by backend and reason.",
   sandboxer_execs_total: "Foreground execs by backend and outcome.",
   sandboxer_errors_total: "Errors by verb and code.",
+  sandboxer_webhook_attempts_total: "Requests to webhooks by result: ok, refused, down or gone.",
   sandboxer_policy_denials_total: "Denials by the policy, by action and rule.",
   sandboxer_orphans_removed_total: "Objects at a backend that belonged to nothing alive.",
 } as const;

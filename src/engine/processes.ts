@@ -1,6 +1,7 @@
 import {
   type Command,
   type End,
+  type EventType,
   newId,
   type OutputChunk,
   parse,
@@ -157,7 +158,7 @@ async function start(ctx: Context, who: Principal, id: string, input: ProcessReq
     end: null,
     output_bytes: 0,
   };
-  const event = (type: string, data: object = {}) => ({
+  const event = (type: EventType, data: object = {}) => ({
     type,
     at: ctx.clock.now(),
     tenant: row.tenant,

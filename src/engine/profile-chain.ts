@@ -45,7 +45,8 @@ export async function eachProfile<T>(
   work: (plan: Plan) => Promise<Outcome<T>>,
 ): Promise<T> {
   if (ctx.backends.length > 1) await measurementsRead(ctx);
-  const first = await draft(ctx, who, input);
+  const drafted = (request: CreateRequest) => ctx.telemetry.span("sandbox.plan", {}, () => draft(ctx, who, request));
+  const first = await drafted(input);
   const { allowFallbacks, profiles } = first.settings.routing;
   const others = allowFallbacks ? [...profiles] : [];
   const tried: Tried[] = [];
@@ -57,7 +58,7 @@ export async function eachProfile<T>(
     const next = others.shift();
     if (outcome.final || next === undefined) throw told(error, tried);
     tried.push({ profile: `${wanted.profile.name}@${wanted.profile.version}`, code: error.code, reason: error.message });
-    wanted = await draft(ctx, who, { ...input, profile: next });
+    wanted = await drafted({ ...input, profile: next });
   }
 }
 

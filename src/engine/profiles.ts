@@ -21,6 +21,7 @@ import {
   vouchForProfile,
 } from "../ledger/index.ts";
 import { isLocalOperator } from "../guard/index.ts";
+import { audit } from "./audit.ts";
 import { canonicalJson, sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
 import type { Engine } from "./engine.ts";
@@ -98,6 +99,7 @@ async function apply(ctx: Context, who: Principal, document: unknown): Promise<{
         sandboxId: null,
         data: { name, version, digest: row.digest },
       });
+      await audit(tx, who, { action: "profile.applied", at: row.created_at, target: `${name}@${version}`, detail: { digest: row.digest } });
     });
     return { profile: toRecord(row), created: true };
   } catch (thrown) {
@@ -105,7 +107,12 @@ async function apply(ctx: Context, who: Principal, document: unknown): Promise<{
   }
   const existing = await findProfile(ctx.ledger.db, who.tenant, name, version);
   if (existing?.digest === row.digest) {
-    if (local > existing.local) await ctx.ledger.transaction((tx) => vouchForProfile(tx, existing));
+    if (local > existing.local)
+      await ctx.ledger.transaction(async (tx) => {
+        await vouchForProfile(tx, existing);
+        const target = `${name}@${version}`;
+        await audit(tx, who, { action: "profile.vouched", at: ctx.clock.now(), target, detail: { digest: row.digest } });
+      });
     return { profile: toRecord(existing), created: false };
   }
   const newest = await findProfile(ctx.ledger.db, who.tenant, name);
@@ -126,6 +133,7 @@ async function label(ctx: Context, who: Principal, reference: string, given: rea
       await putProfileLabels(tx, { tenant: who.tenant, name, version: of, labels, at });
       const data = { name, version: of === 0 ? null : of, labels, key_id: who.key_id };
       await appendEvent(tx, { type: "profile.labelled", at, tenant: who.tenant, sandboxId: null, data });
+      await audit(tx, who, { action: "profile.labelled", at, target: reference, detail: { labels } });
     },
     { durable: true },
   );

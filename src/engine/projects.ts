@@ -10,6 +10,7 @@ import {
   listProjects,
   type ProjectRow,
 } from "../ledger/index.ts";
+import { audit } from "./audit.ts";
 import type { ProjectVerbs } from "./access-verbs.ts";
 import { sumOf } from "./admission.ts";
 import type { Context } from "./context.ts";
@@ -56,6 +57,7 @@ export function projects(ctx: Context): ProjectVerbs {
           await ensureTenant(tx, tenant, at);
           await insertProject(tx, row);
           await appendEvent(tx, { type: "project.created", at, tenant, sandboxId: null, data: { name, key_id: who.key_id } });
+          await audit(tx, who, { action: "project.created", at, target: `${tenant}/${name}` });
         },
         { durable: true },
       );
@@ -85,6 +87,7 @@ export function projects(ctx: Context): ProjectVerbs {
             });
           await deleteProject(tx, tenant, name);
           await appendEvent(tx, { type: "project.removed", at, tenant, sandboxId: null, data: { name, key_id: who.key_id } });
+          await audit(tx, who, { action: "project.removed", at, target: `${tenant}/${name}` });
         },
         { durable: true },
       );

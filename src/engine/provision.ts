@@ -9,6 +9,7 @@ import { type Context, durability, hostFor, neverAborted } from "./context.ts";
 import { replay } from "./idempotency.ts";
 import { beginSandbox } from "./lifecycle.ts";
 import { admit, make } from "./make.ts";
+import { reserve } from "./money/reserve.ts";
 import { type Plan, refusal } from "./plan.ts";
 import { ask } from "./policy/ask.ts";
 import { createSubject } from "./policy/things.ts";
@@ -48,7 +49,7 @@ async function provisionAs(
   key: { key: string; digest: string } | undefined,
   signal: AbortSignal,
 ): Promise<Outcome<Sandbox | "taken">> {
-  await askCreate(ctx, who, plan);
+  await ctx.telemetry.span("sandbox.policy", {}, () => askCreate(ctx, who, plan));
   if (plan.ranking.ranked.length === 0) return { error: refusal(plan), final: false };
   const secrets = await resolveSecrets(ctx, who, plan.profile, plan.secrets, signal);
   ctx.failpoint("create.before_row");
@@ -63,7 +64,8 @@ async function provisionAs(
     // Known as being made before its row can be seen, so that no sweep takes it for abandoned.
     const done = ctx.live.beginCreate(row.id, abort);
     try {
-      if (!(await begin(ctx, who, row, plan, secrets, key))) return { done: "taken" };
+      if (!(await ctx.telemetry.span("sandbox.admit", { "sandbox.id": row.id }, () => begin(ctx, who, row, plan, secrets, key))))
+        return { done: "taken" };
       used = true;
       return await make(ctx, row, plan, secrets, admission, AbortSignal.any([signal, abort.signal]));
     } finally {
@@ -118,6 +120,7 @@ async function begin(
       await admitOne(ctx, tx, who, row.created_at);
       await beginSandbox(tx, row, data);
       if (settings.network !== null) await insertNetwork(tx, egressOf(row, settings.network));
+      await reserve(ctx, tx, row, who.key_id, row.created_at);
       await insertSandboxSecrets(tx, secrets.rows(row.id));
       if (key !== undefined) {
         await insertIdempotent(tx, {

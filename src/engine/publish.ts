@@ -1,6 +1,7 @@
 import { isId, parse, type PortVisibility, type Principal, PublishRequest, SandboxerError, TRANSITIONS } from "../contract/index.ts";
 import { appendEvent, findPublishedPort, findSandbox, forgetPortGrants, insertPortGrant, isUniqueViolation, publishedPortsOf, type PublishedPortRow, type SandboxRow, writePublishedPort } from "../ledger/index.ts"; // prettier-ignore
 import { accessibleSandbox } from "./access.ts";
+import { audit } from "./audit.ts";
 import type { Context } from "./context.ts";
 import { portRules, type PortRules } from "./port-rules.ts";
 import type { Publication } from "./publication.ts";
@@ -82,6 +83,7 @@ export async function publish(ctx: Context, who: Principal, id: string, input: P
       sandboxId: id,
       data: { port, visibility, expires_at: expiresAt, key_id: who.key_id },
     });
+    await audit(tx, who, { action: "port.published", at, target: id, detail: { port, visibility, expires_at: expiresAt } });
     return written;
   });
   // Whoever was let in under what held before asks again.
@@ -100,6 +102,7 @@ export async function unpublish(ctx: Context, who: Principal, id: string, port: 
   await ctx.ledger.transaction(async (tx) => {
     await writePublishedPort(tx, { sandbox_id: id, port, visibility: null, generation: row.generation, expires_at: null });
     await appendEvent(tx, { type: "port.unpublished", at, tenant: row.tenant, sandboxId: id, data: { port, key_id: who.key_id } });
+    await audit(tx, who, { action: "port.unpublished", at, target: id, detail: { port } });
   });
   ctx.live.abortConnections(id, port);
 }

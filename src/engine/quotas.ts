@@ -2,6 +2,7 @@ import { parse, type QuotaInfo, QuotaRequest, QuotaSubject, SandboxerError } fro
 import {
   appendEvent, countBegunSince, countLive, type Db, deleteQuota, findKey, findProject, findTenant, type Holder, type LiveCount, listQuotas, putQuota, type QuotaRow,
 } from "../ledger/index.ts"; // prettier-ignore
+import { audit } from "./audit.ts";
 import type { QuotaVerbs } from "./access-verbs.ts";
 import { MINUTE_MS, sumOf } from "./admission.ts";
 import type { Context } from "./context.ts";
@@ -52,6 +53,7 @@ export function quotas(ctx: Context): QuotaVerbs {
           await putQuota(tx, row);
           const data = { subject, concurrent, creates_per_minute, key_id: who.key_id };
           await appendEvent(tx, { type: "quota.set", at: row.updated_at, tenant: who.tenant, sandboxId: null, data });
+          await audit(tx, who, { action: "quota.set", at: row.updated_at, target: subject, detail: { concurrent, creates_per_minute } });
         },
         { durable: true },
       );
@@ -70,6 +72,7 @@ export function quotas(ctx: Context): QuotaVerbs {
         async (tx) => {
           if (!(await deleteQuota(tx, subject))) throw new SandboxerError("not_found", `there is no quota of ${subject}`);
           await appendEvent(tx, { type: "quota.removed", at, tenant: who.tenant, sandboxId: null, data: { subject, key_id: who.key_id } });
+          await audit(tx, who, { action: "quota.removed", at, target: subject });
         },
         { durable: true },
       );

@@ -12,7 +12,8 @@ import {
 import { findNetwork, listSandboxes, readEvents } from "../ledger/index.ts";
 import { accessibleSandbox, requireAdmin } from "./access.ts";
 import { type Context, op } from "./context.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, EventQuery } from "./engine.ts";
+import { withCost, withCosts } from "./money/cost.ts";
 import { viewOf } from "./network/read.ts";
 import { usable } from "./use.ts";
 import { toSandbox } from "./view.ts";
@@ -21,7 +22,7 @@ import { toSandbox } from "./view.ts";
 const LOOK_MS = 250;
 
 export async function get(ctx: Context, who: Principal, id: string): Promise<Sandbox> {
-  return toSandbox(await accessibleSandbox(ctx, who, id));
+  return withCost(ctx, toSandbox(await accessibleSandbox(ctx, who, id)));
 }
 
 /** Newest first. The cursor is the last id of a page: pages stay right while sandboxes come and go. */
@@ -40,7 +41,11 @@ export async function list(ctx: Context, who: Principal, query: Parameters<Engin
     limit: query.limit + 1,
   });
   const page = rows.slice(0, query.limit);
-  return { object: "list", data: page.map(toSandbox), next_cursor: rows.length > query.limit ? (page.at(-1)?.id ?? null) : null };
+  return {
+    object: "list",
+    data: await withCosts(ctx, page.map(toSandbox)),
+    next_cursor: rows.length > query.limit ? (page.at(-1)?.id ?? null) : null,
+  };
 }
 
 /** What it uses now, from the backend. Does not count as use. */
@@ -60,16 +65,16 @@ const projectOf = ({ project }: Principal): { project?: string } => (project ===
 async function scope(
   ctx: Context,
   who: Principal,
-  sandboxId: string | undefined,
-): Promise<{ tenant?: string; project?: string; sandboxId?: string }> {
+  { sandboxId, types }: EventQuery,
+): Promise<EventQuery & { tenant?: string; project?: string }> {
   if (sandboxId !== undefined) await accessibleSandbox(ctx, who, sandboxId);
   const owner = who.scopes.includes("admin") ? {} : { tenant: who.tenant, ...projectOf(who) };
-  return { ...owner, ...(sandboxId === undefined ? {} : { sandboxId }) };
+  return { ...owner, ...(sandboxId === undefined ? {} : { sandboxId }), ...(types === undefined ? {} : { types }) };
 }
 
-async function eventPage(ctx: Context, who: Principal, query: { sandboxId?: string; after?: number; limit: number }): Promise<EventPage> {
+async function eventPage(ctx: Context, who: Principal, query: EventQuery & { limit: number }): Promise<EventPage> {
   const rows = await readEvents(ctx.ledger.db, {
-    ...(await scope(ctx, who, query.sandboxId)),
+    ...(await scope(ctx, who, query)),
     after: query.after ?? 0,
     limit: query.limit + 1,
   });
@@ -77,13 +82,8 @@ async function eventPage(ctx: Context, who: Principal, query: { sandboxId?: stri
   return { object: "list", data, next_cursor: rows.length > query.limit ? String(data.at(-1)?.seq) : null };
 }
 
-async function* follow(
-  ctx: Context,
-  who: Principal,
-  query: { sandboxId?: string; after?: number },
-  signal: AbortSignal,
-): AsyncIterable<LedgerEvent> {
-  const within = await scope(ctx, who, query.sandboxId);
+async function* follow(ctx: Context, who: Principal, query: EventQuery, signal: AbortSignal): AsyncIterable<LedgerEvent> {
+  const within = await scope(ctx, who, query);
   let after = query.after ?? 0;
   let written = Promise.withResolvers<void>();
   const stop = ctx.ledger.onEvents(() => written.resolve());
@@ -113,8 +113,9 @@ async function* follow(
   }
 }
 
-export function events(ctx: Context): Engine["events"] {
+export function events(ctx: Context, source: () => Promise<string>): Engine["events"] {
   return {
+    source,
     list: (who, query) => eventPage(ctx, who, query),
     follow: (who, query, signal) => follow(ctx, who, query, signal),
   };

@@ -5,6 +5,7 @@ import { usedAt } from "./activity.ts";
 import { followClock } from "./clock-jump.ts";
 import { type Context, durability } from "./context.ts";
 import { allow, move } from "./lifecycle.ts";
+import { withCost } from "./money/cost.ts";
 import { toSandbox } from "./view.ts";
 
 /**
@@ -28,7 +29,7 @@ export async function renew(ctx: Context, who: Principal, id: string, input: Ren
     },
     durability(ctx, backend),
   );
-  return toSandbox(row);
+  return withCost(ctx, toSandbox(row));
 }
 
 /** An explicit use: sets the idle clock back. */
@@ -39,5 +40,5 @@ export async function touch(ctx: Context, who: Principal, id: string): Promise<S
     if (current !== undefined) allow(current, "use");
     return move(tx, id, "use", { at: ctx.clock.now(), patch: usedAt(current ?? { idle_seconds: null }, ctx.clock.now()) });
   });
-  return toSandbox(row);
+  return withCost(ctx, toSandbox(row));
 }

@@ -1,5 +1,6 @@
 import { parse, type Principal, type SecretInfo, SecretName, SecretRequest, SandboxerError } from "../contract/index.ts";
 import { appendEvent, type Db, findSecret, listSecrets, liveBindings, putSecret, type SecretRow } from "../ledger/index.ts";
+import { audit } from "./audit.ts";
 import type { Context } from "./context.ts";
 import type { Engine } from "./engine.ts";
 import { deliverTo } from "./secret-delivery.ts";
@@ -53,7 +54,9 @@ async function change(
     async (tx) => {
       const { row, told } = await work(tx, name, at);
       const data = { name, version: row.version, key_id: who.key_id };
-      if (told !== null) await appendEvent(tx, { type: told, at, tenant: who.tenant, sandboxId: null, data });
+      if (told === null) return row;
+      await appendEvent(tx, { type: told, at, tenant: who.tenant, sandboxId: null, data });
+      await audit(tx, who, { action: told, at, target: name, detail: { version: row.version } });
       return row;
     },
     { durable: true },

@@ -1,6 +1,7 @@
 import { isTerminal, type SweepReport } from "../contract/index.ts";
 import {
   appendEvent,
+  auditHead,
   countLiveByState,
   type ExecRow,
   findSandbox,
@@ -13,6 +14,8 @@ import {
 import { backendOf, type Context, hostOf, op, providerOf } from "./context.ts";
 import type { Backend } from "./backends.ts";
 import { heartbeat, leaseMs, livingInstances } from "./instances.ts";
+import { enforceBudgets } from "./money/enforce.ts";
+import { readMeters } from "./money/meter.ts";
 import { accountEgress, superviseEgress } from "./network/supervise.ts";
 import { parallel } from "./parallel.ts";
 import { keepMeasurements } from "./routing/keep.ts";
@@ -70,6 +73,13 @@ async function keepBooks(ctx: Context, living: ReadonlySet<string>): Promise<voi
   await keepMeasurements(ctx);
 }
 
+/** Writes the head of the audit log elsewhere, where that is due. */
+async function anchor(ctx: Context): Promise<void> {
+  if (ctx.ledger.readOnly !== null || (await auditHead(ctx.ledger.db)) === undefined) return;
+  const { anchorAudit } = await import("./hub/index.ts");
+  await anchorAudit(ctx);
+}
+
 /** One whole sweep: clocks, every backend against the ledger, abandoned execs, the books. Never throws; errors are in the report. */
 export async function sweepOnce(ctx: Context, { adopt, asked }: { adopt: boolean; asked: boolean }): Promise<SweepReport> {
   const report = new Report();
@@ -78,6 +88,7 @@ export async function sweepOnce(ctx: Context, { adopt, asked }: { adopt: boolean
     await report.try({}, () => settleExecs(ctx, report, living));
     await report.try({}, () => reap(ctx, report));
     await report.try({}, () => accountEgress(ctx, report));
+    await report.try({}, () => enforceBudgets(ctx, report));
     await Promise.all(
       ctx.backends.map((backend) =>
         report.try({ backend: backend.name }, async () => {
@@ -88,7 +99,9 @@ export async function sweepOnce(ctx: Context, { adopt, asked }: { adopt: boolean
     await report.try({}, () => superviseEgress(ctx, report));
     await report.try({}, () => deliverMissed(ctx, report));
     await report.try({}, () => reportUnreachable(ctx, report));
+    await report.try({}, () => readMeters(ctx, report));
     await report.try({}, () => keepBooks(ctx, living));
+    await report.try({}, () => anchor(ctx));
   });
   const { adopted, ended, orphans_removed, lost, errors } = report.result;
   if (ended.length + orphans_removed.length + lost.length + errors.length > 0 || adopt) {

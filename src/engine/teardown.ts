@@ -102,7 +102,10 @@ async function destroyObjects(ctx: Context, row: SandboxRow): Promise<void> {
   const provider = providerOf(ctx, row.backend);
   const known = storedRef(row);
   const refs: readonly Ref[] = known === null ? await findObjects(ctx, provider, row.id) : [known];
-  for (const ref of refs) await provider.destroy(ref, op(ctx, AbortSignal.timeout(CONFIRM_MS)));
+  for (const ref of refs)
+    await ctx.telemetry.span("provider.destroy", { "sandbox.id": ref.id }, () =>
+      provider.destroy(ref, op(ctx, AbortSignal.timeout(CONFIRM_MS))),
+    );
 }
 
 /** Lets go of it, so that any sweep may go on, and tells the trail. */

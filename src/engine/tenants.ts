@@ -10,6 +10,7 @@ import {
   suspendTenant,
   type TenantRow,
 } from "../ledger/index.ts";
+import { audit } from "./audit.ts";
 import type { TenantVerbs } from "./access-verbs.ts";
 import { sumOf } from "./admission.ts";
 import type { Context } from "./context.ts";
@@ -49,6 +50,7 @@ export function tenants(ctx: Context): TenantVerbs {
           if ((await findTenant(tx, name)) !== undefined) throw new SandboxerError("conflict", `there is a tenant "${name}" already`);
           await insertTenant(tx, { name, description, created_at: at, suspended_at: null });
           await appendEvent(tx, { type: "tenant.created", at, tenant: name, sandboxId: null, data: { key_id: who.key_id } });
+          await audit(tx, who, { action: "tenant.created", at, target: name });
         },
         { durable: true },
       );
@@ -66,6 +68,7 @@ export function tenants(ctx: Context): TenantVerbs {
           await suspendTenant(tx, name, suspended ? at : null);
           const type = suspended ? "tenant.suspended" : "tenant.resumed";
           await appendEvent(tx, { type, at, tenant: name, sandboxId: null, data: { key_id: who.key_id } });
+          await audit(tx, who, { action: type, at, target: name });
         },
         { durable: true },
       );

@@ -3,12 +3,16 @@ import { appendEvent, closeUsage, findSandbox, openUsage, type SandboxRow, updat
 import type { Attempt } from "./attempt.ts";
 import { type Context, durability, hostFor, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
+import { reserve } from "./money/reserve.ts";
+import { settleOpen } from "./money/settle.ts";
 import { fellBack } from "./routing/record.ts";
 import { toSandbox } from "./view.ts";
 
 /**
  * Gives the row to the next backend, under a new generation: what the last one may still show belongs to no handle.
  * undefined where the sandbox is no longer being made (it was destroyed meanwhile).
+ *
+ * @throws SandboxerError `budget_exceeded`, `account_exhausted` where nobody pays for it there: it is then still the last one's.
  */
 export async function fallBack(ctx: Context, row: SandboxRow, backend: string, error: SandboxerError): Promise<SandboxRow | undefined> {
   const at = ctx.clock.now();
@@ -21,9 +25,11 @@ export async function fallBack(ctx: Context, row: SandboxRow, backend: string, e
       const decision = fellBack(route, row.backend, backend, error);
       const patch = { backend, generation, host: hostFor(ctx, backend), ref: null, route: JSON.stringify(decision) };
       await closeUsage(tx, row.id, at);
+      await settleOpen(tx, current, at);
       await openUsage(tx, { sandboxId: row.id, generation, tenant: row.tenant, backend, at, resources });
       await updateSandbox(tx, row.id, patch);
       await updateNetwork(tx, row.id, { generation, applied: 0, attached: 0, bytes_up: 0, bytes_down: 0, released_at: null });
+      await reserve(ctx, tx, { ...current, ...patch }, row.key_id, at);
       await appendEvent(tx, {
         type: "sandbox.rerouted",
         at,

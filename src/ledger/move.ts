@@ -52,9 +52,12 @@ async function copyTable(from: Ledger, tx: Db, table: string): Promise<Moved> {
   return { table, rows: sent.rows, digest: sent.hex };
 }
 
-async function refuseUnlessEmpty(tx: Db, tables: readonly string[]): Promise<void> {
-  for (const table of tables) {
-    if (NOT_MOVED.has(table) || table === "meta") continue;
+/** Any use of a ledger leaves a row in one of these. */
+const USED = ["events", "sandboxes", "keys", "profiles", "secrets", "money_entries", "policies", "webhooks", "audit_log"] as const;
+
+/** What the migrations themselves put into an unused ledger gives way to the file's own. */
+async function makeRoom(tx: Db, tables: readonly string[]): Promise<void> {
+  for (const table of USED) {
     const { rows } = await sql`select 1 from ${sql.table(table)} limit 1`.execute(tx);
     if (rows.length > 0)
       throw new SandboxerError("conflict", `the database has rows in ${table} already`, {
@@ -62,6 +65,8 @@ async function refuseUnlessEmpty(tx: Db, tables: readonly string[]): Promise<voi
         hint: "Move into an empty database.",
       });
   }
+  for (const table of tables.toReversed())
+    if (!NOT_MOVED.has(table) && table !== "meta") await sql`delete from ${sql.table(table)}`.execute(tx);
 }
 
 /** What counts up goes on behind what was moved. */
@@ -88,7 +93,7 @@ export async function moveLedger(
   const tables = await tableNames(from);
   return to.transaction(
     async (tx) => {
-      await refuseUnlessEmpty(tx, tables);
+      await makeRoom(tx, tables);
       const moved: Moved[] = [];
       for (const table of tables) if (!NOT_MOVED.has(table)) moved.push(await copyTable(from, tx, table));
       await continueCounting(tx);

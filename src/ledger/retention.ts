@@ -1,6 +1,7 @@
 import { promises as timers } from "node:timers";
 import { sql } from "kysely";
 import type { Db, Ledger } from "./ledger.ts";
+import { readMeta, writeMeta } from "./meta.ts";
 
 /** Before which time what is over is forgotten; epoch milliseconds. */
 export interface Cutoffs {
@@ -37,9 +38,14 @@ async function inBatches(batch: (size: number) => Promise<number>, signal: Abort
   }
 }
 
-/** Events stand in the order of their time but for clocks that were set: the walk ends at the first that is to stay. */
+/**
+ * Events stand in the order of their time but for clocks that were set: the walk ends at the first that is to stay, and before what a
+ * webhook that is on was not yet told.
+ */
 async function forgetEvents(tx: Db, before: number, size: number): Promise<number> {
-  const oldest = await tx.selectFrom("events").select(["seq", "at"]).orderBy("seq").limit(size).execute();
+  const untold = await tx.selectFrom("webhooks").select(({ fn }) => fn.min("cursor_seq").as("seq")).where("enabled", "=", 1).where("removed_at", "is", null).executeTakeFirst(); // prettier-ignore
+  const told = tx.selectFrom("events").select(["seq", "at"]).orderBy("seq").limit(size);
+  const oldest = await (untold === undefined || untold.seq === null ? told : told.where("seq", "<=", untold.seq)).execute();
   const end = oldest.findIndex(({ at }) => at >= before);
   const last = (end === -1 ? oldest : oldest.slice(0, end)).at(-1);
   if (last === undefined) return 0;
@@ -85,31 +91,61 @@ async function summarise(tx: Db, ids: readonly string[]): Promise<void> {
       .execute();
 }
 
-/** Ended sandboxes that nothing is still owed for: usage closed, boundary released. In the order of their end. */
-async function forgettable(tx: Db, before: number, after: { ended_at: number; id: string }, limit: number) {
-  return tx
+/** How far retention has come through ended sandboxes: those in the books keep their rows, and are not walked again each night. */
+interface Place {
+  readonly ended_at: number;
+  readonly id: string;
+}
+
+const PLACE = "retention_after";
+
+/**
+ * Ended sandboxes in the order of their end. `owed`: its usage is open or unsettled, or the boundary may still hold something. `booked`: the books
+ * have a stay of it, and with that its row and its usage are theirs.
+ */
+async function endedAfter(db: Db, before: number, after: Place, limit: number) {
+  const rows = await db
     .selectFrom("sandboxes")
     .select(["id", "ended_at"])
+    .select((eb) => [
+      eb
+        .selectFrom("usage")
+        .select(({ fn }) => fn.countAll<number>().as("n"))
+        .whereRef("sandbox_id", "=", "sandboxes.id")
+        .where("closed_at", "is", null)
+        .as("open"),
+      eb
+        .selectFrom("sandbox_network")
+        .select(({ fn }) => fn.countAll<number>().as("n"))
+        .whereRef("sandbox_id", "=", "sandboxes.id")
+        .where("released_at", "is", null)
+        .as("held"),
+      eb
+        .selectFrom("stays")
+        .select(({ fn }) => fn.countAll<number>().as("n"))
+        .whereRef("sandbox_id", "=", "sandboxes.id")
+        .as("stays"),
+      eb
+        .selectFrom("stays")
+        .select(({ fn }) => fn.countAll<number>().as("n"))
+        .whereRef("sandbox_id", "=", "sandboxes.id")
+        .where("settled_at", "is", null)
+        .as("unsettled"),
+    ]) // prettier-ignore
     .where("ended_at", "is not", null)
     .where("ended_at", "<", before)
     .where("ended_at", ">=", after.ended_at)
     .where((eb) => eb.or([eb("ended_at", ">", after.ended_at), eb("id", ">", after.id)]))
-    .where((eb) =>
-      eb.not(
-        eb.exists(eb.selectFrom("usage").select("generation").whereRef("sandbox_id", "=", "sandboxes.id").where("closed_at", "is", null)),
-      ),
-    ) // prettier-ignore
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb.selectFrom("sandbox_network").select("revision").whereRef("sandbox_id", "=", "sandboxes.id").where("released_at", "is", null),
-        ),
-      ),
-    ) // prettier-ignore
     .orderBy("ended_at")
     .orderBy("id")
     .limit(limit)
     .execute();
+  return rows.map(({ id, ended_at, open, held, stays, unsettled }) => ({
+    id,
+    ended_at: ended_at ?? 0,
+    owed: (open ?? 0) + (held ?? 0) + (unsettled ?? 0) > 0,
+    booked: (stays ?? 0) > 0,
+  }));
 }
 
 /** What may be very many rows of one sandbox, some at a time. Answers how many there were. */
@@ -125,17 +161,50 @@ async function thin(tx: Db, id: string): Promise<number> {
 }
 
 /** Tables whose rows belong to a sandbox and go with it. */
-const BELONGINGS = ["network_log", "execs", "processes", "sandbox_metadata", "idempotency", "sandbox_secrets", "sandbox_network", "published_ports", "usage"] as const; // prettier-ignore
+const BELONGINGS = ["network_log", "execs", "processes", "sandbox_metadata", "idempotency", "sandbox_secrets", "sandbox_network", "published_ports"] as const; // prettier-ignore
 
-async function forgetSandboxes(tx: Db, ids: readonly string[]): Promise<void> {
+/** Of those in the books only what belonged to them; of the others their rows as well, and their usage once it is added up. */
+async function forgetSandboxes(tx: Db, rows: readonly { id: string; booked: boolean }[]): Promise<void> {
+  if (rows.length === 0) return;
+  for (const table of BELONGINGS) await tx.deleteFrom(table).where("sandbox_id", "in", rows.map(({ id }) => id)).execute(); // prettier-ignore
+  const ids = rows.filter(({ booked }) => !booked).map(({ id }) => id);
+  if (ids.length === 0) return;
   await summarise(tx, ids);
-  for (const table of BELONGINGS) await tx.deleteFrom(table).where("sandbox_id", "in", ids).execute();
+  await tx.deleteFrom("usage").where("sandbox_id", "in", ids).execute();
   await tx.deleteFrom("sandboxes").where("id", "in", ids).execute();
+}
+
+async function retainSandboxes(ledger: Ledger, before: number, signal: AbortSignal): Promise<number> {
+  const known = await readMeta(ledger.db, PLACE);
+  let after: Place = known === undefined ? { ended_at: 0, id: "" } : (JSON.parse(known) as Place);
+  let [count, owing] = [0, false];
+  await inBatches(async (size) => {
+    // A sandbox takes with it some ten rows beside its own.
+    const old = await endedAfter(ledger.db, before, after, Math.max(1, size >> 3));
+    const settled = old.filter(({ owed }) => !owed);
+    for (const { id } of settled) await inBatches(() => ledger.transaction((tx) => thin(tx, id)).then((rows) => (rows < ROWS ? 0 : rows)), signal); // prettier-ignore
+    after = old.at(-1) ?? after;
+    // What is owed for is looked at again each night, and with it what ended later.
+    owing ||= old.some(({ owed }) => owed);
+    const place = JSON.stringify({ ended_at: after.ended_at, id: after.id });
+    if (old.length > 0)
+      await ledger.transaction(
+        async (tx) => {
+          await forgetSandboxes(tx, settled);
+          if (!owing) await writeMeta(tx, PLACE, place);
+        },
+        { durable: true },
+      );
+    count += settled.length;
+    return old.length;
+  }, signal);
+  return count;
 }
 
 /**
  * Forgets what ended before the cutoffs, in batches of some milliseconds between which others write. Never anything that lives, or
- * that is owed for; usage is added up by tenant, backend and day as its stays go. Safe to end at any moment and to begin again.
+ * that is owed for; what is in the books keeps its row and its usage there, and of older ones usage is added
+ * up by tenant, backend and day as it goes. Safe to end at any moment and to begin again.
  */
 export async function retain(ledger: Ledger, before: Cutoffs, signal: AbortSignal): Promise<Forgotten> {
   const done: Forgotten = { events: 0, sandboxes: 0, network_log: 0 };
@@ -152,16 +221,6 @@ export async function retain(ledger: Ledger, before: Cutoffs, signal: AbortSigna
     done.network_log += old.length;
     return old.length;
   }, signal);
-  let after = { ended_at: 0, id: "" };
-  await inBatches(async (size) => {
-    // A sandbox takes with it some ten rows beside its own.
-    const old = await forgettable(ledger.db, before.sandboxes, after, Math.max(1, size >> 3));
-    for (const { id } of old) await inBatches(() => ledger.transaction((tx) => thin(tx, id)).then((count) => (count < ROWS ? 0 : count)), signal); // prettier-ignore
-    if (old.length > 0) await ledger.transaction((tx) => forgetSandboxes(tx, old.map(({ id }) => id)), { durable: true }); // prettier-ignore
-    const last = old.at(-1);
-    if (last !== undefined) after = { ended_at: last.ended_at ?? 0, id: last.id };
-    done.sandboxes += old.length;
-    return old.length;
-  }, signal);
+  done.sandboxes = await retainSandboxes(ledger, before.sandboxes, signal);
   return done;
 }

@@ -2,6 +2,8 @@ import type { Generated, Insertable, Selectable, Updateable } from "kysely";
 import type { HostTable, LeaseTable, UsageSummaryTable } from "./schema-fleet.ts";
 import type { KeyTable, PolicyTable, ProfileLabelsTable, ProjectTable, QuotaTable, TenantTable } from "./schema-access.ts";
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
+import type { HubTables } from "./schema-hub.ts";
+import type { MoneyTables } from "./schema-money.ts";
 
 /** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
 type Json = string;
@@ -248,7 +250,7 @@ export interface MetaTable {
   value: string;
 }
 
-export interface Tables {
+export interface Tables extends HubTables, MoneyTables {
   sandboxes: SandboxTable;
   sandbox_metadata: MetadataTable;
   execs: ExecTable;

@@ -1,16 +1,20 @@
 import type { BackendInfo, CreateRequest, LedgerEvent, SandboxPage, SweepReport } from "../contract/api.ts";
 import type { Fleet } from "../contract/fleet.ts";
+import type { CloudEvent } from "../contract/cloud-event.ts";
 import type { NetworkCheck, NetworkCheckRequest } from "../contract/network-api.ts";
 import type { ProfileRecord } from "../contract/profile.ts";
 import type { Route } from "../contract/routing.ts";
 import type { Sandbox as SandboxInfo, SandboxState } from "../contract/sandbox.ts";
 import type { SecretInfo } from "../contract/secret.ts";
 import { Keys, Projects, Quotas, Tenants } from "./access.ts";
-import { ledgerEvents, type EventOptions } from "./events.ts";
+import { Audit } from "./audit.ts";
+import { cloudEvents, ledgerEvents, type EventOptions } from "./events.ts";
+import { Money } from "./money.ts";
 import { settle, type SandBoxerOptions } from "./options.ts";
 import { Policy } from "./policy.ts";
 import { Sandbox, type CreateOptions } from "./sandbox.ts";
 import { query, Transport } from "./transport.ts";
+import { Webhooks } from "./webhooks.ts";
 
 export interface ListOptions {
   /** Only those in these states. All that have not ended, unless given, as the server decides. */
@@ -43,9 +47,18 @@ function secretPath(name: string): string {
  */
 export class SandBoxer {
   readonly #transport: Transport;
+  /** Where events are told to. */
+  readonly webhooks: Webhooks;
+  /** Who did what, chained by hashes. */
+  readonly audit: Audit;
+  /** Usage, budgets and accounts. */
+  readonly money: Money;
 
   constructor(options: SandBoxerOptions = {}) {
     this.#transport = new Transport(settle(options));
+    this.money = new Money(this.#transport);
+    this.webhooks = new Webhooks(this.#transport);
+    this.audit = new Audit(this.#transport);
     this.keys = new Keys(this.#transport);
     this.tenants = new Tenants(this.#transport);
     this.projects = new Projects(this.#transport);
@@ -93,6 +106,11 @@ export class SandBoxer {
   /** What happened, in order, and what happens next. */
   events(options: EventOptions = {}): AsyncGenerator<LedgerEvent, void, undefined> {
     return ledgerEvents(this.#transport, options);
+  }
+
+  /** The same as CloudEvents 1.0. */
+  cloudEvents(options: EventOptions = {}): AsyncGenerator<CloudEvent, void, undefined> {
+    return cloudEvents(this.#transport, options);
   }
 
   /** The configured backends, as they were probed. */

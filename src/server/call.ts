@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "hono";
-import type { Logger, Principal } from "../contract/index.ts";
+import type { Logger, Principal, Telemetry } from "../contract/index.ts";
 import type { Engine } from "../engine/engine.ts";
 import { isClosed, isComplete } from "./answered.ts";
 import type { ServerLimits } from "./limits.ts";
@@ -16,6 +16,7 @@ export interface Service {
   readonly limits: ServerLimits;
   readonly open: OpenCalls;
   readonly counter: HttpCounter;
+  readonly telemetry: Telemetry;
   /** How published ports are reached; absent where they are not served. */
   readonly addresses?: PreviewAddresses;
 }

@@ -1,5 +1,5 @@
 import type { monitorEventLoopDelay } from "node:perf_hooks";
-import type { MetricSample } from "../engine/engine.ts";
+import type { MetricSample } from "../contract/index.ts";
 
 type Delays = ReturnType<typeof monitorEventLoopDelay>;
 

@@ -1,4 +1,4 @@
-import { parse, isId, newId, SandboxerError, type IdKind } from "../contract/index.ts";
+import { type ErrorCode, parse, isId, newId, type Origin, type Principal, SandboxerError, type IdKind } from "../contract/index.ts";
 import { authenticate, checkHost, requireScope } from "./auth.ts";
 import { hasBody } from "./body.ts";
 import { Call, type HttpContext, type Service } from "./call.ts";
@@ -17,11 +17,13 @@ export function mount(service: Service, route: Route): (context: HttpContext) =>
     const track = tracker(service, context, requestId, route.path);
     const { door } = context.env;
     let call: Call | undefined;
+    let who: Principal = NOBODY;
+    const origin: Origin = { address: peerOf(context), request_id: requestId };
     try {
       checkHost(door, context.req.header("host"));
       if (service.open.closing) throw new SandboxerError("shutting_down", "the server is closing");
-      const who = route.scope === "open" ? ANYONE : await authenticate(service.engine, door, context.req.header("authorization"));
       if (route.scope !== "open") {
+        who = { ...(await authenticate(service.engine, door, context.req.header("authorization"))), origin };
         requireScope(who, route.scope);
         track.who(who.tenant, who.key_id);
       }
@@ -34,13 +36,18 @@ export function mount(service: Service, route: Route): (context: HttpContext) =>
       const query = parse(route.query, parseQuery(rawQuery(context)), { what: "query" });
       const body = await readBody(service, context, route);
       call = new Call({ service, context, requestId, who, params, query, body, kind: route.kind });
-      const response = await route.handle(call);
+      const made = call;
+      const attributes = { "http.request.method": context.req.method, "http.route": route.path, request_id: requestId };
+      const response = await service.telemetry.within(context.req.header("traceparent"), () =>
+        service.telemetry.span(`${context.req.method} ${route.path}`, attributes, async () => route.handle(made)),
+      );
       track.answered(response.status);
       return response;
     } catch (thrown) {
       const error = toPublic(thrown);
       if (error.code === "internal") service.log.error({ request_id: requestId, err: thrown }, "a request failed");
       track.answered(error.status, error.code);
+      if (DENIED.has(error.code)) await noteDenial(service, { ...who, origin }, route, context, error.code);
       return failure({ context, requestId }, error);
     } finally {
       if (call?.streaming === false) call.release();
@@ -48,12 +55,32 @@ export function mount(service: Service, route: Route): (context: HttpContext) =>
   };
 }
 
-const ANYONE = { tenant: "", key_id: null, scopes: [] };
+const NOBODY: Principal = { tenant: "", key_id: null, scopes: [] };
+
+/** What stands in the audit log although nothing was done. */
+const DENIED: ReadonlySet<string> = new Set<ErrorCode>(["unauthorized", "forbidden", "policy_denied"]);
+
+function noteDenial(service: Service, who: Principal, { operation }: Route, context: HttpContext, code: string): Promise<void> {
+  return service.engine.audit.denied(who, {
+    action: operation,
+    target: context.req.param("id") ?? context.req.param("name") ?? null,
+    code,
+  });
+}
+
+/** Where the request came from: an address, or `unix`; null in this process. */
+function peerOf(context: HttpContext): string | null {
+  const { incoming } = context.env;
+  return incoming === undefined ? null : (incoming.socket.remoteAddress ?? "unix");
+}
+
+/** What `{id}` is an id of, below the paths where it is not a sandbox's. */
+const OWN_IDS: Readonly<Record<string, IdKind>> = { keys: "key", webhooks: "webhook" };
 
 /** Which of a path's parameters are ids, and of what. */
 function pathParameters(path: string): { name: string; kind: IdKind | undefined }[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => {
-    const kind = name === "pid" ? "process" : name !== "id" ? undefined : path.startsWith("/v1/keys") ? "key" : "sandbox";
+    const kind = name === "pid" ? "process" : name !== "id" ? undefined : (OWN_IDS[path.split("/")[2] ?? ""] ?? "sandbox");
     return { name, kind };
   });
 }

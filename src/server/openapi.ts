@@ -20,11 +20,14 @@ const TAGS = [
   { name: "Ports", description: "Servers inside, as they are reached from outside." },
   { name: "Profiles", description: "What a sandbox is: named, versioned, immutable." },
   { name: "Events", description: "Everything that happened, in order." },
+  { name: "Webhooks", description: "Where events are told to, signed and until they are taken." },
+  { name: "Audit", description: "Who did what, chained by hashes." },
   { name: "Keys", description: "Who may do what." },
   { name: "Tenants", description: "Whose everything is, its parts, and how much of it there may be." },
   { name: "Policy", description: "The rules of admission: who may do what to what." },
   { name: "Network", description: "What sandboxes may reach, and what was decided of what they tried." },
   { name: "Secrets", description: "Values that sandboxes use and never see." },
+  { name: "Money", description: "What sandboxes cost, what they may, and who pays." },
   { name: "Server", description: "Backends, health and housekeeping." },
 ];
 
@@ -82,6 +85,8 @@ function registered(route: Route): Registered {
 function parameterText(route: Route, name: string): string {
   if (name === "pid") return "Id of a process.";
   if (route.path.startsWith("/v1/secrets")) return "Name of a secret.";
+  if (route.path.startsWith("/v1/budgets")) return "Name of a budget.";
+  if (route.path.startsWith("/v1/accounts")) return "Name of an account.";
   if (name === "port") return "A TCP port inside.";
   if (name === "name") return "`name`, or `name@version`.";
   return route.path.startsWith("/v1/keys") ? "Id of a key." : "Id of a sandbox.";

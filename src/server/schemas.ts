@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-  BackendInfo, ERROR_TABLE, FileInfo, KeyInfo, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, TenantInfo, type ErrorCode,
+  Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, FileInfo, JournalEntry, KeyInfo, PaymentRoute, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, TenantInfo, type ErrorCode, WebhookDelivery, WebhookInfo,
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});
@@ -37,7 +37,20 @@ export const ProfileList = listOf(ProfileRecord, "ProfileList");
 export const BackendList = listOf(BackendInfo, "BackendList");
 export const KeyList = listOf(KeyInfo, "KeyList");
 export const SecretList = listOf(SecretInfo, "SecretList");
+export const BudgetList = listOf(Budget, "BudgetList");
+export const AccountList = listOf(Account, "AccountList");
+export const EntryList = listOf(JournalEntry, "EntryList");
+export const PaymentRouteList = listOf(PaymentRoute, "PaymentRouteList");
+export const DiscrepancyList = listOf(Discrepancy, "DiscrepancyList");
 
+export const WebhookList = listOf(WebhookInfo, "WebhookList");
+export const WebhookDeliveryList = listOf(WebhookDelivery, "WebhookDeliveryList");
+
+export const WebhookWithSecret = WebhookInfo.extend({
+  secret: z
+    .string()
+    .meta({ description: "What its requests are signed with, in the form of Standard Webhooks. Shown this once; kept sealed." }),
+}).meta({ id: "WebhookWithSecret" });
 export const TenantList = listOf(TenantInfo, "TenantList");
 export const ProjectList = listOf(ProjectInfo, "ProjectList");
 export const QuotaList = listOf(QuotaInfo, "QuotaList");

@@ -1,5 +1,5 @@
 import type { AddressInfo } from "node:net";
-import { LOCAL_OPERATOR, type Logger, type Principal } from "../contract/index.ts";
+import { LOCAL_OPERATOR, type Logger, NO_TELEMETRY, type Principal, type Telemetry } from "../contract/index.ts";
 import { type PlainInit, plainRequest } from "../contract/plain-web.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createApp } from "./app.ts";
@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly log: Logger;
   readonly version: string;
   readonly limits?: Partial<ServerLimits>;
+  /** Where the traces of requests go; nowhere unless given. */
+  readonly telemetry?: Telemetry;
   /** Serves E2B's wire beside our own API on every listener; not served unless given. */
   readonly e2b?: E2bOptions;
   /** Serves published ports of sandboxes by host name and by path on every listener; not served unless given. */
@@ -48,7 +50,7 @@ export interface SandboxerServer {
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 
 /** Makes the door; it listens when told to. */
-export function createServer({ engine, log, version, limits, e2b, preview }: ServerOptions): SandboxerServer {
+export function createServer({ engine, log, version, limits, e2b, preview, telemetry = NO_TELEMETRY }: ServerOptions): SandboxerServer {
   const ports = { plain: 0, tls: 0 };
   const service: Service = {
     engine,
@@ -57,6 +59,7 @@ export function createServer({ engine, log, version, limits, e2b, preview }: Ser
     limits: { ...DEFAULT_LIMITS, ...limits },
     open: new OpenCalls(),
     counter: new HttpCounter(),
+    telemetry,
     ...(preview === undefined ? {} : { addresses: new PreviewAddresses(preview, ports) }),
   };
   // What cannot be told now is told when the boundary answers again.

@@ -1,11 +1,11 @@
 import { openSandboxer } from "../../src/main.ts";
-import { localConfig, OWNER, runCommand } from "../support/local-engine.ts";
+import { localConfig, OWNER, PRICE, runCommand } from "../support/local-engine.ts";
 
 /** Does the whole job once in a process of its own, and is killed by the kernel at the step named on the command line. */
 const [dataDir = "", runtime = "", at = "", key = ""] = process.argv.slice(2);
 const { engine } = await openSandboxer({
   dataDir,
-  config: localConfig({ runtime }),
+  config: localConfig({ runtime, price: PRICE }),
   failpoint: (name) => {
     if (name === at) process.kill(process.pid, "SIGKILL");
   },

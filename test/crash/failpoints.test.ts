@@ -1,13 +1,14 @@
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { LOCAL_OPERATOR } from "../../src/contract/index.ts";
 import { FAILPOINTS } from "../../src/engine/index.ts";
-import { findSandbox, openExecs, openLedger } from "../../src/ledger/index.ts";
+import { auditBooks, findSandbox, openExecs, openLedger } from "../../src/ledger/index.ts";
 import { CREATE_FAILPOINTS } from "../../src/providers/local/create.ts";
 import { DESTROY_FAILPOINTS } from "../../src/providers/local/destroy.ts";
 import { PROCESS_FAILPOINTS } from "../../src/providers/local/processes/start.ts";
 import { boundaryPids, sessionsOnDisk } from "../support/boundary-process.ts";
 import { exactly, hostObjects, sandboxProcesses } from "../support/host-objects.ts";
 import { endOfChild, eventually, startChild } from "../support/killed.ts";
-import { dataDirectory, liveIds, openLocal, OWNER, removeDataDirectory, runCommand } from "../support/local-engine.ts";
+import { dataDirectory, liveIds, openLocal, PRICE, OWNER, removeDataDirectory, runCommand } from "../support/local-engine.ts";
 import { CONTAINER_RUNTIMES, workingRuntimes } from "../support/runtimes.ts";
 
 const ALL = [...FAILPOINTS, ...CREATE_FAILPOINTS, ...DESTROY_FAILPOINTS, ...PROCESS_FAILPOINTS];
@@ -29,7 +30,7 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))(
   async ({ runtime }) => {
     const dataDir = dataDirectory("crash");
     // Every test crashes the same data directory once more.
-    const open = () => openLocal("crash", { runtime, dataDir });
+    const open = () => openLocal("crash", { runtime, dataDir, price: PRICE });
     const first = await open();
     await first.opened.close();
     afterAll(() => {
@@ -64,6 +65,7 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))(
       expect(sessionsOnDisk(dataDir)).toEqual(await liveIds(engine));
 
       const ledger = openLedger(dataDir);
+      expect((await ledger.transaction(auditBooks)).findings).toEqual([]);
       expect(await openExecs(ledger.db)).toEqual([]);
       for (const { id } of rows) {
         if (running.length === 0 && expectedState(failpoint) === "ready")
@@ -85,6 +87,11 @@ describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))(
         expect((await engine.destroy(OWNER, id)).state).toBe("terminated");
       }
       await engine.sweep();
+      const books = await engine.money.audit(LOCAL_OPERATOR);
+      expect(books).toMatchObject({ balanced: true, findings: [], open: 0 });
+      // Priced, so that there is something to balance.
+      expect(books.entries).toBeGreaterThan(0);
+      expect(await engine.accounts.get(LOCAL_OPERATOR, "default")).toMatchObject({ reserved_micro_usd: 0 });
       const left = hostObjects(dataDir);
       expect(left).toEqual(exactly([], left));
       expect(sessionsOnDisk(dataDir)).toEqual([]);

@@ -2,7 +2,15 @@ import { chmodSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { type BoundSecret, type Boundary, type Config, newId, type Principal, SandboxerError } from "../../src/contract/index.ts";
+import {
+  type BoundSecret,
+  type Boundary,
+  type Config,
+  newId,
+  NO_TELEMETRY,
+  type Principal,
+  SandboxerError,
+} from "../../src/contract/index.ts";
 import { Activity } from "../../src/engine/activity.ts";
 import type { Context } from "../../src/engine/context.ts";
 import type { Engine } from "../../src/engine/index.ts";
@@ -61,7 +69,7 @@ export async function openStage(config: Config = {}): Promise<Stage> {
   const ctx: Context = {
     ledger, backends, config, log: silent, instance: newId("instance"), clock, host: null, failpoint: () => {}, live: new LiveWork(),
     activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: [], sealer, boundary: new BoundaryLink(boundary),
-    ingestion: new OneAtATime(), policy: new PolicyLink(ledger), prices: { of: () => null },
+    ingestion: new OneAtATime(), telemetry: NO_TELEMETRY, policy: new PolicyLink(ledger), prices: { of: () => null },
     gates: new Gates(backends, clock, {}),
   }; // prettier-ignore
   return {

@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, copyFileSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
@@ -9,7 +9,7 @@ async function fill(path: string, events: number): Promise<void> {
   const ledger = openLedger(path);
   await ledger.transaction(async (tx) => {
     for (let i = 0; i < events; i++)
-      await appendEvent(tx, { type: "test.event", at: i, tenant: "t", sandboxId: null, data: { text: "x".repeat(200) } });
+      await appendEvent(tx, { type: "clock.jumped", at: i, tenant: "t", sandboxId: null, data: { text: "x".repeat(200) } });
   });
   await ledger.close();
 }
@@ -55,6 +55,30 @@ describe("opening the ledger", () => {
     bytes.fill(0xa5, 8192, 40_960);
     writeFileSync(path, bytes);
     expect(() => openLedger(directory.path)).toThrow(expect.objectContaining({ code: "storage_unavailable" }));
+  });
+
+  it("does not read a large file whole where its newest pages stand in the log alone, as after a kill", async () => {
+    using directory = dataDirectory();
+    using killed = dataDirectory();
+    await fill(directory.path, 40_000);
+    const ledger = openLedger(directory.path);
+    await ledger.transaction(async (tx) => {
+      for (let i = 0; i < 3000; i++)
+        await appendEvent(tx, { type: "clock.jumped", at: i, tenant: "t", sandboxId: null, data: { text: "x".repeat(200) } });
+    });
+    for (const name of ["ledger.db", "ledger.db-wal"]) copyFileSync(join(directory.path, name), join(killed.path, name));
+    await ledger.close();
+    const path = join(killed.path, "ledger.db");
+    expect(statSync(path).size).toBeLessThan(statSync(join(directory.path, "ledger.db")).size);
+    // A page that only a whole reading comes by.
+    const file = openSync(path, "r+");
+    writeSync(file, Buffer.alloc(4096, 0xa5), 0, 4096, 1000 * 4096);
+    closeSync(file);
+    const found = openLedger(killed.path);
+    expect(await readEvents(found.db, { after: 42_999, limit: 10 })).toHaveLength(1);
+    await found.close();
+    truncate(path, statSync(path).size - 8192);
+    expect(() => openLedger(killed.path)).toThrow(expect.objectContaining({ code: "storage_unavailable" }));
   });
 
   it("refuses what is no database", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { appendEvent, type Ledger, openLedger, readEvents, retain } from "../../src/ledger/index.ts";
+import { appendEvent, closeUsage, type Ledger, openLedger, readEvents, retain } from "../../src/ledger/index.ts";
 import { dataDirectory } from "./directory.ts";
 import { endedSandbox } from "./rows.ts";
 
@@ -22,9 +22,9 @@ describe("retention", () => {
     expect(summary).toHaveLength(30);
     expect(summary.reduce((sum, row) => sum + row.vcpu_seconds, 0)).toBe(expected);
     // Again, with later ones of the same days: nothing is counted twice.
-    await endedSandbox(ledger, "late", 5 * DAY, { execs: 1 });
+    await endedSandbox(ledger, "late", 29 * DAY + 1, { execs: 1 });
     await retain(ledger, { events: 0, sandboxes: 30 * DAY, networkLog: 0 }, never);
-    const stays = (await ledger.db.selectFrom("usage_summary").select("stays").where("day", "=", 5).execute()).map((row) => row.stays);
+    const stays = (await ledger.db.selectFrom("usage_summary").select("stays").where("day", "=", 29).execute()).map((row) => row.stays);
     expect(stays).toEqual([2]);
     await ledger.close();
   });
@@ -40,10 +40,27 @@ describe("retention", () => {
     await ledger.close();
   });
 
+  it("keeps the row and the usage of what is in the books, forgets what belonged to it once, and comes back to what was owed for", async () => {
+    using directory = dataDirectory();
+    const ledger = openLedger(directory.path);
+    const cutoffs = { events: 0, sandboxes: 100 * DAY, networkLog: 0 };
+    await endedSandbox(ledger, "booked", DAY, { execs: 3, booked: true });
+    expect((await retain(ledger, cutoffs, never)).sandboxes).toBe(1);
+    expect([await count(ledger, "sandboxes"), await count(ledger, "usage"), await count(ledger, "execs")]).toEqual([1, 1, 0]);
+    expect((await retain(ledger, cutoffs, never)).sandboxes).toBe(0);
+    await endedSandbox(ledger, "owing", 2 * DAY, { closed: false });
+    await endedSandbox(ledger, "later", 3 * DAY, {});
+    expect((await retain(ledger, cutoffs, never)).sandboxes).toBe(1);
+    await ledger.transaction((tx) => closeUsage(tx, "owing", 2 * DAY));
+    expect((await retain(ledger, cutoffs, never)).sandboxes).toBe(1);
+    expect(await count(ledger, "sandboxes")).toBe(1);
+    await ledger.close();
+  });
+
   it("forgets events from the oldest on, up to the first that is to stay, and never gives a number twice", async () => {
     using directory = dataDirectory();
     const ledger = openLedger(directory.path);
-    const append = (at: number) => ledger.transaction((tx) => appendEvent(tx, { type: "x", at, tenant: "t", sandboxId: null }));
+    const append = (at: number) => ledger.transaction((tx) => appendEvent(tx, { type: "sandbox.ready", at, tenant: "t", sandboxId: null }));
     for (let index = 0; index < 300; index++) await append(index * DAY);
     expect((await retain(ledger, { events: 250 * DAY, sandboxes: 0, networkLog: 0 }, never)).events).toBe(250);
     const left = await readEvents(ledger.db, { after: 0, limit: 1000 });

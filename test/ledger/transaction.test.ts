@@ -3,9 +3,10 @@ import { once } from "node:events";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { appendEvent, openLedger, readEvents, readMeta, writeMeta } from "../../src/ledger/index.ts";
+import type { EventType } from "../../src/contract/index.ts";
 import { dataDirectory } from "./directory.ts";
 
-const event = (type: string) => ({ type, at: 1, tenant: "t", sandboxId: null });
+const event = (type: string) => ({ type: type as EventType, at: 1, tenant: "t", sandboxId: null });
 
 /** Runs a script against the ledger in another process, with `ledger` and what it imports in scope. */
 function otherProcess(path: string, body: string) {

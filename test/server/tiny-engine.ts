@@ -1,8 +1,9 @@
 import {
-  isId, newId, SandboxerError, type FileInfo, type Principal, type ProcessInfo, type Sandbox, type Scope, type SecretInfo,
+  isId, newId, SandboxerError, type FileInfo, type Principal, type ProcessInfo, type Sandbox, type Scope, type SecretInfo
 } from "../../src/contract/index.ts"; // prettier-ignore
 import type { Engine, ExecInput } from "../../src/engine/engine.ts";
 import { streams } from "./tiny-streams.ts";
+import { tinyWebhook } from "./tiny-webhook.ts";
 
 /**
  * An engine in a few maps whose commands misbehave on demand: it hangs, floods, breaks off and fails in ways that a
@@ -20,6 +21,7 @@ export class TinyEngine {
     execs: [] as ExecInput[],
     writes: [] as string[],
     creates: 0,
+    denied: [] as string[],
   };
   readonly keyHolders = new Map<string, Principal>();
   readonly sandboxes = new Map<string, Sandbox>();
@@ -92,8 +94,15 @@ export class TinyEngine {
     const own = async (who: Principal, id: string): Promise<Sandbox> => this.#own(who, id);
     const nothing = async (who: Principal, id: string): Promise<void> => void this.#own(who, id);
     const make = streams(this);
+    // What no test of the door needs: the money routes are tested over the real engine.
+    const absent = (): never => {
+      throw new SandboxerError("internal", "the tiny engine keeps no books");
+    };
     return {
       fleet: async () => ({ object: "fleet", shared: false, instances: [], hosts: [], leases: [] }),
+      budgets: { set: absent, list: absent, get: absent, remove: absent },
+      accounts: { set: absent, list: absent, get: absent, remove: absent, enter: absent, entries: absent, routes: absent, setRoute: absent, consent: absent, setConsent: absent },
+      money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
       create: async (who) => {
         this.seen.creates++;
         return { sandbox: this.sandbox(who.tenant), replayed: false };
@@ -206,6 +215,7 @@ export class TinyEngine {
         label: nothing as never,
       },
       events: {
+        source: async () => "urn:sand-boxer:tiny",
         list: async () => ({ object: "list", data: [], next_cursor: null }),
         follow: (_who, { after }, signal) => make.ledger(after ?? 0, signal),
       },
@@ -234,6 +244,23 @@ export class TinyEngine {
         authenticate: async (secret) => this.keyHolders.get(secret),
         makerOf: nothing as never,
         holds: async () => false,
+      },
+      webhooks: {
+        add: async (who) => ({ webhook: tinyWebhook(who), secret: "whsec_AAAA" }),
+        list: async (who) => [tinyWebhook(who)],
+        get: async (who) => tinyWebhook(who),
+        update: async (who) => tinyWebhook(who),
+        remove: async (who) => tinyWebhook(who),
+        rotate: async (who) => ({ webhook: tinyWebhook(who), secret: "whsec_AAAA" }),
+        test: async () => ({ object: "webhook_test", delivered: true, status: 204, error: null, duration_ms: 1 }),
+        replay: async (who) => tinyWebhook(who),
+        deliveries: async () => [],
+      },
+      audit: {
+        list: async () => ({ object: "list", data: [], next_cursor: null }),
+        verify: async () => ({ object: "audit_report", ok: true, entries: 0, head: { seq: 0, hash: "0".repeat(64) }, anchors: 0, problem: null }),
+        anchor: async () => null,
+        denied: async (_who, { action, code }) => void this.seen.denied.push(`${action} ${code}`),
       },
       secrets: {
         set: async (who, name, { value }) => {

@@ -2,13 +2,16 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Config, CreateRequest, ExecEvent, Principal, Sandbox, Scope } from "../../src/contract/index.ts";
+import type { Config, CreateRequest, ExecEvent, PriceConfig, Principal, Sandbox, Scope } from "../../src/contract/index.ts";
 import { LOCAL_OPERATOR, SANDBOX_STATES } from "../../src/contract/index.ts";
 import type { Engine, ExecInput } from "../../src/engine/engine.ts";
 import { openSandboxer, type Opened, serverOver } from "../../src/main.ts";
 import { mountsBelow } from "./host-objects.ts";
 
 export const OWNER: Principal = { tenant: "acme", key_id: null, scopes: ["read", "write"] };
+
+/** Own hosts are not free. */
+export const PRICE: PriceConfig = { vcpu_hour: 36, gb_hour: 1 };
 
 /** A directory for an engine's data, which the ids of sandboxes may pass through. */
 export function dataDirectory(name: string): string {
@@ -21,15 +24,21 @@ export interface LocalOptions {
   /** Only that runtime; the provider's own choice unless given. */
   readonly runtime?: string;
   readonly config?: Config;
+  /** What the local backend costs; nothing unless given. */
+  readonly price?: PriceConfig;
   readonly dataDir?: string;
   /** Sweeps at intervals, as a server does. */
   readonly stays?: boolean;
 }
 
 /** The configuration of the local provider for tests: few prepared disks, since each costs a loop device. */
-export function localConfig({ runtime, config = {} }: Pick<LocalOptions, "runtime" | "config"> = {}): Config {
+export function localConfig({ runtime, config = {}, price }: Pick<LocalOptions, "runtime" | "config" | "price"> = {}): Config {
   const options = { pool: 2, ...(runtime === undefined ? {} : { runtimes: [runtime] }) };
-  return { log_level: "silent", backends: [{ name: "local", provider: "local", options }], ...config };
+  return {
+    log_level: "silent",
+    backends: [{ name: "local", provider: "local", options, ...(price === undefined ? {} : { price }) }],
+    ...config,
+  };
 }
 
 /** A real engine over the real local provider, in a directory of its own; with it everything it made goes away. */

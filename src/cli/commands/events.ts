@@ -13,12 +13,22 @@ broken connection up again where it broke.`,
   options: {
     follow: { type: "boolean", short: "f", about: "Go on with new ones, until Ctrl-C" },
     sandbox: { type: "string", short: "s", value: "ID", about: "Only this sandbox's", complete: "sandbox" },
+    type: {
+      type: "string",
+      short: "t",
+      multiple: true,
+      value: "TYPE",
+      about: "Only these, as sandbox.ready or sandbox.*; may be repeated",
+      complete: "event",
+    },
+    cloudevents: { type: "boolean", about: "As CloudEvents 1.0, one JSON line each" },
     after: { type: "string", value: "SEQ", about: "Only those after this one" },
   },
   positionals: [],
   examples: [
     ["events --sandbox ID", "one sandbox's history"],
     ["events -f --json", "a live feed for a program"],
+    ["events -f --cloudevents --type 'sandbox.*'", "the same as CloudEvents"],
   ],
   async run(args) {
     expect("events", args);
@@ -30,8 +40,13 @@ broken connection up again where it broke.`,
       after: after === undefined ? 0 : count("events", "after", after),
       signal: interrupt.signal,
       ...(sandboxId === undefined ? {} : { sandboxId }),
+      ...(args.all("type").length === 0 ? {} : { types: args.all("type") }),
     };
     try {
+      if (args.flag("cloudevents")) {
+        for await (const event of connection.client.cloudEvents(options)) await line(JSON.stringify(event));
+        return 0;
+      }
       for await (const event of connection.client.events(options)) {
         if (args.json) await line(JSON.stringify(event));
         else

@@ -7,8 +7,8 @@ import { fields, json, line, relative, table } from "../print.ts";
 
 export const command: Command = {
   usage: "show ID",
-  about: `Shows one sandbox: its state and why it ended, what isolates it, where it runs and why there, its clocks, its limits
-and what it uses now.`,
+  about: `Shows one sandbox: its state and why it ended, what isolates it, where it runs and why there, its clocks, its limits,
+what it uses now, and what it costs: so far, and at the most.`,
   options: {},
   positionals: ["sandbox"],
   examples: [["show ID --json", "everything, for a program"]],
@@ -46,7 +46,7 @@ async function print(info: SandboxInfo, usage: Usage | null, network: NetworkVie
     ["backend", info.backend],
     ["route", route.reason],
     ["instead of", route.instead_of?.map(({ profile, code, reason }) => `profile ${profile} (${code}: ${reason})`).join("; ") ?? null],
-    ["costs", costOf(route)],
+    ["price", costOf(route)],
     ["state lost", info.state_lost ? "yes: made anew, what an earlier one held is gone" : null],
     ["created", when(info.created_at)],
     ["ended", when(info.ended_at)],
@@ -63,6 +63,7 @@ async function print(info: SandboxInfo, usage: Usage | null, network: NetworkVie
     ["disk", of(usage?.disk_bytes, resources.disk_bytes)],
     ["processes", usage?.pids === null || usage === null ? `limit ${resources.pids}` : `${usage.pids} of ${resources.pids}`],
     ["network", reach(network)],
+    ["cost", costs(info.cost)],
     ...Object.entries(info.metadata).map(([key, value]) => [`label ${key}`, value] as const),
   ]);
   if (route.candidates.length > 1) {
@@ -77,6 +78,17 @@ async function print(info: SandboxInfo, usage: Usage | null, network: NetworkVie
       ]),
     );
   }
+}
+
+function costs(cost: SandboxInfo["cost"]): string | null {
+  if (cost === undefined) return null;
+  const { so_far_micro_usd: soFar, largest_micro_usd: largest, micro_usd_per_hour: rate, settled, account } = cost;
+  const payer = account === "default" ? "" : `; ${account} pays`;
+  if (soFar === null) return `unknown: ${cost.unknown_because ?? "its price is not known"}${payer}`;
+  const about = cost.precision === "upper_bound" ? "at most " : "";
+  if (settled) return `${about}${formatUsd(soFar)}${payer}`;
+  const bound = largest === null ? `no bound: ${cost.unknown_because ?? "it cannot be said"}` : `${formatUsd(largest)} at the most`;
+  return `${about}${formatUsd(soFar)} so far; ${bound}${rate === null ? "" : `; ${formatUsd(rate)} an hour`}${payer}`;
 }
 
 /** As it was decided; nothing where nothing is charged. */

@@ -3,6 +3,7 @@ import {
 } from "../../contract/index.ts"; // prettier-ignore
 import { narrowNetwork } from "../../guard/index.ts";
 import { appendEvent, type Db, findNetwork, findSandbox, updateNetwork } from "../../ledger/index.ts";
+import { audit } from "../audit.ts";
 import { type Context, durability } from "../context.ts";
 import { allow } from "../lifecycle.ts";
 import { requireCapability, usable } from "../use.ts";
@@ -35,7 +36,13 @@ function noEgress(id: string): SandboxerError {
   });
 }
 
-async function store(ctx: Context, tx: Db, id: string, policy: EgressPolicy, narrowed: readonly string[]): Promise<Difference> {
+async function store(
+  ctx: Context,
+  tx: Db,
+  { who, id }: { who: Principal; id: string },
+  policy: EgressPolicy,
+  narrowed: readonly string[],
+): Promise<Difference> {
   const [row, network] = [await findSandbox(tx, id), await findNetwork(tx, id)];
   if (row === undefined || network === undefined) throw noEgress(id);
   allow(row, "use");
@@ -50,6 +57,7 @@ async function store(ctx: Context, tx: Db, id: string, policy: EgressPolicy, nar
     sandboxId: id,
     data: { revision, mode: policy.mode, added: changed.added, removed: changed.removed, narrowed },
   });
+  await audit(tx, who, { action: "network.updated", at, target: id, detail: { tenant: row.tenant, revision, mode: policy.mode } });
   return changed;
 }
 
@@ -84,7 +92,7 @@ export async function updatePolicy(ctx: Context, who: Principal, id: string, inp
     const closed = await wouldClose(ctx, target.row.id, policy);
     return { object: "network_change", dry_run: true, ...changed, narrowed, closed, network: after };
   }
-  const changed = await ctx.ledger.transaction((tx) => store(ctx, tx, id, policy, narrowed), durability(ctx, target.row.backend));
+  const changed = await ctx.ledger.transaction((tx) => store(ctx, tx, { who, id }, policy, narrowed), durability(ctx, target.row.backend));
   ctx.failpoint("network.after_row");
   const closed = await applyPolicy(ctx, id);
   ctx.failpoint("network.after_apply");

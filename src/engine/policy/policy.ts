@@ -4,6 +4,7 @@ import {
 } from "../../contract/index.ts"; // prettier-ignore
 import { askFor, NO_RULES, POLICY_SCHEMA, preparePolicy, readRules, type Rules } from "../../guard/index.ts";
 import { appendEvent, findPolicy, insertPolicy, listPolicies, policyHead, type PolicyRow } from "../../ledger/index.ts";
+import { audit } from "../audit.ts";
 import type { PolicyVerbs } from "../access-verbs.ts";
 import type { Context } from "../context.ts";
 import { impactOf } from "./impact.ts";
@@ -90,6 +91,8 @@ async function put(ctx: Context, who: Principal, rules: Rules, { files, comment,
       });
       const data = { version, digest: rules.digest, rules: rules.rules.length, key_id: who.key_id, restores };
       await appendEvent(tx, { type: "policy.applied", at, tenant: who.tenant, sandboxId: null, data });
+      const detail = { digest: rules.digest, rules: rules.rules.length, restores };
+      await audit(tx, who, { action: "policy.applied", at, target: String(version), detail });
       return { version, changed: true };
     },
     { durable: true },

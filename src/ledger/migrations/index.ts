@@ -2,8 +2,10 @@ import { initial } from "./0001-initial.ts";
 import { processNumbers } from "./0002-process-numbers.ts";
 import { secrets } from "./0003-secrets.ts";
 import { network } from "./0004-network.ts";
+import { hub } from "./0009-hub.ts";
 import { publishedPorts } from "./0005-published-ports.ts";
 import { measurements } from "./0006-measurements.ts";
+import { money } from "./0007-money.ts";
 import { access } from "./0008-access.ts";
 import { fleet } from "./0010-fleet.ts";
 
@@ -15,6 +17,8 @@ export const MIGRATIONS: readonly { readonly name: string; readonly statements: 
   { name: "0004-network", statements: network },
   { name: "0005-published-ports", statements: publishedPorts },
   { name: "0006-measurements", statements: measurements },
+  { name: "0007-money", statements: money },
   { name: "0008-access", statements: access },
+  { name: "0009-hub", statements: hub },
   { name: "0010-fleet", statements: fleet },
 ];

@@ -31,6 +31,16 @@ export const FakeOptions = z.strictObject({
     .optional()
     .meta({ description: "Address of a fake backend that another process serves; it goes with no other option." }),
   faults: z.array(Fault).default([]),
+  metering: z
+    .strictObject({
+      error_percent: z.number().min(-100).max(10_000).default(0).meta({ description: "How far its figures are off." }),
+      now: z
+        .custom<() => number>((value) => typeof value === "function")
+        .optional()
+        .meta({ description: "From code only: its clock." }),
+    })
+    .optional()
+    .meta({ description: "Makes it meter what sandboxes use, as a vendor does; it does not unless given." }),
   control: z
     .instanceof(FakeControl)
     .optional()

@@ -7,6 +7,7 @@ import { failure } from "./failure.ts";
 import type { Operation, Strike } from "./faults.ts";
 import { fakeFiles } from "./files.ts";
 import type { FakeOptions } from "./options.ts";
+import { FakeMeter } from "./meter.ts";
 import { fakePorts } from "./ports.ts";
 import { fakeProcesses } from "./processes.ts";
 import { CreateRate } from "./create-rate.ts";
@@ -27,6 +28,11 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
   const world = new FakeWorld(options.isolation, options.limits.concurrency_max ?? Infinity);
   const rate = new CreateRate(options.limits.create_rate_per_s ?? Infinity);
   control.attach(world);
+  const { metering } = options;
+  const meter =
+    metering === undefined
+      ? undefined
+      : new FakeMeter({ error_percent: metering.error_percent, ...(metering.now === undefined ? {} : { now: metering.now }) });
   for (const fault of options.faults) control.addFault(fault);
   const has = (capability: Capability) => CAPABILITIES.includes(capability) && !options.without.includes(capability);
 
@@ -66,6 +72,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
       rate.count();
       const strike = await meet("create", op);
       const { created } = world.make(spec);
+      meter?.began(spec);
       if (strike.lose) world.vanish(spec.id);
       if (strike.afterwards !== undefined) throw strike.afterwards;
       return created;
@@ -86,6 +93,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
       const strike = await meet("destroy", op);
       if (strike.lose) world.vanish(ref.id);
       const answer = world.destroy(ref);
+      meter?.ended(ref);
       if (strike.afterwards !== undefined) throw strike.afterwards;
       return answer;
     },
@@ -104,6 +112,7 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
     ...(has("exec.background") ? { processes: fakeProcesses(reach("processes"), has("exec.pty")) } : {}),
     ...(has("fs.rw") ? { files: fakeFiles(reach("files"), has("fs.watch")) } : {}),
     ...(has("ports.http") ? { ports: fakePorts(reach("ports")) } : {}),
+    ...(meter === undefined ? {} : { metered: async (ref) => meter.read(ref) }),
     abandonExec: () => Promise.resolve(),
     dispose: async () => world.clear(),
   };
@@ -116,7 +125,12 @@ function traitsOf(options: FakeOptions, has: (capability: Capability) => boolean
       options.unavailable === undefined
         ? [{ level: options.isolation, runtime: "fake", notes: ["In memory, for tests: it isolates nothing."] }]
         : [],
-    capabilities: Object.fromEntries(CAPABILITIES.filter(has).map((capability) => [capability, "native"])),
+    capabilities: Object.fromEntries(
+      [...CAPABILITIES.filter(has), ...(options.metering === undefined ? [] : ["usage.metered" as const])].map((capability) => [
+        capability,
+        "native",
+      ]),
+    ),
     limits: {
       ...(concurrency_max === undefined ? {} : { concurrency_max }),
       ...(fs_max_write_bytes === undefined ? {} : { fs_max_write_bytes }),

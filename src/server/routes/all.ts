@@ -1,8 +1,12 @@
 import type { Route } from "../route.ts";
+import { auditRoutes } from "./audit.ts";
 import { eventRoutes } from "./events.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { keyRoutes } from "./keys.ts";
+import { accountRoutes } from "./accounts.ts";
+import { budgetRoutes } from "./budgets.ts";
+import { moneyRoutes } from "./money.ts";
 import { networkRoutes } from "./network.ts";
 import { policyRoutes } from "./policy.ts";
 import { portRoutes } from "./ports.ts";
@@ -14,6 +18,7 @@ import { serviceRoutes } from "./service.ts";
 import { socketRoute } from "./socket.ts";
 import { tenantRoutes } from "./tenants.ts";
 import { treeRoutes } from "./trees.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 /** Every route, in the order of the reference. */
 export const ROUTES: readonly Route[] = [
@@ -27,8 +32,13 @@ export const ROUTES: readonly Route[] = [
   ...portRoutes,
   ...profileRoutes,
   ...eventRoutes,
+  ...webhookRoutes,
+  ...auditRoutes,
   ...keyRoutes,
   ...secretRoutes,
+  ...moneyRoutes,
+  ...budgetRoutes,
+  ...accountRoutes,
   ...tenantRoutes,
   ...policyRoutes,
   ...serviceRoutes,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { appendEvent, insertPortGrant, isUniqueViolation, type Ledger, readEvents, readMeta, takeLease, writeMeta } from "../../../src/ledger/index.ts"; // prettier-ignore
+import { appendEvent, insertPortGrant, isUniqueViolation, type Ledger, type NewEvent, readEvents, readMeta, takeLease, writeMeta } from "../../../src/ledger/index.ts"; // prettier-ignore
 import { openPostgresLedger } from "../../../src/ledger/postgres/ledger.ts";
 import { freshDatabase } from "../../support/fresh-database.ts";
 import { administer, PostgresServer } from "../../support/postgres.ts";
@@ -14,14 +14,14 @@ function open(url: string): Ledger {
   return ledger;
 }
 
-const event = (type: string) => ({ type, at: 1, tenant: "t", sandboxId: null });
+const event = (type: NewEvent["type"]) => ({ type, at: 1, tenant: "t", sandboxId: null });
 
 async function bump(ledger: Ledger): Promise<void> {
   await ledger.transaction(async (tx) => {
     const before = Number((await readMeta(tx, "n")) ?? 0);
     await sleep(1);
     await writeMeta(tx, "n", String(before + 1));
-    await appendEvent(tx, event("bumped"));
+    await appendEvent(tx, event("sandbox.ready"));
   });
 }
 
@@ -67,7 +67,7 @@ describe("a ledger in PostgreSQL", () => {
     const ledger = open(await freshDatabase());
     await expect(
       ledger.transaction(async (tx) => {
-        await appendEvent(tx, event("never"));
+        await appendEvent(tx, event("sandbox.ready"));
         throw new Error("no");
       }),
     ).rejects.toThrow("no");

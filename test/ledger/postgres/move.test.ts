@@ -21,7 +21,7 @@ async function stage(): Promise<{ from: Ledger; to: Ledger; url: string }> {
   });
   for (let index = 0; index < 1200; index++) {
     await endedSandbox(from, `sb${index}`, index % 100 === 0 ? null : index, { execs: 1 });
-    await from.transaction((tx) => appendEvent(tx, { type: "made", at: index, tenant: "t", sandboxId: `sb${index}` }));
+    await from.transaction((tx) => appendEvent(tx, { type: "sandbox.ready", at: index, tenant: "t", sandboxId: `sb${index}` }));
   }
   await writeMeta(from.db, "kept", "yes");
   return { from, to, url };
@@ -37,7 +37,7 @@ describe("moving a file into PostgreSQL", () => {
     expect((await findSandbox(to.db, "sb100"))?.host).toBe("in-host");
     expect((await findSandbox(to.db, "sb101"))?.host).toBeNull();
     expect([await readMeta(to.db, "fleet_id"), await readMeta(to.db, "kept")]).toEqual(["in-host", "yes"]);
-    await to.transaction((tx) => appendEvent(tx, { type: "next", at: 1, tenant: "t", sandboxId: null }));
+    await to.transaction((tx) => appendEvent(tx, { type: "sandbox.lost", at: 1, tenant: "t", sandboxId: null }));
     expect((await readEvents(to.db, { after: 1200, limit: 10 })).map(({ seq }) => seq)).toEqual([1201]);
   });
 

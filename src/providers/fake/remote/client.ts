@@ -4,6 +4,7 @@ import { json } from "node:stream/consumers";
 import {
   type Capability, type Created, type ExecOptions, type OpenContext, type Op, type Provider, type Ref, SandboxerError, type Traits, type WireError,
 } from "../../../contract/index.ts"; // prettier-ignore
+import { throwIfAborted } from "../../shared/abort.ts";
 import { failure } from "../failure.ts";
 import { fromWire, type Question, type WireEvent } from "./wire.ts";
 
@@ -48,7 +49,16 @@ export async function openRemoteFake(url: string, { backend }: Pick<OpenContext,
   const traits = carried(await ask<Traits>({ verb: "traits" }, { signal: AbortSignal.timeout(10_000) }));
   return {
     traits,
-    create: (spec, op) => ask<Created>({ verb: "create", spec }, op),
+    async create(spec, op) {
+      throwIfAborted(op.signal);
+      try {
+        return await ask<Created>({ verb: "create", spec }, op);
+      } catch (thrown) {
+        if (!op.signal.aborted) throw thrown;
+        const message = "the create was aborted before its answer came, and may have been done";
+        throw new SandboxerError("ambiguous_create", message, { phase: "create", backend, cause: thrown });
+      }
+    },
     destroy: (ref, op) => ask<"destroyed" | "absent">({ verb: "destroy", ref }, op),
     inspect: (ref, op) => ask({ verb: "inspect", ref }, op),
     async *list(op) {
