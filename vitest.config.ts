@@ -15,6 +15,10 @@ const ONLY_SQLITE = [
   "test/engine/crash.test.ts",
   "test/ledger/transaction.test.ts",
 ];
+/** The others are of the door alone, over an engine without a ledger. */
+const SERVERS_WITH_A_LEDGER = ["access", "events", "every-door", "policy-doors", "real-engine", "secrets"].map(
+  (name) => `test/server/${name}.test.ts`,
+);
 const ONLY_POSTGRES = ["test/ledger/postgres/**", "test/fleet/**"];
 
 export default defineConfig({
@@ -38,7 +42,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "postgres",
-          include: ["test/ledger/**/*.test.ts", "test/engine/**/*.test.ts", "test/server/*.test.ts", "test/fleet/**/*.test.ts"],
+          include: ["test/ledger/**/*.test.ts", "test/engine/**/*.test.ts", "test/fleet/**/*.test.ts", ...SERVERS_WITH_A_LEDGER],
           exclude: ONLY_SQLITE,
           globalSetup: "test/support/postgres-run.ts",
           setupFiles: "test/support/on-postgres.ts",

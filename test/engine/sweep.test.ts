@@ -16,6 +16,7 @@ describe("a sweep", () => {
   it("removes an object that no row stands for", async () => {
     await using bench = await openBench();
     const { sandbox } = await bench.engine.create(OWNER, {}, {});
+    await bench.ledger.db.deleteFrom("stays").execute();
     await bench.ledger.db.deleteFrom("usage").execute();
     await bench.ledger.db.deleteFrom("sandboxes").execute();
     expect((await bench.engine.sweep()).orphans_removed).toEqual([{ id: sandbox.id, backend: "fake" }]);

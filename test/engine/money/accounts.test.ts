@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { ADMIN, OWNER, STRANGER } from "../bench.ts";
 import { expectBalanced, HOUR, openPriced, USD } from "./money-bench.ts";
@@ -62,11 +63,8 @@ describe("the audit", () => {
     await bench.engine.destroy(OWNER, sandbox.id);
     await bench.engine.create(OWNER, HOUR, {});
     await expectBalanced(bench);
-    const broken = async (sql: string): Promise<string[]> => {
-      const { DatabaseSync } = await import("node:sqlite");
-      const database = new DatabaseSync(`${bench.directory}/ledger.db`);
-      database.exec(sql);
-      database.close();
+    const broken = async (statement: string): Promise<string[]> => {
+      await sql.raw(statement).execute(bench.ledger.db);
       return (await bench.engine.money.audit(ADMIN)).findings.map(({ check }) => check);
     };
     expect(await broken("update usage_days set cost = cost + 1")).toEqual(["the days add up to the settled stays"]);
