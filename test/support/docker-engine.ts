@@ -107,6 +107,8 @@ export async function openDockerEngine(more: readonly string[] = []): Promise<Do
       } finally {
         await stop("SIGTERM");
       }
+      // A daemon that was killed has left the programs that stood beside its containers.
+      spawnSync("pkill", ["-KILL", "-f", `containerd-shim.*${directory}/`]);
       // What overlay mounts a killed daemon left goes with the directory's own mounts.
       spawnSync("sh", ["-c", `grep -o ' ${directory}[^ ]*' /proc/mounts | sort -r | xargs -r -n1 umount -l`]);
       rmSync(directory, { recursive: true, force: true });
