@@ -74,7 +74,7 @@ describe("every operation of the API", () => {
     const before = await door.engine.policy.show(LOCAL_OPERATOR);
     const seen = new Set<PolicyAction>();
     for (const route of asked) {
-      const id = route.path.startsWith("/v1/keys") ? key : sandbox.id;
+      const id = route.path.startsWith("/v1/keys") ? key : route.path.startsWith("/v1/webhooks") ? newId("webhook") : sandbox.id;
       const answer = await call(door, route, secret, { id, pid: process, port: "3000", name: "default" });
       expect([named(route), answer.status, answer.code, answer.text.includes('"rule":"none"')]).toEqual([
         named(route),
@@ -100,7 +100,7 @@ describe("every operation of the API", () => {
     const others = (["read", "write", "secrets"] as Scope[]).filter((scope) => scope !== route.scope);
     const { secret } = await door.key("acme", others);
     const sandbox = await door.sandbox("acme");
-    const id = route.path.startsWith("/v1/keys") ? newId("key") : sandbox.id;
+    const id = route.path.startsWith("/v1/keys") ? newId("key") : route.path.startsWith("/v1/webhooks") ? newId("webhook") : sandbox.id;
     const answer = await call(door, route, secret, { id, pid: newId("process"), port: "3000", name: "default" });
     expect([answer.status, answer.code]).toEqual([403, "forbidden"]);
   });
