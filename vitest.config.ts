@@ -19,6 +19,12 @@ const ONLY_SQLITE = [
 const SERVERS_WITH_A_LEDGER = ["access", "events", "every-door", "policy-doors", "real-engine", "secrets"].map(
   (name) => `test/server/${name}.test.ts`,
 );
+/** What a whole run tries on PostgreSQL too; SANDBOXER_TEST_POSTGRES=all adds every suite of the engine and the server, some eight minutes. */
+const ON_BOTH = [
+  "test/ledger/**/*.test.ts",
+  "test/fleet/**/*.test.ts",
+  "test/engine/{lifecycle,idempotency,create,keys,read,sweep}.test.ts",
+];
 const ONLY_POSTGRES = ["test/ledger/postgres/**", "test/fleet/**"];
 
 export default defineConfig({
@@ -42,7 +48,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: "postgres",
-          include: ["test/ledger/**/*.test.ts", "test/engine/**/*.test.ts", "test/fleet/**/*.test.ts", ...SERVERS_WITH_A_LEDGER],
+          include: [
+            ...ON_BOTH,
+            ...(process.env["SANDBOXER_TEST_POSTGRES"] === "all" ? ["test/engine/**/*.test.ts", ...SERVERS_WITH_A_LEDGER] : []),
+          ],
           exclude: ONLY_SQLITE,
           globalSetup: "test/support/postgres-run.ts",
           setupFiles: "test/support/on-postgres.ts",
