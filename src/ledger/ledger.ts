@@ -26,7 +26,8 @@ export interface Ledger {
   ready(): Promise<void>;
   /**
    * All or nothing, alone against every other writer of any process. Survives `kill -9` in any case; with `durable` also
-   * a power cut of the ledger's host, at the cost of an fsync: for what stands before an effect outside this host, or is money.
+   * a power cut of the ledger's host, at the cost of an fsync: for what stands before an effect outside this host, or is money. In
+   * PostgreSQL every one does.
    * What it wrote can be seen before the next one begins: who reads events by `seq` misses none that comes later.
    *
    * @throws SandboxerError `storage_unavailable` where it could not be written; nothing of it then is.

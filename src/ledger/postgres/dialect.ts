@@ -35,10 +35,11 @@ class PostgresConnection implements DatabaseConnection {
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     if (this.inTransaction || !WRITES.has(query.query.kind)) return this.run<Row>(query);
     // Bookkeeping in a single statement: written between two transactions, never inside another one's.
-    await this.begin("off");
+    await this.begin();
     try {
       const result = await this.run<Row>(query);
       await this.simple("commit");
+      this.inTransaction = false;
       return result;
     } catch (thrown) {
       await this.rollback();
@@ -63,9 +64,12 @@ class PostgresConnection implements DatabaseConnection {
     }
   }
 
-  /** One round trip: the lock is held before anything is read, so that what is read cannot change before its write. */
-  async begin(synchronousCommit: "on" | "off"): Promise<void> {
-    const settings = `set local synchronous_commit = ${synchronousCommit}; set local lock_timeout = '${BUSY}'`;
+  /**
+   * One round trip: the lock is held before anything is read, so that what is read cannot change before its write. Its commit is on disk
+   * when it is answered, whatever the server's own setting is: a crash of PostgreSQL ends no sandbox, and must not forget one.
+   */
+  async begin(): Promise<void> {
+    const settings = `set local synchronous_commit = on; set local lock_timeout = '${BUSY}'`;
     try {
       await this.simple(`begin; ${settings}; select pg_advisory_xact_lock(${WRITE_LOCK})`);
     } catch (thrown) {
@@ -89,12 +93,10 @@ class PostgresConnection implements DatabaseConnection {
 
 class PostgresDriver implements Driver {
   readonly #pool: () => Promise<Pool>;
-  readonly #synchronousCommit: "on" | "off";
   readonly #atCommit: string;
 
-  constructor(pool: () => Promise<Pool>, synchronousCommit: "on" | "off", atCommit: string) {
+  constructor(pool: () => Promise<Pool>, atCommit: string) {
     this.#pool = pool;
-    this.#synchronousCommit = synchronousCommit;
     this.#atCommit = atCommit;
   }
 
@@ -114,7 +116,7 @@ class PostgresDriver implements Driver {
   }
 
   beginTransaction(connection: PostgresConnection): Promise<void> {
-    return connection.begin(this.#synchronousCommit);
+    return connection.begin();
   }
 
   async commitTransaction(connection: PostgresConnection): Promise<void> {
@@ -134,12 +136,9 @@ class PostgresDriver implements Driver {
  * kysely over `pg`. A transaction is alone against every other writer of the database, and what it wrote can be seen before the
  * next one begins. `atCommit` is one statement that runs last in it.
  */
-export function postgresDialect(
-  pool: () => Promise<Pool>,
-  { synchronousCommit, atCommit }: { synchronousCommit: "on" | "off"; atCommit: string },
-): Dialect {
+export function postgresDialect(pool: () => Promise<Pool>, { atCommit }: { atCommit: string }): Dialect {
   return {
-    createDriver: () => new PostgresDriver(pool, synchronousCommit, atCommit),
+    createDriver: () => new PostgresDriver(pool, atCommit),
     createQueryCompiler: () => new PostgresQueryCompiler(),
     createAdapter: () => new PostgresAdapter(),
     createIntrospector: (db) => new PostgresIntrospector(db),

@@ -52,8 +52,7 @@ export function openPostgresLedger(address: string | (() => Promise<string>)): L
     return opening;
   };
   const pool = async () => (await opened()).pool;
-  const db = new Kysely<Tables>({ dialect: postgresDialect(pool, { synchronousCommit: "off", atCommit: NOTIFY }) });
-  const durableDb = new Kysely<Tables>({ dialect: postgresDialect(pool, { synchronousCommit: "on", atCommit: NOTIFY }) });
+  const db = new Kysely<Tables>({ dialect: postgresDialect(pool, { atCommit: NOTIFY }) });
   // Only one can hold the lock: the others of this process wait here, and leave the connections to readers.
   let last: Promise<unknown> = Promise.resolve();
 
@@ -65,10 +64,10 @@ export function openPostgresLedger(address: string | (() => Promise<string>)): L
       return readOnly;
     },
     ready: async () => void (await opened()),
-    async transaction<T>(work: (tx: Db) => Promise<T>, { durable = false } = {}): Promise<T> {
+    async transaction<T>(work: (tx: Db) => Promise<T>): Promise<T> {
       await opened();
       if (readOnly !== null) throw new SandboxerError("storage_unavailable", readOnly, { phase: "ledger" });
-      const run = () => (durable ? durableDb : db).transaction().execute(work);
+      const run = () => db.transaction().execute(work);
       const mine = last.then(run, run);
       last = mine.catch(() => undefined);
       const result = await mine;
@@ -92,7 +91,6 @@ export function openPostgresLedger(address: string | (() => Promise<string>)): L
       )?.();
       const open = await opening?.catch(() => null);
       await db.destroy();
-      await durableDb.destroy();
       await open?.pool.end();
     },
   };

@@ -135,6 +135,23 @@ describe("a ledger in PostgreSQL", () => {
 });
 
 describe("a PostgreSQL that goes away", () => {
+  it("has what was answered, though it crashed right after: also what need not survive a power cut on SQLite", async () => {
+    await using server = await PostgresServer.start();
+    await administer(server.url("postgres"), [
+      "alter system set synchronous_commit = off",
+      "alter system set wal_writer_delay = '10s'",
+      "select pg_reload_conf()",
+    ]);
+    const ledger = openPostgresLedger(server.url("postgres"));
+    await ledger.ready();
+    await ledger.transaction((tx) => writeMeta(tx, "in a transaction", "yes"));
+    await writeMeta(ledger.db, "alone", "yes");
+    await server.down("SIGQUIT");
+    await server.up();
+    expect([await readMeta(ledger.db, "in a transaction"), await readMeta(ledger.db, "alone")]).toEqual(["yes", "yes"]);
+    await ledger.close();
+  });
+
   it("is an error that may be tried again and never an empty answer; it is used again once it is back, and listened to", async () => {
     await using server = await PostgresServer.start();
     const ledger = openPostgresLedger(server.url("postgres"));
