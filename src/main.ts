@@ -6,7 +6,7 @@ import { version } from "./cli/version.ts";
 import { type Config, LOCAL_OPERATOR, SandboxerError, type Finding, type Logger, type ProviderModule } from "./contract/index.ts";
 import { ledgerAddress, makeDataDirectory, parseYaml, readConfig, readPrices } from "./configuration.ts";
 import type { PlainInit } from "./contract/plain-web.ts";
-import { openBackends } from "./engine/backends.ts";
+import { isOnThisHost, openBackends } from "./engine/backends.ts";
 import type { FleetHost } from "./engine/context.ts";
 import { createEngine } from "./engine/create-engine.ts";
 import { dataDirectoryId } from "./engine/data-directory.ts";
@@ -236,8 +236,8 @@ export async function listObjects(options: { dataDir?: string; config?: Config }
 /** Names of the configured backends whose sandboxes only this host reaches. */
 export async function backendsOnThisHost(config: Config): Promise<string[]> {
   const builtIn = await builtInFor(config);
-  const here = (provider: string) => Object.hasOwn(builtIn, provider) && builtIn[provider]?.remote !== true;
-  return (config.backends ?? [{ name: "local", provider: "local" }]).filter(({ provider }) => here(provider)).map(({ name }) => name);
+  const backends = config.backends ?? [{ name: "local", provider: "local" }];
+  return backends.filter((backend) => isOnThisHost(backend, builtIn)).map(({ name }) => name);
 }
 
 async function builtInFor(config: Config): Promise<Record<string, ProviderModule>> {

@@ -264,8 +264,11 @@ export interface OpenContext {
 export interface ProviderModule<Options = unknown> {
   readonly name: string;
   readonly options: z.ZodType<Options>;
-  /** Of a provider that comes with sand-boxer: its sandboxes are on other machines, and outlive a power cut of this one. */
-  readonly remote?: true;
+  /**
+   * Of a provider that comes with sand-boxer: its sandboxes are on other machines. They outlive a power cut of this one, and every control plane of
+   * a fleet reaches the same ones. Without it they are on this host.
+   */
+  remote?(options: Options): boolean;
   open(options: Options, context: OpenContext): Promise<Provider>;
 }
 
@@ -273,7 +276,7 @@ export interface ProviderModule<Options = unknown> {
 export function defineProvider<Schema extends z.ZodType>(module: {
   readonly name: string;
   readonly options: Schema;
-  readonly remote?: true;
+  remote?(options: z.infer<Schema>): boolean;
   open(options: z.infer<Schema>, context: OpenContext): Promise<Provider>;
 }): ProviderModule<z.infer<Schema>> {
   return module as ProviderModule<z.infer<Schema>>;

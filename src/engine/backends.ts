@@ -108,16 +108,26 @@ export async function openBackends(config: Config, dataDirectory: string, option
   return backends;
 }
 
+/** Whether only this host reaches its sandboxes: of other people's providers nothing is known, so theirs are taken for remote. */
+export function isOnThisHost(config: BackendConfig, builtIn: Readonly<Record<string, ProviderModule>>): boolean {
+  const module = Object.hasOwn(builtIn, config.provider) ? builtIn[config.provider] : undefined;
+  return module !== undefined && module.remote?.(optionsOf(config, module)) !== true;
+}
+
+function optionsOf(config: BackendConfig, { options }: ProviderModule): unknown {
+  return parse(options, config.options ?? {}, { what: `backends.${config.name}.options` });
+}
+
 async function prepare(
   config: BackendConfig,
   dataDirectory: string,
   { builtIn, instance, fleet, log, stays = true, failpoint = () => {} }: OpenBackendsOptions,
 ): Promise<Backend> {
   const module = await load(config, dataDirectory, builtIn);
-  const options = parse(module.options, config.options ?? {}, { what: `backends.${config.name}.options` });
+  const options = optionsOf(config, module);
   const directory = join(dataDirectory, "backends", config.name);
   let opening: Promise<void> | null = null;
-  const onThisHost = Object.hasOwn(builtIn, config.provider) && module.remote !== true;
+  const onThisHost = isOnThisHost(config, builtIn);
   const label = onThisHost ? instance : (fleet ?? instance);
   const backend: Backend = {
     name: config.name,

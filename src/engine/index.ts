@@ -1,5 +1,5 @@
 /** The job: every verb behind one interface. */
-export { type Backend, openBackends } from "./backends.ts";
+export { type Backend, isOnThisHost, openBackends } from "./backends.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { createEngine, type EngineOptions } from "./create-engine.ts";
 export { dataDirectoryId } from "./data-directory.ts";

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { BackendConfig } from "../../src/contract/index.ts";
-import { dataDirectoryId, openBackends } from "../../src/engine/index.ts";
+import { dataDirectoryId, isOnThisHost, openBackends } from "../../src/engine/index.ts";
+import docker from "../../src/providers/docker/index.ts";
+import e2b from "../../src/providers/e2b/index.ts";
 import fake from "../../src/providers/fake/index.ts";
 import { silent } from "./bench.ts";
 
@@ -32,6 +34,20 @@ export default {
 };`;
 
 describe("backends", () => {
+  it("are this host's alone where others have one of their own under that name: a Docker engine behind a socket, not one by SSH", () => {
+    const at = (provider: string, options: object) => isOnThisHost({ name: "x", provider, options: { ...options } }, { docker, e2b, fake });
+    const ssh = { reach: { form: "direct", address: "10.0.0.7" } };
+    const tls = { ca: "/ca", cert: "/cert", key: "/key" };
+    expect([at("docker", {}), at("docker", { host: "unix:///run/docker.sock" }), at("fake", {})]).toEqual([true, true, true]);
+    const far = [
+      at("docker", { ssh }),
+      at("docker", { host: "ssh://box1" }),
+      at("docker", { host: "tcp://10.0.0.7:2376", tls }),
+      at("e2b", {}),
+    ];
+    expect([...far, at("fake", { remote: "http://127.0.0.1:1" }), at("./own.mjs", {})]).toEqual(Array.from({ length: 6 }, () => false));
+  });
+
   it("are loaded from a path, with a directory of their own", async () => {
     using directory = new Directory();
     const [backend] = await directory.open({ name: "mine", provider: directory.module("own.mjs", PROVIDER), options: { fails: 0 } });

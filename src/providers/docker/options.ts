@@ -82,6 +82,11 @@ function addressOf({ host, ssh, socket = DEFAULT_SOCKET, tls, insecure }: Docker
   return { kind: "tcp", host: url.hostname, port: Number(url.port || (tls === undefined ? 2375 : 2376)), tls };
 }
 
+/** Whether the engine is on another machine. One behind a socket here is this host's alone: others have one of their own under that name. */
+export function isElsewhere(options: DockerOptions): boolean {
+  return addressOf(options).kind !== "socket";
+}
+
 /** Fills in the defaults. */
 export function settingsOf(options: DockerOptions): Settings {
   return {

@@ -38,6 +38,7 @@ export function traitsOf(settings: Settings, info: EngineInfo, version: string, 
       ...EMULATED.map((capability) => [capability, "emulated"] as const),
       ...(diskQuota ? [["resources.disk", "native"] as const] : []),
     ]),
+    selfHosted: true,
     limits: { cpu: { max: info.NCPU }, memory_bytes: { min: 16 * 1024 ** 2, max: info.MemTotal } },
   };
 }

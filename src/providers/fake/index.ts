@@ -19,6 +19,7 @@ export type { FakeProvider } from "./provider.ts";
 export default defineProvider({
   name: "fake",
   options: FakeOptions,
+  remote: ({ remote }) => remote !== undefined,
   async open(options, context) {
     if (options.remote === undefined) return openFake(options, context);
     const { openRemoteFake } = await import("./remote/client.ts");
