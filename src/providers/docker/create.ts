@@ -9,6 +9,7 @@ import { nameOf, refOf } from "./labels.ts";
 import type { Settings } from "./options.ts";
 import { remove, removeServices } from "./remove.ts";
 import type { Container, ContainerInfo, EngineInfo } from "./sdk.ts";
+import { start } from "./start.ts";
 import { serviceHosts, startServices } from "./services.ts";
 import { runtimeOf } from "./traits.ts";
 import { promisedLevel, verifyInside, verifyLimits } from "./verify.ts";
@@ -34,6 +35,7 @@ export const CREATE_FAILPOINTS = [
   "docker.create.before",
   "docker.create.after",
   "docker.create.started",
+  "docker.create.service",
   "docker.create.services",
 ] as const;
 
@@ -71,7 +73,13 @@ export async function createSandbox(maker: Maker, spec: SandboxSpec, op: Op): Pr
     }
     if (spec.services !== undefined) {
       await startServices(
-        { docker: maker.agents.docker, images: maker.images, instance: maker.instance, backend: maker.agents.backend },
+        {
+          docker: maker.agents.docker,
+          images: maker.images,
+          instance: maker.instance,
+          backend: maker.agents.backend,
+          failpoint: maker.failpoint,
+        },
         spec,
         info,
         op,
@@ -152,12 +160,7 @@ async function started(
   asked: Record<string, unknown>,
   op: Op,
 ): Promise<ContainerInfo> {
-  try {
-    await container.start({ abortSignal: op.signal });
-  } catch (thrown) {
-    // It runs already.
-    if (statusOf(thrown) !== 304) throw failure(maker, thrown, op);
-  }
+  await start(container, { phase: "create", backend: maker.agents.backend }, op);
   maker.failpoint("docker.create.started");
   let info: ContainerInfo;
   try {

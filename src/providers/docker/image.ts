@@ -1,6 +1,7 @@
 import { SandboxerError, type Op } from "../../contract/index.ts";
 import { HOME, WORKDIR } from "./container.ts";
 import { engineFailure, statusOf } from "./failure.ts";
+import { helperLabels } from "./helper.ts";
 import type { Settings } from "./options.ts";
 import type { Docker, ImageInfo } from "./sdk.ts";
 
@@ -31,12 +32,14 @@ export class Images {
   readonly #docker: Docker;
   readonly #settings: Settings;
   readonly #backend: string;
+  readonly #instance: string;
   readonly #ready = new Map<string, Promise<PreparedImage>>();
 
-  constructor(docker: Docker, settings: Settings, backend: string) {
+  constructor(docker: Docker, settings: Settings, { backend, instance }: { backend: string; instance: string }) {
     this.#docker = docker;
     this.#settings = settings;
     this.#backend = backend;
+    this.#instance = instance;
   }
 
   /** The prepared form of a spec's image. The first time it costs a pull where it is not there, and a container and a commit: about a second. */
@@ -112,13 +115,13 @@ export class Images {
     try {
       container = await this.#docker.createContainer({
         Image: base.Id, Cmd: ["/usr/bin/perl", "-e", RECIPE_SOURCE, WORKDIR, HOME], Entrypoint: [], User: "0:0", WorkingDir: "/",
-        Labels: { [LABEL]: base.Id }, NetworkDisabled: true, abortSignal: op.signal,
+        Labels: helperLabels(this.#instance, MAKES_WITHIN_MS), NetworkDisabled: true, abortSignal: op.signal,
         HostConfig: { NetworkMode: "none", CapDrop: ["ALL"], CapAdd: ["CHOWN", "DAC_OVERRIDE"], SecurityOpt: ["no-new-privileges:true"], PidsLimit: 64 },
       }); // prettier-ignore
       await container.start({ abortSignal: op.signal });
       const { StatusCode } = await container.wait({ abortSignal: op.signal });
       if (StatusCode !== 0) throw this.#unsuitable(base, `its preparation ended with ${StatusCode}`);
-      // The commit must not keep what only its preparation needed.
+      // Each create says itself what runs, as whom and where: of the configuration only the variables count.
       const { Id } = await container.commit({ repo, tag, changes: `LABEL ${LABEL}=${base.Id}`, abortSignal: op.signal });
       return { id: Id, user };
     } catch (thrown) {

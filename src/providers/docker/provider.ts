@@ -19,6 +19,7 @@ import { connect } from "./connect.ts";
 import { WORKDIR } from "./container.ts";
 import { containerOf, createSandbox, type Maker } from "./create.ts";
 import { engineFailure, statusOf } from "./failure.ts";
+import { removeLeftHelpers } from "./helper.ts";
 import { Images } from "./image.ts";
 import { filterOf, isService, refOf } from "./labels.ts";
 import { type DockerOptions, settingsOf } from "./options.ts";
@@ -40,17 +41,20 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
   const where = (phase: string) => ({ phase, backend });
   const within = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(settings.requestTimeoutMs)]);
   const opening = AbortSignal.timeout(settings.requestTimeoutMs);
-  let info, version;
+  const instance = `${context.instance}.${backend}`;
+  let info, version, diskQuota;
   try {
-    [info, version] = await Promise.all([docker.info({ abortSignal: opening }), docker.version({ abortSignal: opening })]);
+    [info, version, diskQuota] = await Promise.all([
+      docker.info({ abortSignal: opening }),
+      docker.version({ abortSignal: opening }),
+      hasDiskQuota(docker, settings.image, instance, opening),
+    ]);
   } catch (thrown) {
     connection.close();
     throw engineFailure(thrown, where("open"));
   }
-  const images = new Images(docker, settings, backend);
+  const images = new Images(docker, settings, { backend, instance });
   const agents = new DockerAgents(docker, backend);
-  const instance = `${context.instance}.${backend}`;
-  const diskQuota = await hasDiskQuota(docker, settings.image, instance);
   const maker: Maker = { agents, images, settings, info, instance, diskQuota, failpoint, verified: new Set() };
   const creating = new Map<string, Promise<Created>>();
   const exec = execOverCompanion(agents);
@@ -114,6 +118,13 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
     files: filesOverExec({ exec, workdir: WORKDIR }),
     ports: portsOverExec({ exec }),
     processes: new CompanionProcesses(agents),
+    async maintain(op) {
+      try {
+        await removeLeftHelpers(docker, instance, within(op.signal));
+      } catch (thrown) {
+        throw engineFailure(thrown, where("maintain"), op.signal);
+      }
+    },
     async dispose() {
       connection.close();
     },

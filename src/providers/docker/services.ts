@@ -4,6 +4,7 @@ import { dependenciesOf, type Op, orderOf, SandboxerError, type SandboxSpec, typ
 import { hardening } from "./container.ts";
 import { engineFailure, statusOf } from "./failure.ts";
 import type { Images } from "./image.ts";
+import { start } from "./start.ts";
 import { labelsOf, nameOf, serviceLabels } from "./labels.ts";
 import { demultiplexed } from "./multiplexed.ts";
 import type { Container, ContainerInfo, Docker } from "./sdk.ts";
@@ -18,6 +19,7 @@ export interface ServiceMaker {
   readonly images: Images;
   readonly instance: string;
   readonly backend: string;
+  readonly failpoint: (name: string) => void;
 }
 
 /** Names in the sandbox's own /etc/hosts: services share its network, and so are all at its loopback. */
@@ -71,18 +73,19 @@ async function startService(
   op: Op,
 ): Promise<Container> {
   const image = await maker.images.present(service.image, op);
+  const where = { phase: `services.${name}`, backend: maker.backend };
+  const config = serviceConfig(maker, spec, main, name, service, image.Id);
+  let container: Container;
   try {
-    const container = await maker.docker.createContainer({
-      ...serviceConfig(maker, spec, main, name, service, image.Id),
-      abortSignal: op.signal,
-    });
-    await container.start({ abortSignal: op.signal });
-    return container;
+    container = await maker.docker.createContainer({ ...config, abortSignal: op.signal });
+    maker.failpoint("docker.create.service");
   } catch (thrown) {
-    // Of an earlier try of this very create.
-    if (statusOf(thrown) === 409) return maker.docker.getContainer(`${nameOf(maker.instance, spec.id)}-${name}`);
-    throw engineFailure(thrown, { phase: `services.${name}`, backend: maker.backend }, op.signal);
+    // The name is taken by an earlier try of this very create.
+    if (statusOf(thrown) !== 409) throw engineFailure(thrown, where, op.signal);
+    container = maker.docker.getContainer(`${nameOf(maker.instance, spec.id)}-${name}`);
   }
+  await start(container, where, op);
+  return container;
 }
 
 const words = (value: string | readonly string[] | undefined): readonly string[] | undefined =>

@@ -1,6 +1,6 @@
 import { newId } from "../../../src/contract/index.ts";
 import { openProvider } from "./open.ts";
-import { op, specOf } from "./stage.ts";
+import { BESIDE, op, specOf } from "./stage.ts";
 
 /** Does one thing with the provider in a process of its own: creates, killed at the step that is named, or leaves a command running. */
 const [options = "{}", id = "", what = ""] = process.argv.slice(2);
@@ -9,7 +9,7 @@ const { provider } = await openProvider(JSON.parse(options), {
     if (name === what) process.kill(process.pid, "SIGKILL");
   },
 });
-const { ref } = await provider.create(specOf({ id }), op());
+const { ref } = await provider.create(specOf({ id, ...(what.startsWith("docker.create.service") ? BESIDE : {}) }), op());
 if (what === "exec") {
   const command = { id: newId("exec"), run: { shell: "echo on; sleep 3333 & sleep 3333" } };
   for await (const event of provider.exec(ref, command, { stdin: { kind: "none" }, maxOutputBytes: 1e6 }, op()))

@@ -9,7 +9,7 @@ import { newId, type Provider, type Ref } from "../../../src/contract/index.ts";
 import { CREATE_FAILPOINTS } from "../../../src/providers/docker/create.ts";
 import { type DockerEngine, IMAGE, openDockerEngine, withoutEngine } from "../../support/docker-engine.ts";
 import { openProvider } from "./open.ts";
-import { eventually, listed, op, say, specOf } from "./stage.ts";
+import { BESIDE, eventually, listed, op, say, specOf } from "./stage.ts";
 
 const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
 const reason = withoutEngine();
@@ -40,7 +40,7 @@ describe.skipIf(reason !== undefined)("the Docker provider at a real engine", { 
 
   for (const at of CREATE_FAILPOINTS)
     test(`a control plane that is killed at ${at} leaves what the next create of the same id takes over`, async () => {
-      const spec = specOf();
+      const spec = specOf(at.startsWith("docker.create.service") ? BESIDE : {});
       const child = spawn(
         process.execPath,
         ["--disable-warning=ExperimentalWarning", CHILD, JSON.stringify({ host: engine.host }), spec.id, at],
@@ -50,6 +50,8 @@ describe.skipIf(reason !== undefined)("the Docker provider at a real engine", { 
       const { ref } = await provider.create(spec, op());
       expect((await say(provider, ref, "echo up")).stdout).toBe("up\n");
       expect(await listed(provider)).toEqual([spec.id]);
+      const running = (await engine.docker("ps", "-q", "--filter", `label=dev.sandboxer.id=${spec.id}`)).split("\n");
+      expect(running).toHaveLength(spec.services === undefined ? 1 : 2);
     });
 
   test("a control plane that is killed takes its commands' trees with it", async () => {
@@ -178,6 +180,17 @@ describe.skipIf(reason !== undefined)("the Docker provider at a real engine", { 
     } finally {
       await second[Symbol.asyncDispose]();
     }
+  });
+
+  test("what a control plane that died has left of probing and preparing is removed by the next sweep, and what is at work is not", async () => {
+    const owner = "--label=dev.sandboxer.helper=conformance.docker";
+    const run = (until: number) =>
+      engine.docker("run", "-d", "--network=none", owner, `--label=dev.sandboxer.helper-until=${until}`, IMAGE, "sleep", "60");
+    const [left, working] = [await run(Date.now() - 1), await run(Date.now() + 60_000)];
+    await provider.maintain?.(op());
+    expect(await engine.docker("ps", "-aq", "--no-trunc")).toBe(working);
+    expect(left).not.toBe(working);
+    await engine.docker("rm", "-f", working);
   });
 
   test("a name that is taken by another generation is a conflict, and the one that has it lives on", async () => {

@@ -8,6 +8,7 @@ import {
   type SandboxSpec,
   type Stdin,
 } from "../../../src/contract/index.ts";
+import { IMAGE } from "../../support/docker-engine.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -20,6 +21,9 @@ export function specOf(over: Partial<SandboxSpec> = {}): SandboxSpec {
     isolationMin: "container", allowPtrace: false, maxLifeAt: Date.now() + 300_000, metadata: {}, ...over,
   }; // prettier-ignore
 }
+
+/** What stands beside a sandbox in tests of services' steps. */
+export const BESIDE = { services: { beside: { image: IMAGE, command: "sleep 600" } } } as const satisfies Partial<SandboxSpec>;
 
 export interface Said {
   readonly stdout: string;
