@@ -12,7 +12,8 @@ open my $status, '<', '/proc/self/status' or die; while (<$status>) { $at{$1} = 
 opendir my $net, '/sys/class/net'; my $devices = join ' ', sort grep { !/^\\./ } $net ? readdir $net : ();
 require POSIX; my @name = POSIX::uname();
 my $text = sub { my $value = shift // ''; $value =~ s/[^\\x20-\\x7e]|["\\\\]/ /g; qq("$value") };
-print '{', join(',', map { qq("$_":) . $text->($at{$_}) } qw(Seccomp NoNewPrivs CapInh CapPrm CapEff CapBnd CapAmb Uid)), ',"devices":', $text->($devices), ',"release":', $text->($name[2]), '}';
+print '{', join(',', map { qq("$_":) . $text->($at{$_}) } qw(Seccomp NoNewPrivs CapInh CapPrm CapEff CapBnd CapAmb Uid)), ',"devices":', $text->($devices), ',"release":', $text->($name[2]),
+  ',"reaps":', $text->(syscall($name[4] =~ /^(?:aarch64|arm64)$/ ? 167 : 157, 36, 1, 0, 0, 0) == 0 ? 'yes' : 'no'), '}';
 `;
 
 const Look = z.object({
@@ -26,6 +27,7 @@ const Look = z.object({
   Uid: z.string(),
   devices: z.string(),
   release: z.string(),
+  reaps: z.enum(["yes", "no"]),
 });
 
 /** Of runtimes whose kernel is not the engine's host's, the level that such a kernel gives, by the runtime's program. */
@@ -42,7 +44,7 @@ export function promisedLevel(runtime: string | undefined, path: string | undefi
 /**
  * Looks from inside whether the confinement that was asked for is there. One exec.
  *
- * @throws SandboxerError `isolation_unavailable`, naming what is missing.
+ * @throws SandboxerError `isolation_unavailable`, naming what is missing; `backend_rejected` where commands could not be ended there.
  */
 export async function verifyInside(agents: DockerAgents, ref: Ref, promised: IsolationLevel, hostKernel: string, op: Op): Promise<void> {
   const agent = await agents.of(ref, op, "create");
@@ -54,6 +56,11 @@ export async function verifyInside(agents: DockerAgents, ref: Ref, promised: Iso
     companion.leave();
   }
   const look = parseJson(Look, text);
+  if (look.reaps === "no")
+    throw new SandboxerError("backend_rejected", "the kernel inside cannot keep a command's tree together (PR_SET_CHILD_SUBREAPER)", {
+      phase: "create",
+      hint: "Try a newer version of the runtime.",
+    });
   const missing: string[] = [];
   if (promised === "container") {
     // Kernels of other levels do not tell of these in the same way: there the other kernel is the wall.
@@ -61,7 +68,8 @@ export async function verifyInside(agents: DockerAgents, ref: Ref, promised: Iso
     if (look.NoNewPrivs !== "1") missing.push("no_new_privs");
   } else if (look.release === hostKernel) missing.push("a kernel of its own");
   for (const name of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] as const)
-    if (!/^0+$/.test(look[name])) missing.push(`empty ${name}`);
+    // An old gVisor has no line for some of them.
+    if (!/^0+$/.test(look[name]) && !(promised !== "container" && look[name] === "")) missing.push(`empty ${name}`);
   if (look.Uid.split(/\s+/).some((uid) => uid === "0")) missing.push("a user that is not root");
   if (look.devices !== "lo" && look.devices !== "") missing.push("a network namespace with nothing in it");
   if (missing.length > 0)
