@@ -4,7 +4,7 @@ import { throwIfAborted } from "../shared/abort.ts";
 import type { Agent, AgentEvent, Agents, Program } from "../shared/companion/agent.ts";
 import { Companion } from "../shared/companion/companion.ts";
 import { SANDBOX_USER, WORKDIR } from "./container.ts";
-import { engineFailure } from "./failure.ts";
+import { askAgain, engineFailure } from "./failure.ts";
 import { userOf } from "./labels.ts";
 import { demultiplexed } from "./multiplexed.ts";
 import type { Container, Docker } from "./sdk.ts";
@@ -43,7 +43,7 @@ export class DockerAgents implements Agents {
     let user = this.#users.get(ref.native);
     if (user === undefined) {
       try {
-        const info = await container.inspect({ abortSignal: op.signal });
+        const info = await askAgain(() => container.inspect({ abortSignal: op.signal }), op.signal);
         user = userOf(info.Config.Labels ?? {}) ?? SANDBOX_USER;
         this.remember(ref.native, user);
       } catch (thrown) {
@@ -121,7 +121,7 @@ class DockerAgent implements Agent {
   }
 
   async *start({ argv, env, user, tag }: Program, signal: AbortSignal): AsyncGenerator<AgentEvent> {
-    const exec = await this.#container.exec({
+    const wanted = {
       Cmd: argv,
       User: user,
       Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
@@ -130,7 +130,9 @@ class DockerAgent implements Agent {
       AttachStderr: true,
       Tty: false,
       abortSignal: signal,
-    });
+    };
+    // Names a command and starts nothing yet: one that nobody starts goes with the container.
+    const exec = await askAgain(() => this.#container.exec(wanted), signal);
     const stream = await exec.start({ hijack: true, stdin: true, Tty: false, abortSignal: signal });
     const key = this.#key(tag);
     this.#streams.set(key, stream);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { SandboxerError, type ErrorCode } from "../../contract/index.ts";
 import { whyAborted } from "../shared/abort.ts";
 
@@ -34,6 +35,24 @@ function codeOf(thrown: unknown): string {
 /** Whether a request surely did not reach the engine. */
 export function wasNeverSent(thrown: unknown): boolean {
   return NEVER_SENT.has(codeOf(thrown)) || NOT_TRUSTED.test(codeOf(thrown));
+}
+
+/** Of Node's network errors: the connection ended before an answer came. */
+const BROKEN = new Set(["EPIPE", "ECONNRESET"]);
+/** Between tries, in ms: an ssh whose host went away takes a moment to end, and connections to it are taken until then. */
+const AGAIN_AFTER_MS = [20, 100, 300];
+
+/** Asks again where the connection broke under the question. Only for what does no harm when it is done twice. */
+export async function askAgain<T>(question: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (const wait of AGAIN_AFTER_MS) {
+    try {
+      return await question();
+    } catch (thrown) {
+      if (!BROKEN.has(codeOf(thrown)) || signal.aborted) throw thrown;
+      await sleep(wait);
+    }
+  }
+  return await question();
 }
 
 /** The engine's own words. */

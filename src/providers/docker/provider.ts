@@ -18,7 +18,7 @@ import { DockerAgents } from "./agents.ts";
 import { connect } from "./connect.ts";
 import { WORKDIR } from "./container.ts";
 import { containerOf, createSandbox, type Maker } from "./create.ts";
-import { engineFailure, statusOf } from "./failure.ts";
+import { askAgain, engineFailure, statusOf } from "./failure.ts";
 import { removeLeftHelpers } from "./helper.ts";
 import { Images } from "./image.ts";
 import { filterOf, isService, refOf } from "./labels.ts";
@@ -81,7 +81,10 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
   async function* list(op: Op): AsyncGenerator<Listed> {
     let found;
     try {
-      found = await docker.listContainers({ all: true, filters: filterOf(instance), abortSignal: within(op.signal) });
+      found = await askAgain(
+        () => docker.listContainers({ all: true, filters: filterOf(instance), abortSignal: within(op.signal) }),
+        op.signal,
+      );
     } catch (thrown) {
       throw engineFailure(thrown, where("list"), op.signal);
     }
@@ -98,7 +101,7 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
     const container = containerOf(maker, ref);
     const abortSignal = within(op.signal);
     try {
-      const told = await container.inspect({ abortSignal });
+      const told = await askAgain(() => container.inspect({ abortSignal }), op.signal);
       const stats = told.State.Running ? await container.stats({ stream: false, "one-shot": true, abortSignal }) : {};
       return { ...stateOf(told), usage: usageOf(stats, told) };
     } catch (thrown) {
