@@ -25,8 +25,13 @@ async function measure({ quick, cases }: Options, signal: AbortSignal): Promise<
       if (found.length === 0) gaps.push({ case: name, why: "no engine here" });
       rows.push(...found);
     } catch (thrown) {
-      if (!(thrown instanceof NotMeasured)) throw thrown;
-      gaps.push({ case: name, why: thrown.message });
+      if (signal.aborted) throw thrown;
+      // One case that fails keeps the others' figures; the run still ends with a failure.
+      if (!(thrown instanceof NotMeasured)) {
+        process.exitCode = 1;
+        say(`${name} failed: ${thrown instanceof Error ? thrown.stack : String(thrown)}`);
+      }
+      gaps.push({ case: name, why: thrown instanceof Error ? thrown.message : String(thrown) });
     }
   }
   return {

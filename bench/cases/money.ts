@@ -63,8 +63,10 @@ function fill(directory: string, count: number): void {
     "1764000000000 - (i % 365) * 86400000",
   ];
   database.exec(`begin;
-    ${n} insert into sandboxes select ${id}, ${tenant}, null, 'p' || (i % 10), 1, 'd', 'memory', null, 'terminated', 'terminated', 1, null, 'container',
-      'container', null, '[]', '{"cpu":1,"memory_bytes":1,"disk_bytes":1,"inodes":1,"pids":1}', '[]', '{"chosen":null,"reason":"","candidates":[]}', '{}', ${day}, ${day}, ${day}, ${day}, ${day}, null, null, ${day} + 60000, 'user', null, null, null, 0 from n;
+    ${n} insert into sandboxes (id, tenant, profile_name, profile_version, profile_digest, backend, state, desired, generation, isolation_min, isolation_effective,
+      isolation_notes, resources, narrowed, route, metadata, created_at, ready_at, last_active_at, expires_at, max_life_at, ended_at, termination_reason, state_lost)
+      select ${id}, ${tenant}, 'p' || (i % 10), 1, 'd', 'memory', 'terminated', 'terminated', 1, 'container', 'container', '[]', '{"cpu":1,"memory_bytes":1,"disk_bytes":1,"inodes":1,"pids":1}',
+      '[]', '{"chosen":null,"reason":"","candidates":[]}', '{}', ${day}, ${day}, ${day}, ${day}, ${day}, ${day} + 60000, 'user', 0 from n;
     ${n} insert into usage (sandbox_id, generation, tenant, backend, opened_at, closed_at, cpu_milli, mem_mib, disk_mib, creates, vcpu_seconds, mem_mib_seconds, disk_mib_seconds)
       select ${id}, 1, ${tenant}, 'memory', ${day}, ${day} + 60000, 1000, 512, 1024, 1, 60, 30720, 61440 from n;
     ${n} insert into stays (sandbox_id, generation, tenant, backend, profile, key_id, agent, account, price, rate, largest, reserved, opened_at, seq, settled_at, cost, "precision", confirmed)

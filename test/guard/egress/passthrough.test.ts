@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -11,9 +12,9 @@ describe.runIf(root)("a sandbox's way out", () => {
   let inside: Inside;
   const [server, other] = [world.address(2), world.address(3)];
   const policy = policyOf([
-    { host: "allowed.test" },
+    { host: "allowed.test", ports: [443, 8443] },
     { host: "*.wide.test", ports: [443, 2222] },
-    { cidr: `${server}/32`, ports: [443, 2222] },
+    { cidr: `${server}/32`, ports: [443, 2222, 8443] },
     { host: "mixed.test" },
     { host: "private.test" },
     { host: "meta.test" },
@@ -77,6 +78,34 @@ describe.runIf(root)("a sandbox's way out", () => {
       rule: "allow[0]",
     });
     expect((await last())!.bytes_down).toBeGreaterThan(1000);
+  });
+
+  test("what is large comes whole to a client that takes it slowly, and goes whole to a server that does", async () => {
+    const body = randomBytes(12 * 1024 ** 2);
+    const sent = createHash("sha256").update(body).digest("hex");
+    await world.tls("allowed.test", server, 8443, (socket) => {
+      const hash = createHash("sha256");
+      let bytes = 0;
+      socket.on("data", (piece: Buffer) => {
+        hash.update(piece);
+        bytes += piece.length;
+        socket.pause();
+        setTimeout(() => socket.resume(), piece.length % 3);
+        if (bytes === body.length) socket.end(Buffer.concat([Buffer.from(hash.digest("hex")), body]));
+      });
+    });
+    const secure = world.secure(await world.netns.connect(inside.path, await synthetic("allowed.test"), 8443), "allowed.test");
+    secure.write(body);
+    const hash = createHash("sha256");
+    let first = Buffer.alloc(0);
+    for await (const piece of secure as AsyncIterable<Buffer>) {
+      const missing = 64 - first.length;
+      first = Buffer.concat([first, piece.subarray(0, Math.max(0, missing))]);
+      hash.update(piece.subarray(Math.max(0, missing)));
+      if (piece.length % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect(first.toString()).toBe(sent);
+    expect(hash.digest("hex")).toBe(sent);
   });
 
   test("is the same through CONNECT and SOCKS5", async () => {

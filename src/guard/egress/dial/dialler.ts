@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { connect, type OnReadOpts, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { EgressPolicy } from "../../../contract/network.ts";
 import { EgressRefusal, type Target } from "../inspect/types.ts";
@@ -49,11 +49,12 @@ export class Dialler {
   }
 
   /**
-   * Connects to the target. Every address that its name has must pass, and one of them is dialled; nothing is asked of DNS again.
+   * Connects to the target. Every address that its name has must pass, and one of them is dialled; nothing is asked of DNS again. With `onread`
+   * the socket is paused, and is read by that.
    *
    * @throws EgressRefusal `address_forbidden`; else the failure of DNS or of the last address.
    */
-  async dial({ host, port }: Target, fault: (address: string) => string | null): Promise<Socket> {
+  async dial({ host, port }: Target, fault: (address: string) => string | null, onread?: OnReadOpts): Promise<Socket> {
     const addresses = isAddress(host) ? [host] : await this.#names.addressesOf(host);
     for (const address of addresses) {
       const found = fault(address);
@@ -62,7 +63,7 @@ export class Dialler {
     let last: unknown = new Error(`${host} has no address`);
     for (const address of addresses.slice(0, MAX_TRIES)) {
       try {
-        return await connected(address, port);
+        return await connected(address, port, onread);
       } catch (thrown) {
         last = thrown;
       }
@@ -79,9 +80,10 @@ export class Dialler {
   }
 }
 
-function connected(host: string, port: number): Promise<Socket> {
+function connected(host: string, port: number, onread: OnReadOpts | undefined): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
+    const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, ...(onread === undefined ? {} : { onread }) });
+    if (onread !== undefined) socket.pause();
     const failed = (error: Error): void => {
       clearTimeout(timer);
       socket.destroy();

@@ -5,6 +5,7 @@ import { type ConnectionDecision, canonicalHost, isAddress } from "../policy/ind
 import type { Session } from "../session/session.ts";
 import { deny } from "./deny.ts";
 import { greeted } from "./greeting.ts";
+import { Inlet } from "./inlet.ts";
 import { hostOf, type Opening, peek } from "./peek.ts";
 import { splice } from "./splice.ts";
 
@@ -33,6 +34,7 @@ interface Hold {
 
 interface Joined {
   readonly upstream: Socket;
+  readonly inlet?: Inlet;
   readonly head: Buffer;
   readonly held: Hold;
   /** What the server had said before. */
@@ -116,14 +118,15 @@ export class Connection {
 
   async #through(protocol: "tls" | "tcp", target: Target, decision: ConnectionDecision, head: Buffer): Promise<void> {
     const held = this.#hold(target, protocol);
+    const inlet = new Inlet();
     let upstream: Socket;
     try {
-      upstream = await this.#session.dial(target);
+      upstream = await this.#session.dial(target, inlet.onread);
     } catch (thrown) {
       held.release();
       return this.#denied(protocol, target, asDecision(thrown));
     }
-    return this.#join(protocol, target, decision, { upstream, head, held });
+    return this.#join(protocol, target, decision, { upstream, inlet, head, held });
   }
 
   /** From the decision on a change of policy closes it, also while it is still being dialled. */
@@ -146,11 +149,18 @@ export class Connection {
     protocol: "tls" | "tcp",
     target: Target,
     decision: Decision,
-    { upstream, head, held, bytesDown: before = 0 }: Joined,
+    { upstream, inlet, head, held, bytesDown: before = 0 }: Joined,
   ): Promise<void> {
     const { socket } = this.#arrival;
     const address = upstream.remoteAddress ?? null;
-    const { bytesUp, bytesDown, refusal } = await splice({ client: socket, upstream, head, flow: this.#session.flow, onCloser: held.take });
+    const { bytesUp, bytesDown, refusal } = await splice({
+      client: socket,
+      upstream,
+      inlet,
+      head,
+      flow: this.#session.flow,
+      onCloser: held.take,
+    });
     held.release();
     const ended = refusal === null ? decision : { ...decision, verdict: "deny" as const, reason: refusal.reason, detail: refusal.message };
     this.#record(protocol, target, ended, { address, bytes_up: bytesUp, bytes_down: before + bytesDown });

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { EgressRefusal } from "../inspect/types.ts";
 import type { Flow } from "../session/meter.ts";
+import type { Inlet } from "./inlet.ts";
 
 /** How a spliced connection ended, and what moved. */
 export interface Spliced {
@@ -12,6 +13,8 @@ export interface Spliced {
 export interface SpliceOptions {
   readonly client: Socket;
   readonly upstream: Socket;
+  /** What the upstream is read with, where it has that. */
+  readonly inlet?: Inlet | undefined;
   /** Bytes of the client that were read before. */
   readonly head: Buffer;
   readonly flow: Flow;
@@ -20,7 +23,7 @@ export interface SpliceOptions {
 }
 
 /** Joins two sockets until both directions have ended or one side breaks. Each piece is counted, and handed over as it came. */
-export function splice({ client, upstream, head, flow, onCloser }: SpliceOptions): Promise<Spliced> {
+export function splice({ client, upstream, inlet, head, flow, onCloser }: SpliceOptions): Promise<Spliced> {
   const moved = { up: 0, down: 0 };
   let refusal: EgressRefusal | null = null;
   const end = (): void => {
@@ -32,7 +35,7 @@ export function splice({ client, upstream, head, flow, onCloser }: SpliceOptions
     client.resetAndDestroy();
     upstream.destroy();
   };
-  const pass = (from: Socket, to: Socket, direction: "up" | "down") => {
+  const pass = (from: Socket, to: Socket, direction: "up" | "down", through?: Inlet) => {
     /** Whether more can follow at once. */
     const forward = (chunk: Buffer): boolean => {
       moved[direction] += chunk.length;
@@ -43,21 +46,22 @@ export function splice({ client, upstream, head, flow, onCloser }: SpliceOptions
         refuse(thrown);
         return false;
       }
-      const full = !to.write(chunk);
-      if (!full && wait === undefined) return true;
+      to.write(chunk);
+      if (!isFull(to) && wait === undefined) return true;
       from.pause();
       if (wait === undefined) to.once("drain", () => from.resume());
-      else wait.then(() => (to.writableNeedDrain ? void to.once("drain", () => from.resume()) : void from.resume()), refuse);
+      else wait.then(() => (isFull(to) ? void to.once("drain", () => from.resume()) : void from.resume()), refuse);
       return false;
     };
-    from.on("data", forward);
+    if (through === undefined) from.on("data", forward);
+    else through.to(to, forward);
     if (from.readableEnded) to.end();
     else from.once("end", () => to.end());
     return forward;
   };
   onCloser(refuse);
   const forwardUp = pass(client, upstream, "up");
-  pass(upstream, client, "down");
+  pass(upstream, client, "down", inlet);
   if (head.length === 0 || forwardUp(head)) client.resume();
   upstream.resume();
   return new Promise((resolve) => {
@@ -73,4 +77,9 @@ export function splice({ client, upstream, head, flow, onCloser }: SpliceOptions
       socket.on("error", end);
     }
   });
+}
+
+/** `write` says false of every piece as large as a read, also of one that the kernel took at once. */
+function isFull(socket: Socket): boolean {
+  return socket.writableNeedDrain && socket.writableLength > 0;
 }

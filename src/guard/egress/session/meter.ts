@@ -1,5 +1,6 @@
 import type { EgressLimits } from "../../../contract/network.ts";
 import { EgressRefusal } from "../inspect/types.ts";
+import { Turns } from "./turns.ts";
 
 /**
  * Told of each piece that moves, before it is passed on. A promise means: wait for it.
@@ -12,11 +13,12 @@ export type Flow = (direction: "up" | "down", bytes: number) => Promise<void> | 
 const BURST_SECONDS = 0.1;
 const MIN_BURST = 65_536;
 
-/** All of one sandbox's traffic: counted, bounded in sum, and slowed to its bandwidth each way. */
+/** All of one sandbox's traffic: counted, bounded in sum, slowed to its bandwidth each way, and held to its turns beside other sandboxes. */
 export class Meter {
   #limits: EgressLimits;
   readonly #moved: { up: number; down: number };
   readonly #buckets = { up: new Bucket(), down: new Bucket() };
+  readonly #turns = new Turns();
 
   constructor(limits: EgressLimits, moved: { readonly up: number; readonly down: number }) {
     this.#limits = limits;
@@ -37,7 +39,8 @@ export class Meter {
       throw new EgressRefusal("limit", `the sandbox has used up its ${most} bytes; ask for a larger network.limits.bytes`);
     }
     this.#moved[direction] += bytes;
-    return bytesPerSecond === null ? undefined : this.#buckets[direction].take(bytes, bytesPerSecond);
+    const slowed = bytesPerSecond === null ? undefined : this.#buckets[direction].take(bytes, bytesPerSecond);
+    return slowed ?? this.#turns.take(bytes);
   };
 }
 

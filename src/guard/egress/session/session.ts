@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { OnReadOpts, Socket } from "node:net";
 import type { BoundSecret, DenyReason, EgressPolicy, EgressSession, NetworkVerdict, SecretBinding } from "../../../contract/network.ts";
 import type { Dialler } from "../dial/dialler.ts";
 import type { Names } from "../dns/names.ts";
@@ -110,8 +110,8 @@ export class Session implements LiveSession {
     return this.#secrets;
   }
 
-  async dial(target: Target): Promise<Socket> {
-    const socket = await this.#parts.dialler.dial(target, (address) => this.#addressFault(address, target.port));
+  async dial(target: Target, onread?: OnReadOpts): Promise<Socket> {
+    const socket = await this.#parts.dialler.dial(target, (address) => this.#addressFault(address, target.port), onread);
     const address = socket.remoteAddress ?? "";
     const release = this.open.hold({
       fault: () => this.#addressFault(address, target.port),
