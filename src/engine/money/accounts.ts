@@ -116,6 +116,12 @@ async function setRoute(ctx: Context, who: Principal, input: PaymentRoute): Prom
       for (const name of route.accounts) await existing(tx, name);
       const row = { tenant: route.tenant, backend: route.backend, accounts: JSON.stringify(route.accounts), updated_at: at };
       await writePaymentRoute(tx, { ...row, none: route.accounts.length === 0 });
+      await audit(tx, who, {
+        action: "payment_route.set",
+        at,
+        target: `${route.tenant}/${route.backend}`,
+        detail: { accounts: route.accounts },
+      });
       await appendEvent(tx, { type: "payment_route.set", at, tenant: who.tenant, sandboxId: null, data: { ...route, key_id: who.key_id } });
     },
     { durable: true },
@@ -141,6 +147,7 @@ export function accounts(ctx: Context): MoneyEngine["accounts"] {
         if (row.reserved > 0) throw new SandboxerError("conflict", `account "${name}" pays for sandboxes that have not ended`);
         if (name === "default") throw new SandboxerError("conflict", 'account "default" pays where no route says who does');
         await removeAccount(tx, name, at);
+        await audit(tx, who, { action: "account.removed", at, target: name, detail: { tenant: row.tenant } });
         await appendEvent(tx, {
           type: "account.removed",
           at,
@@ -166,6 +173,7 @@ export function accounts(ctx: Context): MoneyEngine["accounts"] {
       const at = ctx.clock.now();
       await ctx.ledger.transaction(async (tx) => {
         await writeConsent(tx, who.tenant, fallback, at);
+        await audit(tx, who, { action: "payment_consent.set", at, target: who.tenant, detail: { fallback } });
         await appendEvent(tx, {
           type: "payment_consent.set",
           at,
