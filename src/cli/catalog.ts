@@ -22,6 +22,7 @@ export const CATALOG: Readonly<Record<string, Entry>> = {
   renew: { summary: "Give a sandbox more time", load: () => import("./commands/renew.ts") },
   network: { summary: "Show, check, follow and change what sandboxes may reach", load: () => import("./commands/network.ts") },
   profile: { summary: "List, show and apply profiles", load: () => import("./commands/profile.ts") },
+  image: { summary: "Pull, import, list and remove images for sandboxes", load: () => import("./commands/image.ts") },
   events: { summary: "Print what happened, and what happens", load: () => import("./commands/events.ts") },
   webhook: { summary: "Tell events to other systems, signed and until they are taken", load: () => import("./commands/webhook.ts") },
   audit: { summary: "Show who did what, and prove that nothing of it was changed", load: () => import("./commands/audit.ts") },

@@ -59,6 +59,8 @@ export const EVENT_TYPES = {
   "webhook.added": "A webhook was added.",
   "webhook.changed": "A webhook was changed, enabled, disabled, rotated or replayed.",
   "webhook.removed": "A webhook was removed.",
+  "image.added": "A backend keeps an image.",
+  "image.removed": "Names of images, or images, were removed.",
   "audit.anchored": "The head of the audit log: keep it elsewhere, and a log that was cut short is found out.",
   "clock.jumped": "The wall clock was set; deadlines were moved along.",
 } as const;

@@ -24,6 +24,7 @@ import { fleet } from "./fleet.ts";
 import { fleetClock } from "./fleet-clock.ts";
 import { backendInfos } from "./backend-infos.ts";
 import { health, metrics } from "./health.ts";
+import { images } from "./images.ts";
 import { leaseMs, registerInstance, renewLease, unregisterInstance } from "./instances.ts";
 import type { Courier } from "./hub/index.ts";
 import { hubVerbs } from "./hub-verbs.ts";
@@ -211,6 +212,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     projects: projects(ctx),
     quotas: quotas(ctx),
     policy: policy(ctx),
+    images: images(ctx),
     backends: () => backendInfos(ctx),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),

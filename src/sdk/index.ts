@@ -9,6 +9,7 @@ export type { AuditAnchor, AuditEntry, AuditReport } from "../contract/audit.ts"
 export type { CloudEvent } from "../contract/cloud-event.ts";
 export type { ProcessInfo, PtySize } from "../contract/exec.ts";
 export type { FileEvent, FileInfo } from "../contract/files.ts";
+export type { ImageFormat, ImageInfo, ImageProgress, ImagePruneRequest, ImagePullRequest, ImageRemoval } from "../contract/image.ts";
 export type {
   EffectiveRule, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkSuggestion, NetworkUpdate, NetworkView,
 } from "../contract/network-api.ts"; // prettier-ignore
@@ -33,6 +34,7 @@ export type { CommandLine, CommandOptions, StdinStream } from "./command.ts";
 export type { EventOptions } from "./events.ts";
 export { Execution, type ExecEvent, type ExecOptions } from "./exec.ts";
 export { Files, type FileContent } from "./files.ts";
+export { Images, type ImageOptions } from "./images.ts";
 export type { FetchFunction, FetchInit, SandBoxerOptions, WebSocketConstructor, WebSocketLike } from "./options.ts";
 export { Money, type UsageOptions, type UsagePage } from "./money.ts";
 export { Network, type NetworkLogOptions } from "./network.ts";

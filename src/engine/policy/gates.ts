@@ -252,6 +252,13 @@ export const GATES: Gates<Engine> = {
     schema: onServer("policy.read"),
     history: onServer("policy.read"),
   },
+  images: {
+    list: onServer("image.read"),
+    import: onServer("image.write"),
+    pull: onServer("image.write"),
+    remove: onServer("image.write"),
+    prune: onServer("image.write"),
+  },
   backends: onServer("backend.read"),
   route: onTenant("route.explain"),
   fleet: onServer("server.fleet"),

@@ -51,6 +51,8 @@ export interface BundleInput {
   readonly spec: SandboxSpec;
   readonly slot: Slot;
   readonly skeleton: Skeleton;
+  /** Where an image's root is mounted; undefined where it stands on the host's own programs. */
+  readonly imageRoot: string | undefined;
   readonly cgroupsPath: string;
   /** PID 1: our init, which ends the sandbox at its `max_life`. */
   readonly init: OciProcess;
@@ -94,7 +96,7 @@ function tmpfs(destination: string, bytes: number, inodes: number, mode: string,
   };
 }
 
-function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: BundleInput, owner: number): Mount[] {
+function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network, imageRoot }: BundleInput, owner: number): Mount[] {
   // gVisor makes its own /sys, and its tmpfs knows no owner.
   const gvisor = runtime === "runsc";
   const owned = gvisor ? [] : [`uid=${owner}`, `gid=${owner}`];
@@ -127,16 +129,19 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: Bund
     tmpfs("/dev/shm", 64 * MiB, 4096, "1777", "noexec"),
     tmpfs("/tmp", 256 * MiB, 16_384, "1777"),
     tmpfs("/run", 16 * MiB, 4096, gvisor ? "1777" : "755", ...owned),
-    bind("/usr", "/usr", "ro"),
-    ...skeleton.hostEtc
-      .filter((name) => existsSync(join("/etc", name)))
-      .map((name) => bind(join("/etc", name), join("/etc", name), "ro", "noexec")),
+    ...(imageRoot === undefined ? hostPrograms(skeleton) : []),
     // Over the host's certificates and the empty resolv.conf.
     ...(network?.mounts ?? []).map(({ source, destination }) => bind(source, destination, "ro", "noexec")),
     ...(gvisor ? [] : [bind(join(skeleton.cpus, String(cpus.count)), "/sys/devices/system/cpu", "ro", "noexec")]),
     bind(skeleton.helpers, HELPERS, "ro"),
-    ...writable,
+    // An image's root is writable itself, within the same quota.
+    ...(imageRoot === undefined ? writable : []),
   ];
+}
+
+function hostPrograms({ hostEtc }: Skeleton): Mount[] {
+  const names = hostEtc.filter((name) => existsSync(join("/etc", name)));
+  return [bind("/usr", "/usr", "ro"), ...names.map((name) => bind(join("/etc", name), join("/etc", name), "ro", "noexec"))];
 }
 
 function resources({ spec, cpus, runtime }: BundleInput): object {
@@ -170,7 +175,7 @@ export function ociConfig(input: BundleInput, owner: number): OciConfig {
   ];
   return {
     ociVersion: "1.0.2",
-    root: { path: input.skeleton.root, readonly: true },
+    root: input.imageRoot === undefined ? { path: input.skeleton.root, readonly: true } : { path: input.imageRoot, readonly: false },
     hostname: input.spec.hostname,
     process: input.init,
     mounts: mounts(input, owner),

@@ -137,7 +137,7 @@ async function startExec(host: Host, record: SandboxRecord, command: Command, st
     throw new SandboxerError("backend_unavailable", `${record.runtime}, which runs the sandbox, is not on this host any more`, {
       phase: "exec",
     });
-  const description = commandProcess(record.spec, command, { runtime: runtime.name });
+  const description = commandProcess(record.spec, command, { runtime: runtime.name, inside: record.image?.inside });
   mkdirSync(scratchOf(host, record.spec.id), { recursive: true, mode: 0o700 });
   writeFileSync(files.process, JSON.stringify(description), { mode: 0o600 });
   const owner = hostUser(host, record.slot, description.user.uid);

@@ -7,6 +7,8 @@ import { createSandbox } from "./create.ts";
 import { destroySandbox, removeEmptyGroups } from "./destroy.ts";
 import { abandonExec, execCommand, liveRecord } from "./exec.ts";
 import { directoryOf, type Host } from "./host.ts";
+import { DEFAULT_LIMITS } from "./images/limits.ts";
+import { type ImagesOptions, localImages } from "./images/images.ts";
 import { inspectSandbox, listSandboxes } from "./observe.ts";
 import { localPorts } from "./network/ports.ts";
 import { LocalOptions } from "./options.ts";
@@ -14,7 +16,7 @@ import { openHost } from "./open-host.ts";
 import { WORKDIR } from "./oci-process.ts";
 import { isAlive } from "./process-tree.ts";
 import { localProcesses } from "./processes/processes.ts";
-import { refOf } from "./record.ts";
+import { recordedIds, refOf } from "./record.ts";
 import { shared } from "./shared-work.ts";
 import { HELPERS } from "./skeleton.ts";
 import { traitsOf } from "./traits.ts";
@@ -27,10 +29,10 @@ export default defineProvider({ name: "local", options: LocalOptions, open: open
 
 async function openLocal(options: LocalOptions, context: OpenContext): Promise<Provider> {
   const { host } = await openHost(options, context);
-  return localProvider(host);
+  return localProvider(host, options);
 }
 
-function localProvider(host: Host): Provider {
+function localProvider(host: Host, options: LocalOptions): Provider {
   const processes = localProcesses(host);
   const creating = new Map<string, Promise<Created>>();
   const destroying = new Map<string, Promise<"destroyed" | "absent">>();
@@ -74,11 +76,13 @@ function localProvider(host: Host): Provider {
         return host.network.of(ref.id);
       },
     },
+    ...(host.withoutImages === undefined ? { images: localImages(imagesOptions(host, options)) } : {}),
     abandonExec: (ref, execId) => abandonExec(host, ref, execId),
     async maintain() {
       host.fifos.sweep();
       await host.pool.maintain();
       await host.network.pool.maintain();
+      await host.images.sweep();
     },
     async dispose() {
       processes.dispose();
@@ -89,5 +93,20 @@ function localProvider(host: Host): Provider {
       await host.network.pool.refillUsedUp();
       await removeEmptyGroups(host);
     },
+  };
+}
+
+function imagesOptions(host: Host, { images = {} }: LocalOptions): ImagesOptions {
+  const { backend, failpoint, images: store } = host;
+  return {
+    backend,
+    store,
+    failpoint,
+    limits: { bytes: images.max_bytes ?? DEFAULT_LIMITS.bytes, entries: images.max_entries ?? DEFAULT_LIMITS.entries },
+    users: () =>
+      recordedIds(host.sandboxes).flatMap((sandbox) => {
+        const image = directoryOf(host, sandbox).read()?.image;
+        return image === undefined ? [] : [{ sandbox, id: image.id, layers: image.layers }];
+      }),
   };
 }

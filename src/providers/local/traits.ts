@@ -21,11 +21,14 @@ const EGRESS: readonly Capability[] = ["net.allow_domain", "net.allow_cidr", "ne
 /** Needs root: a socket that is made in the sandbox's network namespace. */
 const PORTS: readonly Capability[] = ["ports.http", "ports.tcp"];
 
+/** Needs root, disks, and an overlay file system whose layers can have other owners. */
+const IMAGES: readonly Capability[] = ["image.oci"];
+
 /** What this host was seen to do. */
-export function traitsOf({ levels, egressLevels, withoutEgress, rootless, unavailable }: Host): Traits {
+export function traitsOf({ levels, egressLevels, withoutEgress, withoutImages, rootless, unavailable }: Host): Traits {
   const capabilities =
     rootless === undefined
-      ? [...NATIVE, ...PORTS, ...(egressLevels.length > 0 ? EGRESS : [])]
+      ? [...NATIVE, ...PORTS, ...(egressLevels.length > 0 ? EGRESS : []), ...(withoutImages === undefined ? IMAGES : [])]
       : NATIVE.filter((capability) => !LIMITED.includes(capability));
   return {
     isolation: levels.map(({ level, runtime, notes }) => {

@@ -64,6 +64,18 @@ export async function mountDisk(template: string, file: string, mountPoint: stri
 
 /** Unmounts and deletes a slot's disk: about 3 ms whatever is on it. Safe to repeat. */
 export async function discardDisk(file: string, mountPoint: string): Promise<void> {
+  await unmount(mountPoint);
+  await rm(file, { force: true });
+  await rmdir(mountPoint).catch(ignoreMissing);
+}
+
+/** Takes away a root that was mounted above a slot's disk; before that disk. Safe to repeat. */
+export async function discardRoot(mountPoint: string): Promise<void> {
+  await unmount(mountPoint);
+  await rmdir(mountPoint).catch(ignoreMissing);
+}
+
+async function unmount(mountPoint: string): Promise<void> {
   while (mountPoints().has(mountPoint)) {
     const unmounted = await run(["umount", "-n", mountPoint]);
     // Another process may throw the same slot away at the same time.
@@ -74,8 +86,6 @@ export async function discardDisk(file: string, mountPoint: string): Promise<voi
       throw new SandboxerError("backend_unavailable", `${mountPoint} cannot be unmounted: ${lazily.stderr.trim()}`, { phase: "destroy" });
     }
   }
-  await rm(file, { force: true });
-  await rmdir(mountPoint).catch(ignoreMissing);
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { SandboxerError } from "../../../contract/index.ts";
 import { isBeingMade } from "../being-made.ts";
 import { identify } from "../process-tree.ts";
-import { discardDisk, makeTemplate, mountDisk, mountPoints } from "./image.ts";
+import { discardDisk, discardRoot, makeTemplate, mountDisk, mountPoints } from "./image.ts";
 import { idBase, MAX_SLOTS, parseSlotName, type Quota, type Slot, slotName, WRITABLE } from "./slot.ts";
 
 /** Host bytes below which no sandbox is made: a full host disk hurts every sandbox that runs. */
@@ -37,7 +37,7 @@ export class SlotPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    for (const name of ["", "ready", "live", "bin", "numbers", "disks", "templates"]) {
+    for (const name of ["", "ready", "live", "bin", "numbers", "disks", "roots", "templates"]) {
       mkdirSync(this.#path(name), { recursive: true, mode: 0o711 });
     }
   }
@@ -125,7 +125,8 @@ export class SlotPool {
   }
 
   #slot(number: number): Slot {
-    return { number, directory: this.#options.disks ? this.#path("disks", String(number)) : undefined };
+    const directory = this.#options.disks ? this.#path("disks", String(number)) : undefined;
+    return { number, directory, root: this.#path("roots", String(number)) };
   }
 
   /** The slots in use, by sandbox. Throws where the directory cannot be read. */
@@ -169,13 +170,18 @@ export class SlotPool {
         const number = parseSlotName(name)?.number;
         if (number !== undefined) {
           // Also where this process makes none: the slot may be from before that was so.
-          await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", String(number)));
+          await this.#discard(number);
         }
         // The number is free only when nothing of it is left; two processes that empty the bin do the same thing twice.
         if (number !== undefined) await rm(this.#path("numbers", String(number)), { force: true });
         await rm(this.#path("bin", name), { force: true });
       }
     }
+  }
+
+  async #discard(number: number): Promise<void> {
+    await discardRoot(this.#path("roots", String(number)));
+    await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", String(number)));
   }
 
   /** Empties the bin, fills up each quota in use to {@link PoolOptions.depth}, and gives back numbers that lead nowhere. */
@@ -196,7 +202,7 @@ export class SlotPool {
     for (const place of ["live", "bin"]) for (const name of await readdir(this.#path(place))) used.add(String(parseSlotName(name)?.number));
     for (const number of await readdir(this.#path("numbers"))) {
       if (used.has(number) || isBeingMade(this.#path("numbers", number))) continue;
-      await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", number));
+      await this.#discard(Number(number));
       await unlink(this.#path("numbers", number));
     }
   }

@@ -16,6 +16,8 @@ export interface Slot {
   readonly number: number;
   /** Host directory with the writable directories {@link WRITABLE}; undefined where they are tmpfs inside. */
   readonly directory: string | undefined;
+  /** Where its root is mounted, of a sandbox that has one of its own. */
+  readonly root: string;
 }
 
 /** Names of the writable directories in a slot, and where they stand in the sandbox. */

@@ -62,6 +62,7 @@ async function startOnce(host: Host, ref: Ref, command: Command, options: StartO
   const { hostProcesses, terminal } = RUNTIMES[runtime.name];
   const description = commandProcess(record.spec, command, {
     runtime: runtime.name,
+    inside: record.image?.inside,
     ...(options.pty === undefined ? {} : { pty: options.pty }),
   });
   // Read once, by the runtime, and gone when the process runs. What a crash leaves of it goes with the sandbox.
