@@ -15,6 +15,7 @@ export * from "./hub-config.ts";
 export * from "./ids.ts";
 export * from "./image.ts";
 export * from "./issues.ts";
+export type * from "./keeping.ts";
 export * from "./money.ts";
 export * from "./nearest.ts";
 export * from "./network-api.ts";

@@ -4,7 +4,7 @@ import type { Usage } from "./api.ts";
 import type { Capability, IsolationLevel, Limits, Support } from "./capability.ts";
 import type { Outcome, PtySize } from "./exec.ts";
 import type { FileEvent, FileInfo } from "./files.ts";
-import type { ImageFormat, ImageInfo, ImageProgress, ImageRemoval } from "./image.ts";
+import type { Images, Snapshots } from "./keeping.ts";
 import type { EgressInside } from "./network.ts";
 import type { Services } from "./services.ts";
 
@@ -191,25 +191,6 @@ export interface Ports {
   connect(ref: Ref, port: number, op: Op): Promise<Duplex>;
 }
 
-/** Images that the backend keeps for profiles with `image: oci:<reference>`. They are the operator's: every tenant's sandboxes may stand on them. */
-export interface Images {
-  list(op: Op): Promise<ImageInfo[]>;
-  /**
-   * Takes in what an archive holds: of `docker save`, an OCI layout as a tar, or the tar of a root file system. Ends with `done`, or throws
-   * and has kept nothing but layers that were whole: `invalid_request` for what is refused. `reference`: its name, where it is one image.
-   */
-  import(source: AsyncIterable<Uint8Array>, options: { reference?: string; format?: ImageFormat }, op: Op): AsyncIterable<ImageProgress>;
-  /** Fetches one from its registry. Throws `provider_missing_dependency` where the program that does it is missing. */
-  pull(
-    request: { reference: string; plainHttp: boolean; credentials?: { username: string; password: string } },
-    op: Op,
-  ): AsyncIterable<ImageProgress>;
-  /** Takes a name away, and the image with its last name or by its id. Throws `conflict` while a sandbox stands on it, `not_found`. */
-  remove(reference: string, op: Op): Promise<ImageRemoval>;
-  /** Removes images that have no name, or with `all` every one, where no sandbox stands on them, and layers that nobody has. */
-  prune(options: { all: boolean }, op: Op): Promise<ImageRemoval>;
-}
-
 /** Egress through the boundary of this host. */
 export interface EgressNetwork {
   /** Path of the sandbox's network namespace, as setns(2) takes it. Throws `sandbox_not_found` where it is gone. */
@@ -257,6 +238,7 @@ export interface Provider {
   readonly ports?: Ports;
   readonly network?: EgressNetwork;
   readonly images?: Images;
+  readonly snapshots?: Snapshots;
   /** After a restart of the control plane: ends what a foreground exec left running (the engine settles it as `unknown`). */
   abandonExec?(ref: Ref, execId: string, op: Op): Promise<void>;
   /** Its own figures of a stay that is over; null: none yet, ask again later. Where it has this, capability `usage.metered`. */

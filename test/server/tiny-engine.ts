@@ -101,8 +101,7 @@ export class TinyEngine {
     return {
       budgets: { set: absent, list: absent, get: absent, remove: absent },
       accounts: { set: absent, list: absent, get: absent, remove: absent, enter: absent, entries: absent, routes: absent, setRoute: absent, consent: absent, setConsent: absent },
-      fleet: absent, money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
-      images: { list: absent, import: absent, pull: absent, remove: absent, prune: absent },
+      images: { list: absent, import: absent, pull: absent, remove: absent, prune: absent }, fleet: absent, money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
       create: async (who) => {
         this.seen.creates++;
         return { sandbox: this.sandbox(who.tenant), replayed: false };

@@ -34,7 +34,7 @@ function entry({ name, type = "file", mode = type === "directory" ? 0o755 : 0o64
   header.write("        ", 148);
   header.write(FLAGS[type], 156);
   header.write(link, 157, 100, "latin1");
-  header.write("ustar\0" + "00", 257);
+  header.write("ustar\u000000", 257);
   header.write(`${header.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, "0")}\0 `, 148);
   return [header, data, Buffer.alloc((512 - (data.length % 512)) % 512)];
 } // prettier-ignore

@@ -1,3 +1,4 @@
+import { SandboxerError } from "../../contract/errors.ts";
 import { formatBytes } from "../../contract/format.ts";
 import { nearest } from "../../contract/nearest.ts";
 import type { ImageInfo, ImageProgress } from "../../sdk/index.ts";
@@ -37,21 +38,19 @@ whatever number of images and sandboxes have them. An image that a sandbox stand
   async run(args) {
     const [verb = "ls"] = args.positionals;
     const known = VERBS.find((one) => one === verb);
-    switch (known) {
-      case "pull":
-        return pull(args);
-      case "import":
-        return take(args);
-      case "ls":
-        return list(args);
-      case "rm":
-      case "prune":
-        return remove(args, known);
-      case "build":
-        throw usageError("image", "images are not built in this version; make one with another tool and import it");
-      case undefined:
-        throw usageError("image", `unknown verb "${verb}"; did you mean "${nearest(verb, VERBS) ?? "ls"}"?`);
-    }
+    if (known === undefined) throw usageError("image", `unknown verb "${verb}"; did you mean "${nearest(verb, VERBS) ?? "ls"}"?`);
+    return RUN[known](args);
+  },
+};
+
+const RUN: Readonly<Record<(typeof VERBS)[number], (args: Arguments) => Promise<number>>> = {
+  pull,
+  import: take,
+  ls: list,
+  rm: (args) => remove(args, "rm"),
+  prune: (args) => remove(args, "prune"),
+  build() {
+    throw new SandboxerError("capability_unsupported", "image.build: images are not built in this version", { hint: "Make it with another tool, and take it in with 'sand-boxer image import'." });
   },
 };
 

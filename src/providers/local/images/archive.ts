@@ -58,7 +58,7 @@ export async function ociImages(members: Members): Promise<FoundImage[]> {
 /** An index within an index names one image for several machines; deeper ones are nobody's. */
 async function manifestFor(members: Members, descriptor: Descriptor, depth: number): Promise<Descriptor | undefined> {
   const { platform } = descriptor;
-  if (platform != null && (platform.os !== "linux" || platform.architecture !== ARCHITECTURE)) return undefined;
+  if (platform !== null && platform !== undefined && (platform.os !== "linux" || platform.architecture !== ARCHITECTURE)) return undefined;
   if (!/index|manifest\.list/.test(descriptor.mediaType ?? "")) return descriptor;
   if (depth > 1) throw refused("its index is nested too deep");
   const { manifests } = document(OciIndex, await blob(members, descriptor), "index");

@@ -6,7 +6,7 @@ import { DEFAULT_LIMITS, type ImageLimits } from "./limits.ts";
 import { lock, whileLocked } from "./lock.ts";
 import type { PullRequest } from "./pull.ts";
 import { fetched, receive } from "./receive.ts";
-import { type ImageRecord, ImageStore } from "./store.ts";
+import type { ImageRecord, ImageStore } from "./store.ts";
 import { takeIn } from "./take-in.ts";
 
 export interface ImagesOptions {
@@ -29,7 +29,6 @@ export function localImages(options: ImagesOptions): Images {
     const draft = store.draft();
     try {
       const found = yield* finding(draft);
-      failpoint("local.image.after_receive");
       if (reference !== undefined && found.length !== 1)
         throw new SandboxerError("invalid_request", `the archive has ${found.length} images, and one name was given`, { issues: [{ path: "reference", message: "leave it out: each keeps its own name" }] });
       const release = await lock(store.lockFile, op.signal);

@@ -45,7 +45,7 @@ export async function mountRoot(input: RootInput): Promise<string> {
   for (const [path, text] of Object.entries(identityFiles(input, tree.layers))) tree.file(path, text);
   if (input.destinations.includes("/etc/ssl/certs"))
     for (const link of CERTIFICATE_LINKS) tree.link(link, "/etc/ssl/certs/ca-certificates.crt");
-  for (const path of input.destinations.filter((one) => !/^\/etc\/ssl\/certs\//.test(one)))
+  for (const path of input.destinations.filter((one) => !one.startsWith("/etc/ssl/certs/")))
     if (path === "/etc/ssl/certs") tree.directory(path.slice(1));
     else tree.file(path.slice(1), "");
   await mountOverlay({ store, layers, target: slot.root, disk: slot.directory, slot: slot.number });

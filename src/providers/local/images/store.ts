@@ -62,12 +62,12 @@ export class ImageStore {
   }
 
   layers(): LayerRecord[] {
-    return this.#listed("layers").map((name) => readJson<LayerRecord>(join(this.root, "layers", name, "layer.json")));
+    return this.#listed("layers").map((name) => readJson(join(this.root, "layers", name, "layer.json")) as LayerRecord);
   }
 
   layer(diffId: string): LayerRecord | undefined {
     const file = join(this.root, layerPath(diffId), "..", "layer.json");
-    return existsSync(file) ? readJson<LayerRecord>(file) : undefined;
+    return existsSync(file) ? (readJson(file) as LayerRecord) : undefined;
   }
 
   /** The image that a reference or an id leads to; throws `not_found`. */
@@ -89,12 +89,12 @@ export class ImageStore {
     const digest = whole.split("@")[1];
     if (digest !== undefined) return this.records().find(({ id, manifestDigest }) => id === digest || manifestDigest === digest);
     const file = join(this.root, "names", nameFile(whole));
-    return existsSync(file) ? this.#record(readJson<{ id: string }>(file).id) : undefined;
+    return existsSync(file) ? this.#record((readJson(file) as { id: string }).id) : undefined;
   }
 
   #record(id: string): ImageRecord | undefined {
     const file = join(this.root, "records", recordFile(id));
-    return existsSync(file) ? readJson<ImageRecord>(file) : undefined;
+    return existsSync(file) ? (readJson(file) as ImageRecord) : undefined;
   }
 
   /** Makes a directory for what is not whole yet; it says whose it is, so that a sweep leaves it alone while its maker lives. */
@@ -159,7 +159,7 @@ export class ImageStore {
   }
 
   #documents<T>(name: string): T[] {
-    return this.#listed(name).filter((file) => file.endsWith(".json")).map((file) => readJson<T>(join(this.root, name, file)));
+    return this.#listed(name).filter((file) => file.endsWith(".json")).map((file) => (readJson(join(this.root, name, file)) as T));
   } // prettier-ignore
 }
 
@@ -171,7 +171,7 @@ export function layerPath(diffId: string): string {
 function isAbandoned(directory: string): boolean {
   const file = join(directory, "maker");
   try {
-    return !isAlive(readJson<ProcessIdentity>(file));
+    return !isAlive(readJson(file) as ProcessIdentity);
   } catch {
     // Its maker has not written it yet, or died before.
     const made = statSync(directory, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
@@ -187,6 +187,6 @@ function nameFile(reference: string): string {
   return `${createHash("sha256").update(reference).digest("hex")}.json`;
 }
 
-function readJson<T>(file: string): T {
-  return JSON.parse(readFileSync(file, "utf8")) as T;
+function readJson(file: string): unknown {
+  return JSON.parse(readFileSync(file, "utf8"));
 }

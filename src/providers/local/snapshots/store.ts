@@ -119,7 +119,7 @@ export class SnapshotStore {
       const directory = join(this.root, "drafts", name);
       const maker = readMaker(directory);
       if (maker?.process !== undefined && isAlive(maker.process)) continue;
-      if (maker?.sandbox != null) still.push(maker.sandbox);
+      if (typeof maker?.sandbox === "string") still.push(maker.sandbox);
       await rm(directory, { recursive: true, force: true });
     }
     return still;
