@@ -7,7 +7,7 @@
 #                                         the value in hex; sorted by path and name
 #   overlay.pl ARM64 mount BASE COUNT STORE TARGET DISK LAYER...
 #                                         mounts an overlay at TARGET: LAYERs are directories below STORE, the topmost first; DISK/upper and
-#                                         DISK/work take what is written. Owners 0.. of the layers are BASE.. there, for COUNT ids
+#                                         DISK/work take what is written; with DISK `-` nothing does. Owners 0.. of the layers are BASE.. there, for COUNT ids
 #
 # The layers are seen through one mount with those owners, in a mount namespace that lives no longer than this process: nothing but the
 # overlay itself is left for anybody to unmount.
@@ -49,7 +49,9 @@ sub attributes_of {
   return if $length <= 0;
   for my $name (sort grep { /^(?:trusted\.overlay|user)\./ } split /\0/, substr $names, 0, $length) {
     my $value = "\0" x 65536;
-    my $bytes = call("attribute $name of $path", $LGETXATTR, $path, $name, $value, length $value);
+    # Not through a function: the kernel writes to the argument itself.
+    my $bytes = syscall $LGETXATTR, $path, $name, $value, length $value;
+    die "attribute $name of $path: $!\n" if $bytes < 0;
     print $path, "\0", $name, "\0", unpack('H*', substr $value, 0, $bytes), "\0";
   }
 }
@@ -110,7 +112,8 @@ sub mount_overlay {
   # One page holds all options: short names for the layers.
   symlink "layers/$layers[$_]", $_ or die "link: $!\n" for 0 .. $#layers;
   my $lower = join ':', 0 .. $#layers;
-  my $options = "lowerdir=$lower,upperdir=$disk/upper,workdir=$disk/work,redirect_dir=on,index=off,metacopy=off,xino=off";
+  my $above = $disk eq '-' ? 'redirect_dir=follow' : "upperdir=$disk/upper,workdir=$disk/work,redirect_dir=on";
+  my $options = "lowerdir=$lower,$above,index=off,metacopy=off,xino=off";
   call('overlay', $MOUNT, $overlay, $overlay, $overlay, MS_SAFE, $options);
   my $made = call('overlay', OPEN_TREE, AT_FDCWD, $overlay, OPEN_TREE_CLONE);
   call('mount namespace', $SETNS, fileno $here, CLONE_NEWNS);

@@ -50,7 +50,7 @@ export const ImageInfo = z
     entrypoint: z.array(z.string()).meta({ description: "What the image would start. It is told, and not run." }),
     command: z.array(z.string()),
     created_at: z.iso.datetime().meta({ description: "When it came to the backend." }),
-    sandboxes: z.array(z.string()).meta({ description: "Those that stand on it." }),
+    used_by: z.array(z.string()).meta({ description: "Sandboxes and snapshots that stand on it." }),
   })
   .meta({ id: "ImageInfo" });
 export type ImageInfo = z.infer<typeof ImageInfo>;

@@ -113,7 +113,7 @@ export function busybox(): Buffer {
 
 /** A small system: busybox by a few names, and users. */
 export function smallSystem(): Buffer {
-  const links = ["sh", "cat", "id", "ls", "env", "pwd", "stat", "touch", "hostname", "sleep", "rm", "mv"];
+  const links = ["sh", "cat", "id", "ls", "env", "pwd", "stat", "touch", "hostname", "sleep", "rm", "mv", "mkdir", "ln", "head", "chmod"];
   return tarOf([
     { name: "bin", type: "directory" },
     { name: "bin/busybox", mode: 0o755, content: busybox() },

@@ -50,7 +50,9 @@ const RUN: Readonly<Record<(typeof VERBS)[number], (args: Arguments) => Promise<
   rm: (args) => remove(args, "rm"),
   prune: (args) => remove(args, "prune"),
   build() {
-    throw new SandboxerError("capability_unsupported", "image.build: images are not built in this version", { hint: "Make it with another tool, and take it in with 'sand-boxer image import'." });
+    throw new SandboxerError("capability_unsupported", "image.build: images are not built in this version", {
+      hint: "Make it with another tool, and take it in with 'sand-boxer image import'.",
+    });
   },
 };
 
@@ -95,15 +97,15 @@ async function list(args: Arguments): Promise<number> {
   if (args.json) await json(found);
   else
     await table(
-      ["REFERENCE", "ID", "SIZE", "LAYERS", "USER", "SANDBOXES", "CREATED"],
+      ["REFERENCE", "ID", "SIZE", "LAYERS", "USER", "USED BY", "CREATED"],
       found.flatMap((image) => rowsOf(image)),
     );
   return 0;
 }
 
-function rowsOf({ references, id, size_bytes: size, layers, user, sandboxes, created_at: at }: ImageInfo): string[][] {
+function rowsOf({ references, id, size_bytes: size, layers, user, used_by: users, created_at: at }: ImageInfo): string[][] {
   const names = references.length === 0 ? ["-"] : references;
-  return names.map((name) => [name, shortened(id), formatBytes(size), String(layers), user, String(sandboxes.length), at]);
+  return names.map((name) => [name, shortened(id), formatBytes(size), String(layers), user, String(users.length), at]);
 }
 
 const shortened = (id: string): string => id.slice("sha256:".length, "sha256:".length + 12);

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { SandboxSpec } from "../../contract/index.ts";
+import type { Places } from "./base.ts";
 import { idBase, IDS_PER_SANDBOX, type Slot, WRITABLE } from "./disk/slot.ts";
 import type { Host } from "./host.ts";
 import type { SandboxNetwork } from "./network/network.ts";
@@ -51,8 +52,7 @@ export interface BundleInput {
   readonly spec: SandboxSpec;
   readonly slot: Slot;
   readonly skeleton: Skeleton;
-  /** Where an image's root is mounted; undefined where it stands on the host's own programs. */
-  readonly imageRoot: string | undefined;
+  readonly places: Places;
   readonly cgroupsPath: string;
   /** PID 1: our init, which ends the sandbox at its `max_life`. */
   readonly init: OciProcess;
@@ -96,12 +96,12 @@ function tmpfs(destination: string, bytes: number, inodes: number, mode: string,
   };
 }
 
-function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network, imageRoot }: BundleInput, owner: number): Mount[] {
+function mounts({ skeleton, spec, cpus, runtime, rootless, network, places }: BundleInput, owner: number): Mount[] {
   // gVisor makes its own /sys, and its tmpfs knows no owner.
   const gvisor = runtime === "runsc";
   const owned = gvisor ? [] : [`uid=${owner}`, `gid=${owner}`];
   const writable =
-    slot.directory === undefined
+    places.writable === undefined
       ? Object.entries(WRITABLE).map(([name, path]) =>
           tmpfs(
             path,
@@ -111,7 +111,7 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network, imageR
             ...owned,
           ),
         )
-      : Object.entries(WRITABLE).map(([name, path]) => bind(join(slot.directory ?? "", name), path));
+      : Object.entries(WRITABLE).map(([name, path]) => bind(join(places.writable ?? "", name), path));
   return [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     {
@@ -129,13 +129,13 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network, imageR
     tmpfs("/dev/shm", 64 * MiB, 4096, "1777", "noexec"),
     tmpfs("/tmp", 256 * MiB, 16_384, "1777"),
     tmpfs("/run", 16 * MiB, 4096, gvisor ? "1777" : "755", ...owned),
-    ...(imageRoot === undefined ? hostPrograms(skeleton) : []),
+    ...(places.root === undefined ? hostPrograms(skeleton) : []),
     // Over the host's certificates and the empty resolv.conf.
     ...(network?.mounts ?? []).map(({ source, destination }) => bind(source, destination, "ro", "noexec")),
     ...(gvisor ? [] : [bind(join(skeleton.cpus, String(cpus.count)), "/sys/devices/system/cpu", "ro", "noexec")]),
     bind(skeleton.helpers, HELPERS, "ro"),
     // An image's root is writable itself, within the same quota.
-    ...(imageRoot === undefined ? writable : []),
+    ...(places.root === undefined ? writable : []),
   ];
 }
 
@@ -175,7 +175,7 @@ export function ociConfig(input: BundleInput, owner: number): OciConfig {
   ];
   return {
     ociVersion: "1.0.2",
-    root: input.imageRoot === undefined ? { path: input.skeleton.root, readonly: true } : { path: input.imageRoot, readonly: false },
+    root: input.places.root === undefined ? { path: input.skeleton.root, readonly: true } : { path: input.places.root, readonly: false },
     hostname: input.spec.hostname,
     process: input.init,
     mounts: mounts(input, owner),

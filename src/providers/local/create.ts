@@ -3,17 +3,15 @@ import { join } from "node:path";
 import type { Created, Op, SandboxSpec } from "../../contract/index.ts";
 import { meetsIsolation, SandboxerError } from "../../contract/index.ts";
 import { throwIfAborted, whyAborted } from "./abort.ts";
+import { baseOf, placesOf, stillThere } from "./base.ts";
 import { ociConfig } from "./bundle.ts";
 import { destroySandbox } from "./destroy.ts";
-import type { Slot } from "./disk/slot.ts";
 import { cgroupOf, directoryOf, type Host, hostUser, type Level, scratchOf } from "./host.ts";
-import { mountRoot } from "./images/root.ts";
-import { layerPath } from "./images/store.ts";
-import { missingNetwork, type SandboxNetwork } from "./network/network.ts";
+import { missingNetwork } from "./network/network.ts";
 import { initProcess, userIds } from "./oci-process.ts";
 import { identify } from "./process-tree.ts";
 import { NOT_EXECUTED, startProgram } from "./program.ts";
-import { refOf, type SandboxImage, type SandboxRecord } from "./record.ts";
+import { refOf, type SandboxRecord } from "./record.ts";
 import { lastWords, RUNTIMES, runtimeArgv } from "./runtime.ts";
 import { compiledFilter, keepCompiledFilter } from "./seccomp-cache.ts";
 import { SANDBOX_UID } from "./skeleton.ts";
@@ -28,13 +26,6 @@ export const CREATE_FAILPOINTS = [
   "local.create.after_run",
 ] as const;
 
-interface MadeBefore {
-  readonly image: SandboxImage;
-  readonly slot: Slot;
-  readonly user: { readonly uid: number; readonly gid: number };
-  readonly network: SandboxNetwork | undefined;
-}
-
 /**
  * Makes a sandbox and looks whether it is confined as asked. Takes about as long as the runtime does. Nothing is left when
  * it throws: `isolation_unavailable` where the host cannot give the level or a limit, `backend_unavailable` where the
@@ -42,8 +33,8 @@ interface MadeBefore {
  */
 export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Promise<Created> {
   const choice = chooseLevel(host, spec);
-  const image = imageOf(host, spec);
-  const owner = userIds(spec.user, image?.inside);
+  const base = await baseOf(host, spec);
+  const owner = userIds(spec.user, base.image?.inside);
   if (host.rootless !== undefined && owner.uid !== SANDBOX_UID) {
     throw new SandboxerError("capability_unsupported", "without root there is one user inside, sandbox", {
       issues: [{ path: "user", message: "cannot be given without root", nearest: "sandbox" }],
@@ -61,12 +52,11 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
       slot: -1,
       cgroupsPath: cgroup.path,
       notes: choice.notes,
-      ...(image === undefined ? {} : { image }),
+      ...base,
     };
     directory.write(planned);
     host.failpoint("local.create.after_record");
-    // Whoever removed it before our record was there has not seen us.
-    if (image !== undefined) host.images.find(image.id);
+    stillThere(host, base);
     const slot = await host.pool.claim(spec.id, { bytes: spec.resources.diskBytes, inodes: spec.resources.inodes });
     host.failpoint("local.create.after_slot");
     host.pool.giveTo(slot, owner.uid);
@@ -74,7 +64,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     const network =
       spec.egress === undefined ? undefined : await host.network.prepare(spec.id, directory.file("network"), spec.egress, joins);
     host.failpoint("local.create.after_namespace");
-    const imageRoot = image === undefined ? undefined : await rootOf(host, spec, { image, slot, user: owner, network });
+    const places = await placesOf(host, spec, { base, slot, user: owner, network });
     host.failpoint("local.create.after_root");
     const seconds = Math.max(1, Math.ceil((spec.maxLifeAt - Date.now()) / 1000));
     const { runtime } = choice;
@@ -85,7 +75,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
         spec,
         slot,
         skeleton: host.skeleton,
-        imageRoot,
+        places,
         cgroupsPath: cgroup.path,
         init: host.rootless === undefined ? initProcess(spec, seconds) : initProcess(spec, seconds, owner),
         cpus: cpuList(host, slot.number, spec.resources.cpu),
@@ -140,34 +130,6 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     await destroySandbox(host, spec.id);
     throw SandboxerError.from(op.signal.aborted ? whyAborted(op.signal) : error, { phase: "create", backend: host.backend });
   }
-}
-
-/** What the sandbox is to stand on; undefined for the host's own programs. */
-function imageOf(host: Host, { image }: SandboxSpec): SandboxImage | undefined {
-  if (image === "host") return undefined;
-  const details = { phase: "create", backend: host.backend };
-  if (!image.startsWith("oci:"))
-    throw new SandboxerError("capability_unsupported", `image: this backend cannot start from "${image}"`, details);
-  if (host.withoutImages !== undefined) throw new SandboxerError("capability_unsupported", `image: ${host.withoutImages}`, details);
-  const { id, layers, inside } = host.images.find(image.slice("oci:".length));
-  return { id, layers, inside };
-}
-
-async function rootOf(host: Host, { id, hostname }: SandboxSpec, made: MadeBefore): Promise<string> {
-  const { slot, image, user, network } = made;
-  const { directory } = slot;
-  if (directory === undefined)
-    throw new SandboxerError("capability_unsupported", "image: its sandbox has no disk to write to", { phase: "create" });
-  return mountRoot({
-    store: host.images.root,
-    layers: [...new Set(image.layers.toReversed())].map((layer) => layerPath(layer)),
-    slot: { ...slot, directory },
-    inside: image.inside,
-    user,
-    sandboxId: id,
-    hostname,
-    destinations: (network?.mounts ?? []).map(({ destination }) => destination),
-  });
 }
 
 /** The runtime answers a moment before the first process has taken on its system call filter: this many looks, 1 ms apart. */

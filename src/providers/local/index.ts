@@ -7,7 +7,7 @@ import { createSandbox } from "./create.ts";
 import { destroySandbox, removeEmptyGroups } from "./destroy.ts";
 import { abandonExec, execCommand, liveRecord } from "./exec.ts";
 import { directoryOf, type Host } from "./host.ts";
-import { DEFAULT_LIMITS } from "./images/limits.ts";
+import { DEFAULT_LIMITS, type ImageLimits } from "./images/limits.ts";
 import { type ImagesOptions, localImages } from "./images/images.ts";
 import { inspectSandbox, listSandboxes } from "./observe.ts";
 import { localPorts } from "./network/ports.ts";
@@ -19,6 +19,7 @@ import { localProcesses } from "./processes/processes.ts";
 import { recordedIds, refOf } from "./record.ts";
 import { shared } from "./shared-work.ts";
 import { HELPERS } from "./skeleton.ts";
+import { localSnapshots, sweepSnapshots } from "./snapshots/snapshots.ts";
 import { traitsOf } from "./traits.ts";
 
 /**
@@ -76,13 +77,16 @@ function localProvider(host: Host, options: LocalOptions): Provider {
         return host.network.of(ref.id);
       },
     },
-    ...(host.withoutImages === undefined ? { images: localImages(imagesOptions(host, options)) } : {}),
+    ...(host.withoutImages === undefined
+      ? { images: localImages(imagesOptions(host, options)), snapshots: localSnapshots(host, limitsOf(options)) }
+      : {}),
     abandonExec: (ref, execId) => abandonExec(host, ref, execId),
     async maintain() {
       host.fifos.sweep();
       await host.pool.maintain();
       await host.network.pool.maintain();
       await host.images.sweep();
+      await sweepSnapshots(host);
     },
     async dispose() {
       processes.dispose();
@@ -96,17 +100,22 @@ function localProvider(host: Host, options: LocalOptions): Provider {
   };
 }
 
-function imagesOptions(host: Host, { images = {} }: LocalOptions): ImagesOptions {
+function imagesOptions(host: Host, options: LocalOptions): ImagesOptions {
   const { backend, failpoint, images: store } = host;
   return {
     backend,
     store,
     failpoint,
-    limits: { bytes: images.max_bytes ?? DEFAULT_LIMITS.bytes, entries: images.max_entries ?? DEFAULT_LIMITS.entries },
-    users: () =>
-      recordedIds(host.sandboxes).flatMap((sandbox) => {
-        const image = directoryOf(host, sandbox).read()?.image;
-        return image === undefined ? [] : [{ sandbox, id: image.id, layers: image.layers }];
-      }),
+    limits: limitsOf(options),
+    users() {
+      const sandboxes = recordedIds(host.sandboxes).map((id) => ({ id, image: directoryOf(host, id).read()?.image }));
+      const all = [...sandboxes, ...host.snapshots.records()];
+      // What came with a snapshot from elsewhere is in that snapshot.
+      return all.flatMap(({ id, image }) => (image === undefined || image.layers.length === 0 ? [] : [{ by: id, id: image.id, layers: image.layers }]));
+    },
   };
+} // prettier-ignore
+
+function limitsOf({ images = {} }: LocalOptions): ImageLimits {
+  return { bytes: images.max_bytes ?? DEFAULT_LIMITS.bytes, entries: images.max_entries ?? DEFAULT_LIMITS.entries };
 }

@@ -22,7 +22,7 @@ const EGRESS: readonly Capability[] = ["net.allow_domain", "net.allow_cidr", "ne
 const PORTS: readonly Capability[] = ["ports.http", "ports.tcp"];
 
 /** Needs root, disks, and an overlay file system whose layers can have other owners. */
-const IMAGES: readonly Capability[] = ["image.oci"];
+const IMAGES: readonly Capability[] = ["image.oci", "snapshot.disk", "snapshot.keeps_running", "restore.new", "fork"];
 
 /** What this host was seen to do. */
 export function traitsOf({ levels, egressLevels, withoutEgress, withoutImages, rootless, unavailable }: Host): Traits {

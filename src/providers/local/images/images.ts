@@ -14,8 +14,8 @@ export interface ImagesOptions {
   readonly store: ImageStore;
   readonly limits?: ImageLimits;
   readonly failpoint: (name: string) => void;
-  /** Sandboxes that stand on an image, each with its image's id and layers. Throws where they cannot be read. */
-  readonly users: () => { sandbox: string; id: string; layers: readonly string[] }[];
+  /** Sandboxes and snapshots that stand on an image, each with its image's id and layers. Throws where they cannot be read. */
+  readonly users: () => { by: string; id: string; layers: readonly string[] }[];
 }
 
 type Progress = Extract<ImageProgress, { type: "progress" }>;
@@ -83,7 +83,7 @@ function infoOf({ backend, store, users }: ImagesOptions, record: ImageRecord, n
     entrypoint: [...record.entrypoint],
     command: [...record.command],
     created_at: new Date(record.createdAt).toISOString(),
-    sandboxes: used.filter(({ id }) => id === record.id).map(({ sandbox }) => sandbox),
+    used_by: used.filter(({ id }) => id === record.id).map(({ by }) => by),
   };
 } // prettier-ignore
 
@@ -121,7 +121,7 @@ async function prune(options: ImagesOptions, all: boolean): Promise<ImageRemoval
  */
 async function dropUnused({ store, users }: ImagesOptions, record: ImageRecord): Promise<void> {
   store.dropImage(record.id);
-  const by = users().filter(({ id }) => id === record.id).map(({ sandbox }) => sandbox); // prettier-ignore
+  const by = users().filter(({ id }) => id === record.id).map(({ by }) => by); // prettier-ignore
   if (by.length === 0) return;
   const draft = store.draft();
   await store.keepImage(draft, record);

@@ -32,8 +32,13 @@ export interface Unpacked {
 }
 
 /** Throws `invalid_request` for what is refused; then the directory is to be thrown away. */
-export async function unpackLayer(tar: AsyncIterable<Uint8Array>, directory: string, allowance: Allowance): Promise<Unpacked> {
-  const layer = new Layer(directory, allowance);
+export async function unpackLayer(
+  tar: AsyncIterable<Uint8Array>,
+  directory: string,
+  allowance: Allowance,
+  { whiteouts = true }: { whiteouts?: boolean } = {},
+): Promise<Unpacked> {
+  const layer = new Layer(directory, allowance, whiteouts);
   try {
     for await (const entry of readTar(tar)) await layer.add(entry);
   } catch (error) {
@@ -47,13 +52,16 @@ class Layer {
   readonly #root: string;
   readonly #allowance: Allowance;
   readonly #directories = new Map<string, Directory>([["", { mode: 0o755, mtime: 0 }]]);
+  /** Whether names that begin with `.wh.` say what is gone; a whole tree has none that do. */
+  readonly #marked: boolean;
   readonly #whiteouts: string[] = [];
   readonly #opaque: string[] = [];
   #bytes = 0;
   #entries = 0;
 
-  constructor(root: string, allowance: Allowance) {
+  constructor(root: string, allowance: Allowance, marked: boolean) {
     this.#root = root;
+    this.#marked = marked;
     this.#allowance = allowance;
   }
 
@@ -68,7 +76,7 @@ class Layer {
     }
     const parent = parts.slice(0, -1).join("/");
     const path = parts.join("/");
-    if (name.startsWith(WHITEOUT)) return this.#whiteout(parent, name);
+    if (this.#marked && name.startsWith(WHITEOUT)) return this.#whiteout(parent, name);
     if (entry.type === "char_device" || entry.type === "block_device") {
       if (parts[0] === "dev") return undefined;
       throw refused(`${shown(path)} is a device`);

@@ -39,6 +39,12 @@ export async function readAttributes(directory: string): Promise<ReadonlyMap<str
   return found;
 }
 
+/** Mounts layers as they are, to be read, with their owners on the disk. Two at the least. */
+export async function mountReadOnly({ store, layers, target }: Pick<OverlayInput, "store" | "layers" | "target">): Promise<void> {
+  mkdirSync(target, { recursive: true, mode: 0o700 });
+  await runOk([...HELPER, "mount", "0", String(IDS_PER_SANDBOX), store, target, "-", ...layers]);
+}
+
 export interface OverlayInput {
   /** Directory that holds all layers. */
   readonly store: string;

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { SandboxerError } from "../../../contract/index.ts";
+import { isId, SandboxerError } from "../../../contract/index.ts";
 import { identify, isAlive, type ProcessIdentity } from "../process-tree.ts";
 import type { SandboxImage } from "../record.ts";
 import { runOk } from "../run.ts";
@@ -57,7 +57,8 @@ export class SnapshotStore {
 
   /** Ids of all that is there, drafts too. */
   all(): string[] {
-    return [...new Set([...this.#ids(), ...this.#drafts()])];
+    // Exports stand among the drafts as well, under names of their own.
+    return [...new Set([...this.#ids(), ...this.#drafts().filter((name) => isId("snapshot", name))])];
   }
 
   /** Makes a directory for one that is not whole yet. Whatever was there of it before is thrown away. */
@@ -80,16 +81,26 @@ export class SnapshotStore {
     this.#verified.set(record.id, { digest: record.digest, at: Date.now() });
   }
 
-  async remove(id: string): Promise<"removed" | "absent"> {
-    const places = [join(this.root, checked(id)), join(this.root, "drafts", id)].filter((path) => existsSync(path));
-    for (const place of places) {
+  /**
+   * Takes it out of sight by a rename, looks who stands on it, and puts it back where somebody does: who makes a sandbox on it writes that down before it looks
+   * whether it is there. Throws `conflict`.
+   */
+  async remove(id: string, standingOn: () => string[]): Promise<"removed" | "absent"> {
+    const [place, half] = [join(this.root, checked(id)), join(this.root, "drafts", id)];
+    const there = [place, half].filter((path) => existsSync(path));
+    for (const path of there) {
       const away = join(this.root, "drafts", `removed-${id}`);
       mkdirSync(join(this.root, "drafts"), { recursive: true, mode: 0o700 });
       await rm(away, { recursive: true, force: true });
-      await rename(place, away);
+      await rename(path, away);
+      const by = path === place ? standingOn() : [];
+      if (by.length > 0) {
+        await rename(away, path);
+        refuseInUse(id, by);
+      }
       await rm(away, { recursive: true, force: true });
     }
-    return places.length === 0 ? "absent" : "removed";
+    return there.length === 0 ? "absent" : "removed";
   }
 
   /**
@@ -139,6 +150,15 @@ export class SnapshotStore {
     return existsSync(directory) ? readdirSync(directory) : [];
   }
 }
+
+/** Throws `conflict` where something stands on it. */
+function refuseInUse(id: string, by: readonly string[]): void {
+  if (by.length === 0) return;
+  throw new SandboxerError("conflict", `snapshot ${id} is what ${by.slice(0, 5).join(", ")}${by.length > 5 ? ` and ${by.length - 5} more` : ""} come from`, {
+    phase: "snapshot",
+    hint: "End those sandboxes, or remove those snapshots, first: 'sand-boxer tree' shows who came from whom.",
+  });
+} // prettier-ignore
 
 function changed(id: string): SandboxerError {
   return new SandboxerError("backend_rejected", `snapshot ${id} is not what it was when it was taken: something in it has changed`, {

@@ -77,7 +77,8 @@ export function isOverlay({ image, snapshots }: SandboxRecord): boolean {
 }
 
 function sourcesOf(record: SandboxRecord, directory: string): string[] {
-  return isOverlay(record) ? [join(directory, "upper/.")] : Object.keys(WRITABLE).map((name) => join(directory, name));
+  // With what the directory itself is: a path that is joined would lose its dot.
+  return isOverlay(record) ? [`${directory}/upper/.`] : Object.keys(WRITABLE).map((name) => join(directory, name));
 }
 
 function checkRoom({ snapshots, sandboxes }: Host, slot: Slot): void {
@@ -121,7 +122,8 @@ async function copy(sources: readonly string[], tree: string, signal: AbortSigna
 function takeOwners(path: Buffer, base: number, marks: boolean): void {
   const stats = lstatSync(path);
   if (stats.isBlockDevice() || (stats.isCharacterDevice() && !(marks && stats.rdev === 0))) return rmSync(path);
-  const inside = (id: number): number => (id >= base && id < base + IDS_PER_SANDBOX ? id - base : 0);
+  // One below them was given before, by another name of the same file.
+  const inside = (id: number): number => (id >= base && id < base + IDS_PER_SANDBOX ? id - base : id < IDS_PER_SANDBOX ? id : 0);
   (stats.isSymbolicLink() ? lchownSync : chownSync)(path, inside(stats.uid), inside(stats.gid));
   if (stats.isDirectory())
     for (const name of readdirSync(path, { encoding: "buffer" })) takeOwners(Buffer.concat([path, SLASH, name]), base, marks);

@@ -16,7 +16,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 interface Place {
   readonly images: Images;
   readonly store: ImageStore;
-  readonly users: { sandbox: string; id: string; layers: readonly string[] }[];
+  readonly users: { by: string; id: string; layers: readonly string[] }[];
 }
 
 let places = 0;
@@ -214,10 +214,10 @@ describe("an image is removed", () => {
   test("not while a sandbox stands on it, by removal or by prune", async () => {
     const here = place();
     const [one] = await take(here, dockerArchive({ layers: [base] }));
-    here.users.push({ sandbox: "sb1", id: one?.id ?? "", layers: [digestOf(base)] });
+    here.users.push({ by: "sb1", id: one?.id ?? "", layers: [digestOf(base)] });
     await expect(here.images.remove(one?.id ?? "", op())).rejects.toMatchObject({ code: "conflict" });
     expect(await here.images.prune({ all: true }, op())).toMatchObject({ images: [] });
-    expect(await here.images.list(op())).toMatchObject([{ id: one?.id, sandboxes: ["sb1"] }]);
+    expect(await here.images.list(op())).toMatchObject([{ id: one?.id, used_by: ["sb1"] }]);
     here.users.pop();
     expect(await here.images.prune({ all: false }, op())).toMatchObject({ images: [one?.id] });
     expect(kept(here)).toEqual(NOTHING);
