@@ -1,6 +1,14 @@
 import { type CreateRequest, newId, type Principal, type Route, type Sandbox, SandboxerError } from "../contract/index.ts";
 import type { MergedNetwork } from "../guard/index.ts";
-import { findIdempotent, insertIdempotent, findInScope, insertNetwork, insertSandboxSecrets, type SandboxRow, type Scope } from "../ledger/index.ts";
+import {
+  findIdempotent,
+  insertIdempotent,
+  findInScope,
+  insertNetwork,
+  insertSandboxSecrets,
+  type SandboxRow,
+  type Scope,
+} from "../ledger/index.ts";
 import { usedAt } from "./activity.ts";
 import { admit as admitOne } from "./admission.ts";
 import { digest } from "./canonical.ts";
@@ -19,7 +27,7 @@ import type { Admission } from "./routing/gates.ts";
 import { instead } from "./routing/record.ts";
 import { attach, scopeOf, wasLost } from "./scope.ts";
 import { type ResolvedSecrets, resolveSecrets } from "./secret-binding.ts";
-import { toSandbox } from "./view.ts";
+import { mountedIn, toSandbox } from "./view.ts";
 
 export interface CreateOptions {
   readonly idempotencyKey?: string;
@@ -102,7 +110,11 @@ function keyWithin({ project }: Principal, key: string): string {
   return project === undefined ? key : `${project}\u001f${key}`;
 }
 
-async function askCreate(ctx: Context, who: Principal, { request, profile, settings, secrets, ranking, ports }: Plan): Promise<void> {
+async function askCreate(
+  ctx: Context,
+  who: Principal,
+  { request, profile, settings, secrets, ranking, ports, workspace }: Plan,
+): Promise<void> {
   await ask(ctx, who, "sandbox.create", () =>
     createSubject(settings, profile, who.tenant, {
       image: settings.image,
@@ -111,6 +123,7 @@ async function askCreate(ctx: Context, who: Principal, { request, profile, setti
       secrets: secrets.map(({ name }) => name),
       backends: ranking.ranked,
       metadata: request.metadata ?? {},
+      workspace: mountedIn(workspace),
       pricePerHour: dearest(ranking),
     }),
   );
@@ -188,13 +201,8 @@ function egressOf({ id, tenant, generation, created_at }: SandboxRow, { policy, 
   return { sandboxId: id, tenant, generation, policy: JSON.stringify(policy), ceiling: JSON.stringify(ceiling), at: created_at };
 }
 
-function newRow(
-  ctx: Context,
-  who: Principal,
-  { request, profile, document, settings, ranking }: Plan,
-  admission: Admission,
-  scope: Scope | null,
-): SandboxRow {
+function newRow(ctx: Context, who: Principal, plan: Plan, admission: Admission, scope: Scope | null): SandboxRow {
+  const { request, profile, document, settings, ranking } = plan;
   const now = ctx.clock.now();
   const maxLifeAt = now + Math.ceil(settings.maxLife * 1000);
   return {
@@ -242,6 +250,7 @@ function newRow(
     scope: scope?.kind ?? null,
     scope_key: scope?.key ?? null,
     project: who.project ?? null,
+    workspace: plan.workspace === null ? null : JSON.stringify(plan.workspace),
     key_id: who.key_id,
   };
 }

@@ -13,7 +13,7 @@ export const NOT_IN_THIS_VERSION: ReadonlySet<Capability> = new Set<Capability>(
   "image.build", "resources.gpu", "create.region",
   "ports.tcp",
   "snapshot.disk", "snapshot.memory", "snapshot.keeps_running",
-  "restore.new", "restore.in_place", "fork", "workspace.mount", "workspace.mirror", "pool.warm", "volumes",
+  "restore.new", "restore.in_place", "fork", "pool.warm", "volumes",
 ]); // prettier-ignore
 
 /** What the engine does by itself, over any backend. */
@@ -37,10 +37,10 @@ export function requirements(profile: Profile, request: Request, required: reado
     need("fs.rw", "persistence");
   }
   if (profile.persistence === "checkpoint") need("snapshot.disk", "persistence");
-  const { access = "isolated", sync, path } = profile.workspace ?? {};
-  if (access !== "isolated") need("workspace.mount", "workspace.access");
-  else if (path !== undefined) need("workspace.mount", "workspace.path");
-  if (sync === "mirror") need("workspace.mirror", "workspace.sync");
+  for (const { access = "isolated", sync } of [profile.workspace ?? {}, request.workspace ?? {}]) {
+    if (access !== "isolated") need("workspace.mount", "workspace.access");
+    if (sync === "mirror") need("workspace.mirror", "workspace.sync");
+  }
   for (const [index, rule] of (profile.network?.allow ?? []).entries()) {
     const field = `network.allow[${index}]`;
     need(rule.cidr === undefined ? "net.allow_domain" : "net.allow_cidr", field);
