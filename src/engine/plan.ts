@@ -112,7 +112,7 @@ export function planOf(ctx: Context, tenant: string, { request, profile, documen
     ttl: settings.ttl,
     egressBytes: network === null ? 0 : (network.ceiling.limits.bytes ?? null),
   };
-  const ranking = route(asked, snapshot(ctx), ctx.gates.maxWaitMs);
+  const ranking = route(asked, snapshot(ctx, settings.resources), ctx.gates.maxWaitMs);
   // Where no backend can have secrets, or mount anything, at all, that is what is told.
   const possible = ranking.ranked.length > 0;
   if (possible) checkSecretBindings(document);

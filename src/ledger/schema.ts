@@ -4,6 +4,7 @@ import type { KeyTable, PolicyTable, ProfileLabelsTable, ProjectTable, QuotaTabl
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
 import type { RestColumns, UsageRestColumns } from "./schema-rest.ts";
 import type { HubTables } from "./schema-hub.ts";
+import type { InventoryTable } from "./schema-inventory.ts";
 import type { MoneyTables } from "./schema-money.ts";
 
 /** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
@@ -262,6 +263,7 @@ export interface Tables extends HubTables, MoneyTables {
   keys: KeyTable;
   idempotency: IdempotencyTable;
   instances: InstanceTable;
+  inventory: InventoryTable;
   hosts: HostTable;
   leases: LeaseTable;
   usage_summary: UsageSummaryTable;

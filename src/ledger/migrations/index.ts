@@ -9,6 +9,7 @@ import { money } from "./0007-money.ts";
 import { access } from "./0008-access.ts";
 import { fleet } from "./0010-fleet.ts";
 import { restAndScope } from "./0012-rest-and-scope.ts";
+import { inventory } from "./0013-inventory.ts";
 import { workspaces } from "./0014-workspaces.ts";
 
 /** Every migration in order; the schema's version is how many have run. A released one is never edited. */
@@ -24,5 +25,6 @@ export const MIGRATIONS: readonly { readonly name: string; readonly statements: 
   { name: "0009-hub", statements: hub },
   { name: "0010-fleet", statements: fleet },
   { name: "0012-rest-and-scope", statements: restAndScope },
+  { name: "0013-inventory", statements: inventory },
   { name: "0014-workspaces", statements: workspaces },
 ];
