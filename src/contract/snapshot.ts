@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { isId } from "./ids.ts";
+import { Overrides } from "./profile.ts";
+import { Sandbox } from "./sandbox.ts";
 import { Duration } from "./units.ts";
 
 /** What a verb that stops or saves keeps. */
@@ -55,3 +57,44 @@ export const SnapshotRequest = z
 export type SnapshotRequest = z.input<typeof SnapshotRequest>;
 
 export const SnapshotId = z.string().refine((text) => isId("snapshot", text), "must be the id of a snapshot");
+
+/** Body of `POST /v1/sandboxes/{id}/fork`. What is not given is as in its profile. */
+export const ForkRequest = z
+  .strictObject({
+    count: z.int().min(1).max(100).optional().meta({ description: "1 unless given." }),
+    name: z.string().min(1).max(128).optional(),
+    ...Overrides.shape,
+  })
+  .meta({ id: "ForkRequest" });
+export type ForkRequest = z.input<typeof ForkRequest>;
+
+/** Sandboxes that go on from where another one was, each by itself. */
+export const Fork = z
+  .object({
+    object: z.literal("fork"),
+    snapshot: SnapshotInfo.meta({ description: "What they have in common. It goes when the last of them has ended." }),
+    sandboxes: z.array(Sandbox),
+    preserves: z.array(Preserves),
+    side_effects: z.array(SideEffect),
+  })
+  .meta({ id: "Fork" });
+export type Fork = z.infer<typeof Fork>;
+
+/** Who came from whom: sandboxes and snapshots by their parents. */
+export const SnapshotTree = z
+  .object({
+    object: z.literal("tree"),
+    nodes: z.array(
+      z.object({
+        id: z.string(),
+        kind: z.enum(["sandbox", "snapshot"]),
+        name: z.string().nullable(),
+        state: z.string(),
+        parent: z.string().nullable().meta({ description: "A snapshot of a sandbox, a sandbox of a snapshot; null: it began anew." }),
+        created_at: z.iso.datetime(),
+        size_bytes: z.int().nullable(),
+      }),
+    ),
+  })
+  .meta({ id: "SnapshotTree" });
+export type SnapshotTree = z.infer<typeof SnapshotTree>;

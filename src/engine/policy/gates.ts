@@ -110,6 +110,8 @@ export const GATES: Gates<Engine> = {
   usage: onSandbox("sandbox.read"),
   renew: onSandbox("sandbox.renew"),
   touch: onSandbox("sandbox.touch"),
+  pause: onSandbox("sandbox.pause"),
+  resume: onSandbox("sandbox.resume"),
   destroy: onSandbox("sandbox.destroy"),
   exec: onSandbox("exec.run", run),
   processes: {
@@ -222,6 +224,13 @@ export const GATES: Gates<Engine> = {
   tenants: { create: tenantNamed("tenant.write"), list: onServer("tenant.read"), suspend: tenantNamed("tenant.write") },
   projects: { create: tenantNamed("project.write"), list: onTenant("project.read"), remove: tenantNamed("project.write") },
   quotas: { set: onServer("quota.write"), list: onServer("quota.read"), remove: onServer("quota.write") },
+  hosts: {
+    add: onServer("host.write"),
+    list: onServer("host.read"),
+    change: onServer("host.write"),
+    check: onServer("host.read"),
+    remove: onServer("host.write"),
+  },
   budgets: { set: onServer("money.write"), list: onTenant("money.read"), get: onTenant("money.read"), remove: onServer("money.write") },
   accounts: {
     set: onServer("money.write"),
@@ -252,6 +261,16 @@ export const GATES: Gates<Engine> = {
     schema: onServer("policy.read"),
     history: onServer("policy.read"),
   },
+  snapshots: {
+    create: onSandbox("sandbox.snapshot"),
+    list: onTenant("snapshot.read"),
+    get: onTenant("snapshot.read"),
+    remove: onTenant("snapshot.write"),
+    export: onTenant("snapshot.export"),
+    import: onTenant("snapshot.write"),
+    tree: onTenant("snapshot.read"),
+  },
+  fork: { excused: "asked once it is decided what the forks would be; then for each create", actions: ["sandbox.fork", "sandbox.create"] },
   images: {
     list: onServer("image.read"),
     import: onServer("image.write"),

@@ -21,6 +21,7 @@ import { containerOf, createSandbox, type Maker } from "./create.ts";
 import { askAgain, engineFailure, statusOf } from "./failure.ts";
 import { removeLeftHelpers } from "./helper.ts";
 import { Images } from "./image.ts";
+import { dockerPause } from "./pause.ts";
 import { filterOf, isService, refOf } from "./labels.ts";
 import { type DockerOptions, settingsOf } from "./options.ts";
 import { hasDiskQuota } from "./quota.ts";
@@ -112,6 +113,7 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
 
   return {
     traits: traitsOf(settings, info, version.Version, diskQuota),
+    pause: dockerPause(maker, within),
     create,
     exec,
     destroy,

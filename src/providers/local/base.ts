@@ -1,6 +1,7 @@
-import { chownSync, lstatSync, mkdirSync } from "node:fs";
+import { chownSync, existsSync, lstatSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type SandboxSpec, SandboxerError } from "../../contract/index.ts";
+import { mountPoints } from "./disk/image.ts";
 import { idBase, type Slot, WRITABLE } from "./disk/slot.ts";
 import type { Host } from "./host.ts";
 import { mountOverlay } from "./images/overlay.ts";
@@ -49,6 +50,11 @@ export async function baseOf(host: Host, { image }: SandboxSpec): Promise<Sandbo
   return { snapshots: [record.id, ...record.parents], ...(record.image === undefined ? {} : { image: record.image }) };
 }
 
+/** What a record says that its sandbox stands on. */
+export function baseIn({ image, snapshots }: SandboxBase): SandboxBase {
+  return { ...(image === undefined ? {} : { image }), ...(snapshots === undefined ? {} : { snapshots }) };
+}
+
 /** Throws `not_found` where something of it was removed before our record was there to say that we stand on it. */
 export function stillThere(host: Host, { image, snapshots = [] }: SandboxBase): void {
   if (image !== undefined && image.layers.length > 0) host.images.find(image.id);
@@ -66,7 +72,7 @@ export function layersRoot({ images }: Host): string {
   return join(images.root, "..");
 }
 
-/** Puts together what the sandbox is made of: nothing to do for one that begins anew on the host's own programs. */
+/** Puts together what the sandbox is made of: nothing to do for one that begins anew on the host's own programs, or that is woken. */
 export async function placesOf(host: Host, { id, hostname }: SandboxSpec, { base, slot, user, network }: MadeBefore): Promise<Places> {
   const { image, snapshots } = base;
   if (image === undefined && snapshots === undefined) return { root: undefined, writable: slot.directory };
@@ -74,6 +80,13 @@ export async function placesOf(host: Host, { id, hostname }: SandboxSpec, { base
   if (directory === undefined)
     throw new SandboxerError("capability_unsupported", "image: its sandbox has no disk to write to", { phase: "create" });
   const [store, layers] = [layersRoot(host), layersOf(base)];
+  const found = { root: image === undefined ? undefined : slot.root, writable: image === undefined ? slot.root : undefined };
+  if (mountPoints().has(slot.root)) return found;
+  if (existsSync(join(directory, "upper"))) {
+    // One that is woken on its disk, after a reboot.
+    await mountOverlay({ store, layers, target: slot.root, disk: directory, slot: slot.number });
+    return found;
+  }
   if (image === undefined) {
     // Made as the host's root is: these places are all that there is.
     for (const name of ["upper", "work"]) mkdirSync(join(directory, name), { mode: 0o755 });
@@ -83,9 +96,10 @@ export async function placesOf(host: Host, { id, hostname }: SandboxSpec, { base
       const place = join(slot.root, name);
       if (name !== "vartmp" && lstatSync(place).uid !== owner) chownSync(place, owner, idBase(slot.number) + user.gid);
     }
-    return { root: undefined, writable: slot.root };
+    return found;
   }
   const destinations = (network?.mounts ?? []).map(({ destination }) => destination);
   const input = { store, layers, slot: { ...slot, directory }, inside: image.inside, user, sandboxId: id, hostname, destinations };
-  return { root: await mountRoot(input), writable: undefined };
+  await mountRoot(input);
+  return found;
 }

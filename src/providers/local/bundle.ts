@@ -7,8 +7,10 @@ import type { Host } from "./host.ts";
 import type { SandboxNetwork } from "./network/network.ts";
 import type { OciProcess } from "./oci-process.ts";
 import { type SeccompProfile, seccompProfile } from "../shared/seccomp.ts";
+import { filterFor } from "./seccomp-cache.ts";
 import { type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { HELPERS, type Skeleton } from "./skeleton.ts";
+import type { WorkspaceMount } from "./workspace.ts";
 
 /**
  * The OCI bundle: the whole of a sandbox's confinement as one document.
@@ -64,6 +66,8 @@ export interface BundleInput {
   readonly network: SandboxNetwork | undefined;
   /** The system call filter as this runtime has compiled it before, in base64. */
   readonly compiledFilter: string | undefined;
+  /** A directory of the host's that stands at the workspace; undefined: the sandbox's own disk does. */
+  readonly workspace: WorkspaceMount | undefined;
 }
 
 const MiB = 1024 ** 2;
@@ -96,13 +100,14 @@ function tmpfs(destination: string, bytes: number, inodes: number, mode: string,
   };
 }
 
-function mounts({ skeleton, spec, cpus, runtime, rootless, network, places }: BundleInput, owner: number): Mount[] {
+function mounts({ skeleton, spec, cpus, runtime, rootless, network, workspace, places }: BundleInput, owner: number): Mount[] {
   // gVisor makes its own /sys, and its tmpfs knows no owner.
   const gvisor = runtime === "runsc";
   const owned = gvisor ? [] : [`uid=${owner}`, `gid=${owner}`];
+  const mine = Object.entries(WRITABLE).filter(([name]) => workspace === undefined || name !== "workspace");
   const writable =
     places.writable === undefined
-      ? Object.entries(WRITABLE).map(([name, path]) =>
+      ? mine.map(([name, path]) =>
           tmpfs(
             path,
             spec.resources.diskBytes / 3,
@@ -111,7 +116,7 @@ function mounts({ skeleton, spec, cpus, runtime, rootless, network, places }: Bu
             ...owned,
           ),
         )
-      : Object.entries(WRITABLE).map(([name, path]) => bind(join(places.writable ?? "", name), path));
+      : mine.map(([name, path]) => bind(join(places.writable ?? "", name), path));
   return [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     {
@@ -136,6 +141,16 @@ function mounts({ skeleton, spec, cpus, runtime, rootless, network, places }: Bu
     bind(skeleton.helpers, HELPERS, "ro"),
     // An image's root is writable itself, within the same quota.
     ...(places.root === undefined ? writable : []),
+    ...(workspace === undefined ? [] : workspaceMounts(workspace, runtime)),
+  ];
+}
+
+/** crun takes along nothing that is mounted in what it binds, whatever is asked: what hides something is bound once more by itself. */
+function workspaceMounts({ source, readOnly, covers }: WorkspaceMount, runtime: RuntimeName): Mount[] {
+  const over = runtime === "crun" ? covers : [];
+  return [
+    bind(source, WRITABLE.workspace, ...(readOnly ? ["ro"] : [])),
+    ...over.map(({ name, fresh }) => bind(join(source, name), join(WRITABLE.workspace, name), ...(fresh ? [] : ["ro"]))),
   ];
 }
 
@@ -188,7 +203,7 @@ export function ociConfig(input: BundleInput, owner: number): OciConfig {
       uidMappings,
       gidMappings,
       ...(rootless === undefined ? { cgroupsPath: input.cgroupsPath, resources: resources(input) } : {}),
-      seccomp: seccompProfile({ ptrace: input.spec.allowPtrace, arch: process.arch }),
+      seccomp: seccompProfile(filterFor(input.spec)),
       maskedPaths: MASKED,
       readonlyPaths: READ_ONLY,
       rootfsPropagation: "private",

@@ -22,6 +22,8 @@ export interface SandboxRecord {
   /** Seconds that PID 1 was given to live. */
   readonly lifeSeconds?: number;
   readonly notes: readonly string[];
+  /** There is its disk and nothing else, or it is being brought there, or back. */
+  readonly suspended?: boolean;
   /** The image that it stands on; undefined where that is the host. */
   readonly image?: SandboxImage;
   /** The snapshot that it came from and that one's parents, the nearest first; undefined where it began anew. */

@@ -41,3 +41,13 @@ export function parseSlotName(name: string): { number: number; sandboxId: string
   const match = /^(\d{1,5})\.([a-z0-9]+)$/.exec(name);
   return match === null ? undefined : { number: Number(match[1]), sandboxId: match[2] ?? "" };
 }
+
+/** Directory entries for slots of one quota. */
+export function quotaKey(quota: Quota): string {
+  return `${quota.bytes}-${quota.inodes}`;
+}
+
+export function parseQuotaKey(key: string): Quota | undefined {
+  const match = /^(\d+)-(\d+)$/.exec(key);
+  return match === null ? undefined : { bytes: Number(match[1]), inodes: Number(match[2]) };
+}

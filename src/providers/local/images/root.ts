@@ -28,10 +28,10 @@ const DIRECTORIES = ["proc", "dev", "sys/devices/system/cpu", "tmp", "run", HELP
 const CERTIFICATE_LINKS = ["etc/ssl/cert.pem", "etc/pki/tls/certs/ca-bundle.crt"];
 
 /**
- * Puts a sandbox's root together from its image's layers, and answers where it is. What is written inside goes to the slot's disk, within its
+ * Puts a sandbox's root together from its image's layers, at its slot's place for it. What is written inside goes to the slot's disk, within its
  * quota. Every place that something will be mounted on is made a real directory here, above the image's own: a link there leads the runtime nowhere.
  */
-export async function mountRoot(input: RootInput): Promise<string> {
+export async function mountRoot(input: RootInput): Promise<void> {
   const { store, layers, slot } = input;
   const upper = join(slot.directory, "upper");
   const tree = new UpperTree(upper, idBase(slot.number), layers.map((layer) => join(store, layer))); // prettier-ignore
@@ -49,7 +49,6 @@ export async function mountRoot(input: RootInput): Promise<string> {
     if (path === "/etc/ssl/certs") tree.directory(path.slice(1));
     else tree.file(path.slice(1), "");
   await mountOverlay({ store, layers, target: slot.root, disk: slot.directory, slot: slot.number });
-  return slot.root;
 }
 
 /** What says which machine this is, and who its user is: ours, whatever the image has. */

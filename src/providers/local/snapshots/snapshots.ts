@@ -2,6 +2,7 @@ import type { SnapshotMade, Snapshots } from "../../../contract/index.ts";
 import { cgroupOf, directoryOf, type Host } from "../host.ts";
 import type { ImageLimits } from "../images/limits.ts";
 import { recordedIds } from "../record.ts";
+import { isPaused } from "../rest.ts";
 import { exportSnapshot, importSnapshot } from "./portable.ts";
 import type { SnapshotRecord } from "./store.ts";
 import { takeSnapshot } from "./take.ts";
@@ -31,6 +32,6 @@ function standingOn(host: Host, id: string): string[] {
 export async function sweepSnapshots(host: Host): Promise<void> {
   for (const sandbox of await host.snapshots.sweep()) {
     const cgroup = cgroupOf(host, sandbox);
-    if (cgroup.exists()) cgroup.freeze(false);
+    if (cgroup.exists() && !isPaused(host, sandbox)) cgroup.freeze(false);
   }
 }

@@ -8,6 +8,7 @@ import { idBase, IDS_PER_SANDBOX, type Slot, WRITABLE } from "../disk/slot.ts";
 import { execCommand, liveRecord } from "../exec.ts";
 import { cgroupOf, type Host } from "../host.ts";
 import type { SandboxRecord } from "../record.ts";
+import { isPaused } from "../rest.ts";
 import { runOk } from "../run.ts";
 import { RUNTIMES } from "../runtime.ts";
 import { HELPERS } from "../skeleton.ts";
@@ -52,7 +53,7 @@ export async function takeSnapshot(host: Host, ref: Ref, { id, tenant }: { id: s
     host.failpoint("local.snapshot.after_draft");
     // gVisor keeps what was written to itself for a while.
     if (!RUNTIMES[record.runtime].hostProcesses) await sync(host, ref, op);
-    await whileStill(cgroupOf(host, ref.id), async () => {
+    await whileStill(cgroupOf(host, ref.id), () => isPaused(host, ref.id), async () => {
       host.failpoint("local.snapshot.after_freeze");
       await copy(sourcesOf(record, slot.directory ?? ""), tree, op.signal);
     });
@@ -95,9 +96,8 @@ async function sync(host: Host, ref: Ref, op: Op): Promise<void> {
   for await (const event of execCommand(host, ref, command, { stdin: { kind: "none" }, maxOutputBytes: 4096 }, op)) void event;
 }
 
-/** Does something while nothing in the sandbox runs. One that stood still before stands still after it. */
-async function whileStill(cgroup: Cgroup, work: () => Promise<void>): Promise<void> {
-  const stoodStill = cgroup.isFrozen();
+/** Does something while nothing in the sandbox runs. One that was paused, or is paused meanwhile, stands still after it. */
+async function whileStill(cgroup: Cgroup, stoodStill: () => boolean, work: () => Promise<void>): Promise<void> {
   if (!cgroup.freeze(true)) throw new SandboxerError("backend_unavailable", "the sandbox cannot be held still: it has no freezer", { phase: "snapshot" });
   try {
     for (let look = 0; !cgroup.isFrozen(); look++) {
@@ -106,7 +106,7 @@ async function whileStill(cgroup: Cgroup, work: () => Promise<void>): Promise<vo
     }
     await work();
   } finally {
-    if (!stoodStill) cgroup.freeze(false);
+    if (!stoodStill()) cgroup.freeze(false);
   }
 } // prettier-ignore
 
