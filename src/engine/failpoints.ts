@@ -14,7 +14,7 @@ export const REST_FAILPOINTS = [
 ] as const; // prettier-ignore
 
 /** The same for what is kept of a sandbox. */
-export const SNAPSHOT_FAILPOINTS = ["snapshot.after_row", "snapshot.after_provider", "snapshot.after_ready"] as const;
+export const SNAPSHOT_FAILPOINTS = ["snapshot.after_row", "snapshot.after_provider"] as const;
 
 /** The same for what goes on beside the verbs: the telling of events. */
 export const HUB_FAILPOINTS = ["webhook.before_send", "webhook.after_send", "webhook.after_advance"] as const;

@@ -29,12 +29,11 @@ describe.skipIf(runtime === undefined)("case 70 with snapshots: a kill -9 of the
     onTestFinished(() => opened.close());
     expect((await engine.sweep({ adopt: true })).errors).toEqual([]);
     const kept = await engine.snapshots.list(OWNER);
-    expect(kept.map(({ state }) => state)).toEqual(failpoint === "snapshot.after_ready" ? ["ready"] : []);
+    expect(kept).toEqual([]);
     const place = join(dataDir, "backends/local/snapshots");
     const found = existsSync(place) ? readdirSync(place).filter((name) => name !== "drafts") : [];
-    expect(found).toEqual(kept.map((one) => one.id));
+    expect(found).toEqual([]);
     expect(existsSync(join(place, "drafts")) ? readdirSync(join(place, "drafts")) : []).toEqual([]);
     expect(await runCommand(engine, OWNER, id, { shell: "cat file" })).toMatchObject({ exitCode: 0, stdout: "mine\n" });
-    for (const one of kept) await engine.snapshots.remove(OWNER, one.id);
   });
 });

@@ -8,6 +8,7 @@ import { ask } from "../policy/ask.ts";
 import { sandboxThing } from "../policy/things.ts";
 import { createFactsOf, provision } from "../provision.ts";
 import { endSandbox } from "../teardown.ts";
+import { removeSnapshot } from "./remove.ts";
 import { accessibleSnapshot, toSnapshot } from "./rows.ts";
 import { takeSnapshot } from "./take.ts";
 
@@ -33,6 +34,9 @@ export async function fork(ctx: Context, who: Principal, id: string, input: Fork
   } catch (thrown) {
     for (const one of made) await endSandbox(ctx, await accessibleSandbox(ctx, who, one.id), { reason: "error", detail: "another fork could not be made" });
     await letGo(ctx, snapshot.id);
+    await removeSnapshot(ctx, await accessibleSnapshot(ctx, who, snapshot.id), "abandoned").catch((failure: unknown) =>
+      ctx.log.warn({ snapshot: snapshot.id, error: String(failure) }, "what forks had in common could not be removed; the sweep will"),
+    );
     throw thrown;
   }
   await letGo(ctx, snapshot.id);

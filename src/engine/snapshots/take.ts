@@ -82,7 +82,6 @@ async function keep(ctx: Context, row: SnapshotRow, make: () => Promise<Snapshot
       const data = { snapshot_id: row.id, name: row.name, backend: row.backend, parent, size_bytes: sizeBytes, digest, key_id: row.key_id };
       await appendEvent(tx, { type: "snapshot.created", at: ctx.clock.now(), tenant: row.tenant, sandboxId: row.sandbox_id, data });
     }, durability(ctx, row.backend));
-    ctx.failpoint("snapshot.after_ready");
     return toSnapshot(ready);
   } finally {
     done();

@@ -12,7 +12,11 @@ export function localSnapshots(host: Host, limits: ImageLimits): Snapshots {
   return {
     create: async (ref, snapshot, op) => madeOf(await takeSnapshot(host, ref, snapshot, op)),
     list: async () => host.snapshots.all(),
-    remove: (id) => host.snapshots.remove(id, () => standingOn(host, id)),
+    async remove(id) {
+      // What a dead process was making goes this way, since its sandbox may stand still for it.
+      await sweepSnapshots(host);
+      return host.snapshots.remove(id, () => standingOn(host, id));
+    },
     export: (id, op) => exportSnapshot(host, id, op),
     import: async (snapshot, source, op) => madeOf(await importSnapshot(host, snapshot, source, { limits, op })),
   };

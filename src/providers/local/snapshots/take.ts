@@ -16,13 +16,7 @@ import { manifestOf } from "./manifest.ts";
 import type { SnapshotRecord } from "./store.ts";
 
 /** The steps at which a test may kill the control plane. */
-export const SNAPSHOT_FAILPOINTS = [
-  "local.snapshot.after_draft",
-  "local.snapshot.after_freeze",
-  "local.snapshot.after_copy",
-  "local.snapshot.before_rename",
-  "local.snapshot.after_rename",
-] as const;
+export const SNAPSHOT_FAILPOINTS = ["local.snapshot.after_freeze", "local.snapshot.before_rename", "local.snapshot.after_rename"] as const;
 
 const KEEP_FREE_BYTES = 256 * 1024 ** 2;
 
@@ -50,14 +44,12 @@ export async function takeSnapshot(host: Host, ref: Ref, { id, tenant }: { id: s
   const draft = await host.snapshots.draft(id, ref.id);
   const tree = join(draft, "fs");
   try {
-    host.failpoint("local.snapshot.after_draft");
     // gVisor keeps what was written to itself for a while.
     if (!RUNTIMES[record.runtime].hostProcesses) await sync(host, ref, op);
     await whileStill(cgroupOf(host, ref.id), () => isPaused(host, ref.id), async () => {
       host.failpoint("local.snapshot.after_freeze");
       await copy(sourcesOf(record, slot.directory ?? ""), tree, op.signal);
     });
-    host.failpoint("local.snapshot.after_copy");
     op.signal.throwIfAborted();
     takeOwners(Buffer.from(tree), idBase(slot.number), isOverlay(record));
     const { text, digest, bytes, entries } = await manifestOf(tree);
