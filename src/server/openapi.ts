@@ -17,6 +17,8 @@ const TAGS = [
     name: "Files",
     description: "Bytes in and out, by paths that are resolved inside the sandbox. Paths in queries are percent-escapes of raw bytes.",
   },
+  { name: "Snapshots", description: "What was kept of sandboxes, and sandboxes that go on from it." },
+  { name: "Images", description: "What sandboxes stand on, as backends keep it." },
   { name: "Ports", description: "Servers inside, as they are reached from outside." },
   { name: "Profiles", description: "What a sandbox is: named, versioned, immutable." },
   { name: "Events", description: "Everything that happened, in order." },
@@ -28,6 +30,7 @@ const TAGS = [
   { name: "Network", description: "What sandboxes may reach, and what was decided of what they tried." },
   { name: "Secrets", description: "Values that sandboxes use and never see." },
   { name: "Money", description: "What sandboxes cost, what they may, and who pays." },
+  { name: "Hosts", description: "Machines that become backends while servers run." },
   { name: "Server", description: "Backends, health and housekeeping." },
 ];
 

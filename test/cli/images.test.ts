@@ -42,7 +42,20 @@ test("an image is imported, stood on, kept while it is, and removed", async (con
   const id = (await box.run(["create", "--profile", "app", "--ttl", "5m"])).stdout.trim();
   expect(await box.run(["exec", id, "--", "sh", "-c", "id -un; cat made; cat /data/low"])).toMatchObject({ stdout: "app\nmade\nlow\n", stderr: "" });
   expect(await box.run(["image", "rm", imageId(image)])).toMatchObject({ code: 125, stderr: expect.stringContaining(id) as string });
-  expect((await box.run(["rm", id])).code).toBe(0);
+  // What it wrote goes on in others.
+  const [kept = "", said] = [await box.run(["snapshot", "create", id, "--name", "mine"])].flatMap(({ stdout, stderr }) => [stdout.trim(), stderr]);
+  expect(said).toContain("preserves disk; side effects: freezes_source");
+  const restored = (await box.run(["restore", kept])).stdout.trim();
+  expect((await box.run(["exec", restored, "--", "cat", "made"])).stdout).toBe("made\n");
+  const [fork = ""] = (await box.run(["fork", restored])).stdout.trim().split("\n");
+  expect((await box.run(["tree"])).stdout).toMatch(new RegExp(`${id}  sandbox .*\n  ${kept}  snapshot .*  mine\n    ${restored}  sandbox .*\n      sn\\w+  snapshot .*\n        ${fork}  sandbox`));
+  const file = join(scratch(), "kept.tar");
+  expect((await box.run(["snapshot", "export", kept, file])).code).toBe(0);
+  const elsewhere = (await box.run(["snapshot", "import", file, "--name", "back"])).stdout.trim();
+  expect((await box.run(["snapshot", "ls"])).stdout).toMatch(new RegExp(`${elsewhere}  back +ready`));
+  expect((await box.run(["rm", id, restored, fork])).code).toBe(0);
+  for (const one of [elsewhere, kept]) expect((await box.run(["snapshot", "rm", one])).stdout).toBe(`${one}\n`);
+  expect((await box.run(["sweep"])).code).toBe(0);
   expect((await box.run(["image", "prune", "--all"])).stdout.split("\n")).toContain(imageId(image));
   expect((await box.run(["create", "--profile", "app"])).stderr).toContain("image pull");
   // A root file system, and what is none.
