@@ -21,7 +21,7 @@ export async function listSnapshots(db: Db, owner: { tenant?: string; project?: 
 
 export async function countSnapshots(db: Db, tenant: string): Promise<number> {
   const { count } = await db.selectFrom("snapshots").select(({ fn }) => fn.countAll<number>().as("count")).where("tenant", "=", tenant).executeTakeFirstOrThrow();
-  return Number(count);
+  return count;
 } // prettier-ignore
 
 /** False where the row is not as it was seen: somebody else was there first. */

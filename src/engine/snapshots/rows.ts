@@ -54,7 +54,7 @@ export async function requireSnapshotHere(ctx: Context, row: SnapshotRow): Promi
   const host = await findHost(ctx.ledger.db, row.host);
   throw new SandboxerError("wrong_host", `snapshot ${row.id} is on host ${host?.name ?? row.host}, and only a control plane there reaches it`, {
     backend: row.backend,
-    ...(host?.address == null ? {} : { hint: `Ask ${host.address}, which is that host's.` }),
+    ...(host === undefined || host.address === null ? {} : { hint: `Ask ${host.address}, which is that host's.` }),
   });
 } // prettier-ignore
 
