@@ -5,6 +5,7 @@ import type { Capability, IsolationLevel, Limits, Support } from "./capability.t
 import type { Outcome, PtySize } from "./exec.ts";
 import type { FileEvent, FileInfo } from "./files.ts";
 import type { EgressInside } from "./network.ts";
+import type { Beside } from "./beside.ts";
 import type { Services } from "./services.ts";
 
 /** What providers log to; pino fits. Never pass a secret. */
@@ -236,6 +237,7 @@ export interface Provider {
   readonly files?: Files;
   readonly ports?: Ports;
   readonly network?: EgressNetwork;
+  readonly beside?: Beside;
   /** After a restart of the control plane: ends what a foreground exec left running (the engine settles it as `unknown`). */
   abandonExec?(ref: Ref, execId: string, op: Op): Promise<void>;
   /** Its own figures of a stay that is over; null: none yet, ask again later. Where it has this, capability `usage.metered`. */
