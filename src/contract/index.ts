@@ -2,6 +2,7 @@
 export * from "./access.ts";
 export * from "./api.ts";
 export * from "./audit.ts";
+export * from "./background.ts";
 export * from "./beside.ts";
 export * from "./capability.ts";
 export * from "./cloud-event.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import type { BackendConfig, ProviderModule } from "../../src/contract/index.ts";
+import type { BackendConfig } from "../../src/contract/index.ts";
 import { examineBackends } from "../../src/engine/examine-backends.ts";
 import docker from "../../src/providers/docker/index.ts";
 import fake from "../../src/providers/fake/index.ts";
@@ -13,7 +13,7 @@ const log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 function examine(...backends: BackendConfig[]) {
   const directory = mkdtempSync(join(tmpdir(), "sbx-examine-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  return examineBackends(backends, directory, { builtIn: { docker, fake } as Record<string, ProviderModule>, instance: "x", log });
+  return examineBackends(backends, directory, { builtIn: { docker, fake }, instance: "x", log });
 }
 
 test("a backend that works says what it gives; one that is switched off is not asked", async () => {
