@@ -3,7 +3,15 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { dataDirectory } from "./cli/data-directory.ts";
 import { version } from "./cli/version.ts";
-import { type Config, LOCAL_OPERATOR, SandboxerError, type Finding, type Logger, type ProviderModule } from "./contract/index.ts";
+import {
+  type BackendConfig,
+  type Config,
+  LOCAL_OPERATOR,
+  SandboxerError,
+  type Finding,
+  type Logger,
+  type ProviderModule,
+} from "./contract/index.ts";
 import { ledgerAddress, makeDataDirectory, parseYaml, readConfig, readPrices } from "./configuration.ts";
 import type { PlainInit } from "./contract/plain-web.ts";
 import { isOnThisHost, openBackends, prepareBackend } from "./engine/backends.ts";
@@ -194,13 +202,25 @@ export async function localFetch(opened: Opened): Promise<(url: string, init: Pl
   return (url, init) => server.call(url, init, { principal: LOCAL_OPERATOR });
 }
 
-/** Examines this host for the local provider. Changes nothing. */
+/** Examines this host for the local provider, where that is configured, and every other configured backend. Changes nothing. */
 export async function diagnose({ dataDir = dataDirectory() }: { dataDir?: string } = {}): Promise<Finding[]> {
-  const { diagnose: examine } = await import("./providers/local/doctor.ts");
   makeDataDirectory(dataDir);
   const config = readConfig(dataDir);
-  const backend = (config.backends ?? [{ name: "local", provider: "local" }]).find(({ provider }) => provider === "local");
-  return examine({ directory: join(dataDir, "backends", backend?.name ?? "local"), options: backend?.options ?? {} });
+  const configured = config.backends ?? [{ name: "local", provider: "local" }];
+  const own = configured.find(({ provider }) => provider === "local");
+  const others = configured.filter(({ provider }) => provider !== "local");
+  const { examineBackends } = await import("./engine/examine-backends.ts");
+  const options = { builtIn: await builtInFor(config), instance: dataDirectoryId(dataDir), log: await openLog("silent") };
+  const [here, elsewhere] = await Promise.all([
+    own === undefined ? [] : hostFindings(dataDir, own),
+    examineBackends(others, dataDir, options),
+  ]);
+  return [...elsewhere.filter(({ ok }) => !ok), ...here, ...elsewhere.filter(({ ok }) => ok)];
+}
+
+async function hostFindings(dataDir: string, backend: BackendConfig): Promise<Finding[]> {
+  const { diagnose: examine } = await import("./providers/local/doctor.ts");
+  return examine({ directory: join(dataDir, "backends", backend.name), options: backend.options ?? {} });
 }
 
 /** Something of ours at a backend, as its label says. */

@@ -7,6 +7,8 @@ import type { FileEvent, FileInfo } from "./files.ts";
 import type { Images, Pause, Snapshots, Suspend } from "./keeping.ts";
 import type { Logger } from "./logger.ts";
 import type { EgressInside } from "./network.ts";
+import type { Beside } from "./beside.ts";
+import type { Processes } from "./background.ts";
 import type { Services } from "./services.ts";
 import type { MountedWorkspace } from "./workspace.ts";
 
@@ -123,37 +125,6 @@ export interface Observed {
   readonly usage: Usage;
 }
 
-/** A background process: it and its journal outlive this process. */
-export interface Processes {
-  /** Safe to repeat on `command.id`. Returns once it runs. */
-  start(ref: Ref, command: Command, options: { pty?: PtySize; stdin: "none" | "pipe"; maxOutputBytes: number }, op: Op): Promise<void>;
-  /** Those that were started and not removed with the sandbox, ended ones too. */
-  list(ref: Ref, op: Op): Promise<ProcessStatus[]>;
-  status(ref: Ref, id: string, op: Op): Promise<ProcessStatus | "absent">;
-  /** From a journal offset. With `follow` it goes on until the process ends; the last item is then `ended`. */
-  output(ref: Ref, id: string, from: { offset: number; follow: boolean }, op: Op): AsyncIterable<OutputChunk>;
-  /** Sends a signal by name ("SIGTERM") to the process's whole tree. */
-  signal(ref: Ref, id: string, signal: string, op: Op): Promise<void>;
-  /** Writes to standard input or the terminal. Throws `wrong_state` where it has none or it was closed. */
-  write(ref: Ref, id: string, data: Uint8Array, op: Op): Promise<void>;
-  closeStdin(ref: Ref, id: string, op: Op): Promise<void>;
-  resize(ref: Ref, id: string, size: PtySize, op: Op): Promise<void>;
-}
-
-export interface ProcessStatus {
-  readonly id: string;
-  readonly running: boolean;
-  readonly startedAt: number;
-  readonly endedAt: number | null;
-  readonly end: End | null;
-  readonly outputBytes: number;
-}
-
-/** `offset` is where to go on from after this chunk. */
-export type OutputChunk =
-  | { readonly type: "stdout" | "stderr"; readonly data: Uint8Array; readonly offset: number }
-  | ({ readonly type: "ended"; readonly offset: number } & End);
-
 export interface WatchOptions {
   readonly recursive: boolean;
   readonly onArmed?: () => void;
@@ -240,6 +211,7 @@ export interface Provider {
   readonly snapshots?: Snapshots;
   readonly pause?: Pause;
   readonly suspend?: Suspend;
+  readonly beside?: Beside;
   /** After a restart of the control plane: ends what a foreground exec left running (the engine settles it as `unknown`). */
   abandonExec?(ref: Ref, execId: string, op: Op): Promise<void>;
   /** Its own figures of a stay that is over; null: none yet, ask again later. Where it has this, capability `usage.metered`. */

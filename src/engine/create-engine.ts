@@ -47,6 +47,7 @@ import { PolicyLink } from "./policy/link.ts";
 import { policy } from "./policy/policy.ts";
 import { ports } from "./ports.ts";
 import { processes } from "./processes.ts";
+import { services } from "./services.ts";
 import { profiles } from "./profiles.ts";
 import { provision } from "./provision.ts";
 import { events, get, list, usage } from "./read.ts";
@@ -210,6 +211,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     exec: (who, id, input, signal) => exec(ctx, who, id, input, signal),
     processes: processes(ctx),
+    services: services(ctx),
     files: files(ctx),
     network: network(ctx),
     ports: ports(ctx),

@@ -1,5 +1,5 @@
 import type {
-  AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, Fleet, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, PauseRequest, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
+  AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, Fleet, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, PauseRequest, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, ServiceLogOptions, ServiceState, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
 } from "../contract/index.ts"; // prettier-ignore
 import type { ImageVerbs } from "./images.ts";
 import type { HostVerbs } from "./inventory/verbs.ts";
@@ -69,6 +69,17 @@ export interface Engine {
     write(who: Principal, id: string, processId: string, data: Uint8Array): Promise<void>;
     closeStdin(who: Principal, id: string, processId: string): Promise<void>;
     resize(who: Principal, id: string, processId: string, size: PtySize): Promise<void>;
+  };
+
+  services: {
+    list(who: Principal, id: string): Promise<ServiceState[]>;
+    logs(
+      who: Principal,
+      id: string,
+      name: string,
+      options: ServiceLogOptions,
+      signal?: AbortSignal,
+    ): Promise<AsyncIterable<{ readonly type: "stdout" | "stderr"; readonly data: Uint8Array }>>;
   };
 
   files: {

@@ -27,6 +27,7 @@ export type { Route, RouteCandidate, RouteCost, Routing } from "../contract/rout
 export type { SandboxState } from "../contract/sandbox.ts";
 export type { SecretInfo } from "../contract/secret.ts";
 export type { Fork, ForkRequest, SnapshotInfo, SnapshotRequest, SnapshotTree } from "../contract/snapshot.ts";
+export type { ServiceState } from "../contract/beside.ts";
 export type { WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult } from "../contract/webhook.ts";
 export { Keys, Projects, Quotas, Tenants } from "./access.ts";
 export type { Attachment, AttachEvent, AttachOptions } from "./attachment.ts";
@@ -48,4 +49,5 @@ export { Process } from "./process.ts";
 export { ExecResult, type Ending } from "./result.ts";
 export { Sandbox, type CreateOptions, type SandboxInfo, type SpawnOptions } from "./sandbox.ts";
 export { Snapshots } from "./snapshots.ts";
+export { Services, type ServiceLogOptions } from "./services.ts";
 export { Webhooks } from "./webhooks.ts";

@@ -8,6 +8,7 @@ import { Files } from "./files.ts";
 import { Network } from "./network.ts";
 import { Ports } from "./ports.ts";
 import { Process } from "./process.ts";
+import { Services } from "./services.ts";
 import type { Transport } from "./transport.ts";
 
 export type { SandboxInfo };
@@ -34,6 +35,7 @@ export class Sandbox {
   readonly files: Files;
   readonly network: Network;
   readonly ports: Ports;
+  readonly services: Services;
   readonly processes: { list: () => Promise<Process[]>; get: (processId: string) => Promise<Process> };
   readonly #transport: Transport;
   readonly #path: string;
@@ -47,6 +49,7 @@ export class Sandbox {
     this.files = new Files(transport, info.id);
     this.network = new Network(transport, info.id);
     this.ports = new Ports(transport, info.id);
+    this.services = new Services(transport, info.id);
     this.processes = {
       list: async () => {
         const { data } = await transport.json<{ data: ProcessInfo[] }>({ method: "GET", path: `${this.#path}/processes` });

@@ -20,6 +20,7 @@ const TAGS = [
   { name: "Snapshots", description: "What was kept of sandboxes, and sandboxes that go on from it." },
   { name: "Images", description: "What sandboxes stand on, as backends keep it." },
   { name: "Ports", description: "Servers inside, as they are reached from outside." },
+  { name: "Services", description: "What a profile has run beside a sandbox, such as a database." },
   { name: "Profiles", description: "What a sandbox is: named, versioned, immutable." },
   { name: "Events", description: "Everything that happened, in order." },
   { name: "Webhooks", description: "Where events are told to, signed and until they are taken." },
@@ -90,6 +91,7 @@ function parameterText(route: Route, name: string): string {
   if (route.path.startsWith("/v1/secrets")) return "Name of a secret.";
   if (route.path.startsWith("/v1/budgets")) return "Name of a budget.";
   if (route.path.startsWith("/v1/accounts")) return "Name of an account.";
+  if (name === "service") return "Name of a service in the profile.";
   if (name === "port") return "A TCP port inside.";
   if (name === "name") return "`name`, or `name@version`.";
   return route.path.startsWith("/v1/keys") ? "Id of a key." : "Id of a sandbox.";

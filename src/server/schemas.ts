@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-  Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, FileInfo, HostInfo, ImageInfo, JournalEntry, KeyInfo, PaymentRoute, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, SnapshotInfo, TenantInfo, type ErrorCode, WebhookDelivery, WebhookInfo,
+  Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, type ErrorCode, FileInfo, HostInfo, ImageInfo, JournalEntry, KeyInfo, PaymentRoute, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, ServiceState, SnapshotInfo, TenantInfo, WebhookDelivery, WebhookInfo,
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});
@@ -32,6 +32,7 @@ const listOf = <T extends z.ZodType>(item: T, id: string) => z.object({ object: 
 
 export const ProcessList = listOf(ProcessInfo, "ProcessList");
 export const FileList = listOf(FileInfo, "FileList");
+export const ServiceList = listOf(ServiceState, "ServiceList");
 export const PortList = listOf(PortInfo, "PortList");
 export const ProfileList = listOf(ProfileRecord, "ProfileList");
 export const BackendList = listOf(BackendInfo, "BackendList");

@@ -120,6 +120,7 @@ export class TinyEngine {
         this.seen.execs.push(input);
         return { execId: newId("exec"), events: make.exec(input, signal) };
       },
+      services: { list: absent, logs: absent },
       processes: {
         start: async (who, id) => this.#process(who, id, newId("process")),
         list: async (who, id) => [this.#process(who, id, newId("process"))],

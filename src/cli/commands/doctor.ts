@@ -11,7 +11,7 @@ import { paint, plain } from "../style.ts";
 export const command: Command = {
   usage: "doctor [OPTIONS]",
   about: `Says what this host can enforce and at which isolation level, and for each shortcoming the command that would improve
-it. --fix shows those commands and runs them after a question. Exits 125 while something is an error.`,
+it; and whether each other backend that is configured is reached, lets us in, and at which level. --fix shows those commands and runs them after a question. Exits 125 while something is an error.`,
   options: {
     fix: { type: "boolean", about: "Run the commands that would improve this host" },
     yes: { type: "boolean", short: "y", about: "With --fix: do not ask" },

@@ -125,6 +125,10 @@ export const GATES: Gates<Engine> = {
     closeStdin: onSandbox("process.control"),
     resize: onSandbox("process.control"),
   },
+  services: {
+    list: onSandbox("process.read"),
+    logs: onSandbox("process.read"),
+  },
   files: {
     read: onFile("file.read"),
     write: onFile("file.write"),

@@ -40,6 +40,11 @@ export function isService(labels: Labels): boolean {
   return labels[SERVICE] !== undefined;
 }
 
+/** The service's name; empty for what is none. */
+export function serviceOf(labels: Labels): string {
+  return labels[SERVICE] ?? "";
+}
+
 /** The engine's filter for everything of this data directory's backend, or of one sandbox of it. */
 export function filterOf(instance: string, id?: string): { label: string[] } {
   return { label: [`${INSTANCE}=${instance}`, ...(id === undefined ? [] : [`${ID}=${id}`])] };

@@ -18,6 +18,7 @@ import { DockerAgents } from "./agents.ts";
 import { connect } from "./connect.ts";
 import { WORKDIR } from "./container.ts";
 import { containerOf, createSandbox, type Maker } from "./create.ts";
+import { besideIn } from "./beside.ts";
 import { askAgain, engineFailure, statusOf } from "./failure.ts";
 import { removeLeftHelpers } from "./helper.ts";
 import { Images } from "./image.ts";
@@ -123,6 +124,7 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
     files: filesOverExec({ exec, workdir: WORKDIR }),
     ports: portsOverExec({ exec }),
     processes: new CompanionProcesses(agents),
+    beside: besideIn(docker, { instance, backend }),
     async maintain(op) {
       try {
         await removeLeftHelpers(docker, instance, within(op.signal));

@@ -83,7 +83,8 @@ export interface Container {
   remove(options: object): Promise<unknown>;
   inspect(options?: CallOptions): Promise<ContainerInfo>;
   stats(options: object): Promise<ContainerStats>;
-  logs(options: object): Promise<Buffer>;
+  /** A stream with `follow`. */
+  logs(options: object): Promise<Buffer | (AsyncIterable<Uint8Array> & { destroy(): void })>;
   exec(options: object): Promise<Exec>;
 }
 

@@ -166,7 +166,8 @@ async function lastWords(container: Container, op: Op): Promise<string> {
   try {
     const told = await container.logs({ stdout: true, stderr: true, tail: 10, follow: false, abortSignal: op.signal });
     let text = "";
-    for await (const event of demultiplexed(Readable.from([told]))) if ("data" in event) text += Buffer.from(event.data).toString("utf8");
+    for await (const event of demultiplexed(Buffer.isBuffer(told) ? Readable.from([told]) : told))
+      if ("data" in event) text += Buffer.from(event.data).toString("utf8");
     return text.trim().slice(-500);
   } catch (thrown) {
     return `its log cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`;

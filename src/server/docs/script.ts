@@ -68,7 +68,7 @@ const quote = (text) => "'" + text.replaceAll("'", "'" + String.fromCharCode(92)
 
 function curl(method, path, operation) {
   const next = " " + String.fromCharCode(92, 10) + "  ";
-  const example = { id: "$SANDBOX", pid: "$PROCESS", name: "python" };
+  const example = { id: "$SANDBOX", pid: "$PROCESS", service: "db", name: "python" };
   const query = operation["x-example-query"] ? "?" + operation["x-example-query"] : "";
   const address = location.origin + path.replace(/{(.+?)}/g, (all, name) => (path.startsWith("/v1/keys") ? "$KEY" : example[name])) + query;
   let text = "curl " + (method === "get" ? "" : "-X " + method.toUpperCase() + " ") + '"' + address + '"';

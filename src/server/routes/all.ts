@@ -1,6 +1,7 @@
 import type { Route } from "../route.ts";
 import { auditRoutes } from "./audit.ts";
 import { eventRoutes } from "./events.ts";
+import { besideRoutes } from "./beside.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
 import { imageRoutes } from "./images.ts";
@@ -33,6 +34,7 @@ export const ROUTES: readonly Route[] = [
   ...treeRoutes,
   ...networkRoutes,
   ...portRoutes,
+  ...besideRoutes,
   ...profileRoutes,
   ...eventRoutes,
   ...webhookRoutes,

@@ -67,6 +67,37 @@ describe.skipIf(reason !== undefined)("services beside a sandbox at a real engin
     expect(await listed(provider)).toEqual([]);
   });
 
+  test("each says how it is, and what it wrote can be read and followed, also by a name that is none", async () => {
+    const chatty = { image: IMAGE, command: "echo begun; echo wrong >&2; while :; do sleep 0.2; echo tick; done" };
+    const two = await sandbox({ db: REDIS, chatty });
+    const { beside } = provider;
+    expect(await beside?.list(two, op())).toEqual([
+      { object: "service", name: "chatty", state: "running", health: null, exit_code: null },
+      { object: "service", name: "db", state: "running", health: "healthy", exit_code: null },
+    ]);
+    const read = async (name: string, options: { tail: number; follow: boolean }, until: RegExp): Promise<Record<string, string>> => {
+      const text: Record<string, string> = { stdout: "", stderr: "" };
+      for await (const { type, data } of beside!.logs(two, name, options, op())) {
+        text[type] += Buffer.from(data).toString("utf8");
+        if (until.test(text["stdout"] ?? "")) break;
+      }
+      return text;
+    };
+    expect((await read("db", { tail: 1000, follow: false }, /never/))["stdout"]).toContain("Ready to accept connections");
+    expect(await read("chatty", { tail: 1000, follow: true }, /(tick\n){3}/)).toMatchObject({
+      stdout: expect.stringMatching(/^begun\ntick/),
+      stderr: "wrong\n",
+    });
+    expect((await read("chatty", { tail: 1, follow: false }, /never/))["stdout"]).toBe("tick\n");
+    await expect(read("bd", { tail: 1, follow: false }, /never/)).rejects.toMatchObject({ code: "not_found", message: expect.stringContaining("it has chatty, db") }); // prettier-ignore
+    const stopped = new AbortController();
+    const followed = (async () => {
+      for await (const _ of beside!.logs(two, "db", { tail: 0, follow: true }, { ...op(), signal: stopped.signal })) continue;
+    })();
+    stopped.abort();
+    await expect(followed).rejects.toMatchObject({ code: "canceled" });
+  });
+
   test("services end with their sandbox at its max_life, with nobody watching", async () => {
     const ref = await sandbox({ db: REDIS }, { maxLifeAt: Date.now() + 8000 });
     const services = (await engine.docker("ps", "-q", "--filter", "label=com.docker.compose.service=db")).split("\n");
