@@ -8,7 +8,10 @@ import type { Images, Pause, Snapshots, Suspend } from "./keeping.ts";
 import type { Logger } from "./logger.ts";
 import type { EgressInside } from "./network.ts";
 import type { Beside } from "./beside.ts";
+<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
 import type { Processes } from "./background.ts";
+=======
+>>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
 import type { Services } from "./services.ts";
 import type { MountedWorkspace } from "./workspace.ts";
 
@@ -207,8 +210,12 @@ export interface Provider {
   readonly files?: Files;
   readonly ports?: Ports;
   readonly network?: EgressNetwork;
+<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
   readonly images?: Images;
   readonly snapshots?: Snapshots;
+=======
+  readonly beside?: Beside;
+>>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
   readonly pause?: Pause;
   readonly suspend?: Suspend;
   readonly beside?: Beside;
