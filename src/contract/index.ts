@@ -31,3 +31,4 @@ export * from "./services.ts";
 export * from "./telemetry.ts";
 export * from "./units.ts";
 export * from "./webhook.ts";
+export * from "./workspace.ts";
