@@ -3,6 +3,7 @@ import { auditRoutes } from "./audit.ts";
 import { eventRoutes } from "./events.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
+import { hostRoutes } from "./hosts.ts";
 import { keyRoutes } from "./keys.ts";
 import { accountRoutes } from "./accounts.ts";
 import { budgetRoutes } from "./budgets.ts";
@@ -41,5 +42,6 @@ export const ROUTES: readonly Route[] = [
   ...accountRoutes,
   ...tenantRoutes,
   ...policyRoutes,
+  ...hostRoutes,
   ...serviceRoutes,
 ];

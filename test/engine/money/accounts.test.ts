@@ -36,7 +36,9 @@ describe("who pays", () => {
     await accounts.setRoute(ADMIN, { tenant: "acme", backend: "fake", accounts: [] });
     expect((await bench.engine.create(OWNER, HOUR, {})).sandbox.cost).toMatchObject({ account: "default" });
     await accounts.remove(ADMIN, "far");
-    const { rows } = await sql<{ action: string; target: string }>`select action, target from audit_log order by seq`.execute(bench.ledger.db);
+    const { rows } = await sql<{ action: string; target: string }>`select action, target from audit_log order by seq`.execute(
+      bench.ledger.db,
+    );
     expect(rows.map(({ action, target }) => `${action} ${target}`)).toEqual([
       "account.set theirs", "account.set far", "payment_route.set acme/fake", "payment_consent.set acme", "payment_route.set acme/fake", "account.removed far",
     ]); // prettier-ignore
