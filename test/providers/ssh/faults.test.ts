@@ -30,7 +30,8 @@ describe.skipIf(reason !== undefined)("the SSH provider at a real sshd", { timeo
   }, 60_000);
   afterEach(async () => {
     for await (const ref of provider.list(op())) await provider.destroy(ref, op());
-    expect(readdirSync(join(rootOf(sshd), "uids"))).toEqual([]);
+    const users = join(rootOf(sshd), "uids");
+    expect(existsSync(users) ? readdirSync(users) : []).toEqual([]);
   });
   afterAll(async () => {
     for (const dispose of disposals) await dispose();
@@ -115,7 +116,11 @@ describe.skipIf(reason !== undefined)("the SSH provider at a real sshd", { timeo
     expect(readFileSync(known, "utf8")).toBe("");
     await expect(open({ identity: { form: "file", private_key: sshd.strangerKeyFile } })).rejects.toMatchObject({ code: "backend_auth" });
     await expect(open({ reach: { form: "direct", address: "127.0.0.1", port: 1 } })).rejects.toMatchObject({ code: "backend_unavailable" });
-    await expect(open({ user: "nobody" })).rejects.toMatchObject({ code: expect.stringMatching(/^(backend_|isolation_)/) });
+    const words = 'setpriv --reuid=65534 --regid=65534 --clear-groups /bin/sh -c "$SSH_ORIGINAL_COMMAND"';
+    await using nobody = await openSshd([`ForceCommand ${words}`]);
+    await expect(openProvider(optionsFor(nobody))).rejects.toMatchObject({ code: "isolation_unavailable", message: expect.stringContaining("not root, but user 65534") as string }); // prettier-ignore
+    await using bare = await openSshd(["ForceCommand exec /no/such/perl"]);
+    await expect(openProvider(optionsFor(bare))).rejects.toMatchObject({ code: "backend_rejected", hint: expect.stringContaining("/usr/bin/perl") as string }); // prettier-ignore
   });
 
   test("nothing gets in or out: no network, no capability, no root, nothing of the host but its programs, nothing of another sandbox", async () => {
@@ -197,6 +202,40 @@ describe.skipIf(reason !== undefined)("the SSH provider at a real sshd", { timeo
     await expect(small.create(specOf(), op())).rejects.toMatchObject({ code: "quota_exceeded" });
     expect((await say(small, ref, "echo alive")).stdout).toBe("alive\n");
     expect(await small.destroy(ref, op())).toBe("destroyed");
+  });
+
+  test("after a boot of the host its sandboxes are told as stopped, whoever has their processes' numbers now, and can be destroyed", async () => {
+    const ref = await sandbox();
+    const record = join(rootOf(sshd), "conformance.box", ref.id, "record");
+    const text = readFileSync(record, "utf8");
+    process.kill(Number(/^pid (\d+)$/m.exec(text)?.[1]), "SIGKILL");
+    await eventually(async () => {
+      const seen = await provider.inspect(ref, op());
+      return seen !== "absent" && seen.state === "stopped" && seen.stoppedBecause === "unknown";
+    });
+    const [, ticks = ""] = /^\S+ \(.*\) (?:\S+ ){19}(\d+)/s.exec(readFileSync("/proc/self/stat", "utf8")) ?? [];
+    writeFileSync(record, text.replace(/^pid .*$/m, `pid ${process.pid}`).replace(/^ticks .*$/m, `ticks ${ticks}`).replace(/^boot .*$/m, "boot another")); // prettier-ignore
+    expect(await provider.inspect(ref, op())).toMatchObject({ state: "stopped" });
+    await expect(say(provider, ref, "true")).rejects.toMatchObject({ code: "sandbox_not_found" });
+    expect(await provider.destroy(ref, op())).toBe("destroyed");
+  });
+
+  test("a full disk at the host refuses a create, which leaves nothing, and the next one works when there is room", async () => {
+    const root = join(sshd.directory, "full");
+    mkdirSync(root);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m,nr_inodes=13", "sandboxer-test", root]);
+    try {
+      const full = await open({ root }, { instance: "full" });
+      await expect(full.create(specOf(), op())).rejects.toMatchObject({ code: "backend_rejected", message: expect.stringContaining("No space left") as string }); // prettier-ignore
+      expect([await listed(full), readdirSync(join(root, "full.box"))]).toEqual([[], []]);
+      execFileSync("mount", ["-o", "remount,nr_inodes=100", root]);
+      const { ref } = await full.create(specOf(), op());
+      const { stderr } = await say(full, ref, "head -c 2000000 /dev/zero > big");
+      expect(stderr).toContain("No space left");
+      expect(await full.destroy(ref, op())).toBe("destroyed");
+    } finally {
+      execFileSync("umount", [root]);
+    }
   });
 
   test("what it cannot do is refused by name before anything is made", async () => {
