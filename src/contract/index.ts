@@ -2,10 +2,7 @@
 export * from "./access.ts";
 export * from "./api.ts";
 export * from "./audit.ts";
-<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
 export * from "./background.ts";
-=======
->>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
 export * from "./beside.ts";
 export * from "./capability.ts";
 export * from "./cloud-event.ts";

@@ -8,10 +8,7 @@ import type { Images, Pause, Snapshots, Suspend } from "./keeping.ts";
 import type { Logger } from "./logger.ts";
 import type { EgressInside } from "./network.ts";
 import type { Beside } from "./beside.ts";
-<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
 import type { Processes } from "./background.ts";
-=======
->>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
 import type { Services } from "./services.ts";
 import type { MountedWorkspace } from "./workspace.ts";
 
@@ -210,15 +207,11 @@ export interface Provider {
   readonly files?: Files;
   readonly ports?: Ports;
   readonly network?: EgressNetwork;
-<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
   readonly images?: Images;
   readonly snapshots?: Snapshots;
-=======
   readonly beside?: Beside;
->>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
   readonly pause?: Pause;
   readonly suspend?: Suspend;
-  readonly beside?: Beside;
   /** After a restart of the control plane: ends what a foreground exec left running (the engine settles it as `unknown`). */
   abandonExec?(ref: Ref, execId: string, op: Op): Promise<void>;
   /** Its own figures of a stay that is over; null: none yet, ask again later. Where it has this, capability `usage.metered`. */

@@ -26,10 +26,7 @@ export type { Profile, ProfileRecord } from "../contract/profile.ts";
 export type { Route, RouteCandidate, RouteCost, Routing } from "../contract/routing.ts";
 export type { SandboxState } from "../contract/sandbox.ts";
 export type { SecretInfo } from "../contract/secret.ts";
-<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
 export type { Fork, ForkRequest, SnapshotInfo, SnapshotRequest, SnapshotTree } from "../contract/snapshot.ts";
-=======
->>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
 export type { ServiceState } from "../contract/beside.ts";
 export type { WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult } from "../contract/webhook.ts";
 export { Keys, Projects, Quotas, Tenants } from "./access.ts";
@@ -51,9 +48,6 @@ export { Ports } from "./ports.ts";
 export { Process } from "./process.ts";
 export { ExecResult, type Ending } from "./result.ts";
 export { Sandbox, type CreateOptions, type SandboxInfo, type SpawnOptions } from "./sandbox.ts";
-<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
 export { Snapshots } from "./snapshots.ts";
-=======
->>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
 export { Services, type ServiceLogOptions } from "./services.ts";
 export { Webhooks } from "./webhooks.ts";

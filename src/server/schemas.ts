@@ -1,11 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
   Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, type ErrorCode, FileInfo, HostInfo, ImageInfo, JournalEntry, KeyInfo, PaymentRoute, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, ServiceState, SnapshotInfo, TenantInfo, WebhookDelivery, WebhookInfo,
-=======
-  Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, FileInfo, JournalEntry, KeyInfo, PaymentRoute, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, ServiceState, TenantInfo, type ErrorCode, WebhookDelivery, WebhookInfo,
->>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});

@@ -2,15 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-<<<<<<< ed2b1e97a668a70c40e1a2f092a522880c9191a5
-<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
 import type { BackendConfig } from "../../src/contract/index.ts";
-=======
-import type { BackendConfig, ProviderModule } from "../../src/contract/index.ts";
->>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
-=======
-import type { BackendConfig, ProviderModule } from "../../src/contract/index.ts";
->>>>>>> b9dd82d1bbeb58e209bafad4a8fe71e3ce745ccb
 import { examineBackends } from "../../src/engine/examine-backends.ts";
 import docker from "../../src/providers/docker/index.ts";
 import fake from "../../src/providers/fake/index.ts";
@@ -21,15 +13,7 @@ const log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 function examine(...backends: BackendConfig[]) {
   const directory = mkdtempSync(join(tmpdir(), "sbx-examine-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-<<<<<<< ed2b1e97a668a70c40e1a2f092a522880c9191a5
-<<<<<<< 264834f44f23d8b700c0ffee79ca8fcc0e3b5e9c
   return examineBackends(backends, directory, { builtIn: { docker, fake }, instance: "x", log });
-=======
-  return examineBackends(backends, directory, { builtIn: { docker, fake } as Record<string, ProviderModule>, instance: "x", log });
->>>>>>> 9c24bb207df69ca40b3764bf3273843fadb3c78e
-=======
-  return examineBackends(backends, directory, { builtIn: { docker, fake } as Record<string, ProviderModule>, instance: "x", log });
->>>>>>> b9dd82d1bbeb58e209bafad4a8fe71e3ce745ccb
 }
 
 test("a backend that works says what it gives; one that is switched off is not asked", async () => {
