@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { z } from "zod";
 import type { Usage } from "./api.ts";
 import type { Capability, IsolationLevel, Limits, Support } from "./capability.ts";
-import type { Outcome, PtySize } from "./exec.ts";
+import type { Outcome } from "./exec.ts";
 import type { FileEvent, FileInfo } from "./files.ts";
 import type { EgressInside } from "./network.ts";
 import type { Beside } from "./beside.ts";
