@@ -13,7 +13,7 @@ const [runtime] = (await workingRuntimes(...CONTAINER_RUNTIMES)).map((one) => on
 
 const image = { layers: [smallSystem()], tags: ["app"] };
 /** From this step on the whole image is there. */
-const WHOLE = ["local.image.after_record", "local.create.after_root"];
+const WHOLE = ["local.create.after_root"];
 
 describe.skipIf(runtime === undefined)("case 70 with images: a kill -9 of the control plane", () => {
   const dataDir = dataDirectory("image-crash");

@@ -10,7 +10,7 @@ import { Allowance, type ImageLimits, MAX_LAYERS, refused } from "./limits.ts";
 import { type ImageRecord, type ImageStore, layerPath, type LayerRecord } from "./store.ts";
 
 /** The steps at which a test may kill the control plane, in the order in which an import passes them. */
-export const IMAGE_FAILPOINTS = ["local.image.after_unpack", "local.image.after_layer", "local.image.after_record"] as const;
+export const IMAGE_FAILPOINTS = ["local.image.after_unpack", "local.image.after_layer"] as const;
 
 export interface TakeInOptions {
   readonly store: ImageStore;
@@ -54,7 +54,6 @@ export async function* takeIn(
     createdAt: now(),
   };
   await store.keepImage(draft, record);
-  failpoint("local.image.after_record");
   return record;
 }
 

@@ -13,10 +13,11 @@ import { runOk } from "../run.ts";
 import { RUNTIMES } from "../runtime.ts";
 import { HELPERS } from "../skeleton.ts";
 import { manifestOf } from "./manifest.ts";
+import { turns } from "./turns.ts";
 import type { SnapshotRecord } from "./store.ts";
 
 /** The steps at which a test may kill the control plane. */
-export const SNAPSHOT_FAILPOINTS = ["local.snapshot.after_freeze", "local.snapshot.before_rename", "local.snapshot.after_rename"] as const;
+export const SNAPSHOT_FAILPOINTS = ["local.snapshot.after_freeze", "local.snapshot.before_rename"] as const;
 
 const KEEP_FREE_BYTES = 256 * 1024 ** 2;
 
@@ -51,12 +52,11 @@ export async function takeSnapshot(host: Host, ref: Ref, { id, tenant }: { id: s
       await copy(sourcesOf(record, slot.directory ?? ""), tree, op.signal);
     });
     op.signal.throwIfAborted();
-    takeOwners(Buffer.from(tree), idBase(slot.number), isOverlay(record));
+    await takeOwners(Buffer.from(tree), idBase(slot.number), isOverlay(record));
     const { text, digest, bytes, entries } = await manifestOf(tree);
     const made: SnapshotRecord = { id, tenant, parents: record.snapshots ?? [], ...(record.image === undefined ? {} : { image: record.image }), digest, bytes, entries };
     host.failpoint("local.snapshot.before_rename");
     await host.snapshots.keep(draft, made, text);
-    host.failpoint("local.snapshot.after_rename");
     return made;
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
@@ -111,12 +111,13 @@ async function copy(sources: readonly string[], tree: string, signal: AbortSigna
  * Gives everything the owners that it has inside, so that it stands in whatever sandbox comes of it. Takes out what is no file: devices, but
  * the overlay's own marks.
  */
-function takeOwners(path: Buffer, base: number, marks: boolean): void {
+async function takeOwners(path: Buffer, base: number, marks: boolean, turn = turns()): Promise<void> {
+  await turn();
   const stats = lstatSync(path);
   if (stats.isBlockDevice() || (stats.isCharacterDevice() && !(marks && stats.rdev === 0))) return rmSync(path);
   // One below them was given before, by another name of the same file.
   const inside = (id: number): number => (id >= base && id < base + IDS_PER_SANDBOX ? id - base : id < IDS_PER_SANDBOX ? id : 0);
   (stats.isSymbolicLink() ? lchownSync : chownSync)(path, inside(stats.uid), inside(stats.gid));
   if (stats.isDirectory())
-    for (const name of readdirSync(path, { encoding: "buffer" })) takeOwners(Buffer.concat([path, SLASH, name]), base, marks);
+    for (const name of readdirSync(path, { encoding: "buffer" })) await takeOwners(Buffer.concat([path, SLASH, name]), base, marks, turn);
 }
