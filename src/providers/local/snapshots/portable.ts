@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { closeSync, lstatSync, openSync, writeFileSync, writeSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Op } from "../../../contract/index.ts";
@@ -18,6 +17,7 @@ import { readMember, unpackMembers } from "../images/members.ts";
 import { mountReadOnly } from "../images/overlay.ts";
 import { runOk } from "../run.ts";
 import { manifestOf } from "./manifest.ts";
+import { removeTree } from "./remove-tree.ts";
 import type { SnapshotRecord } from "./store.ts";
 
 /**
@@ -76,7 +76,7 @@ export async function* exportSnapshot(host: Host, id: string, op: Op): AsyncGene
     yield* tarOf(draft, ["snapshot.json", "tree.tar"]);
   } finally {
     await discardRoot(target);
-    await rm(draft, { recursive: true, force: true });
+    await removeTree(draft);
   }
 }
 
@@ -119,13 +119,13 @@ export async function importSnapshot(
     if (image === null)
       for (const name of Object.keys(WRITABLE)) if (lstatSync(join(fs, name), { throwIfNoEntry: false })?.isDirectory() !== true) throw refused(`it has no ${name}`);
     const { text, digest, bytes, entries } = await manifestOf(fs);
-    for (const name of ["archive", "members"]) await rm(join(draft, name), { recursive: true, force: true });
+    for (const name of ["archive", "members"]) await removeTree(join(draft, name));
     const kept = image === null ? {} : { image: { id: image.id, layers: [], inside: withoutUndefined(image.inside) } };
     const record: SnapshotRecord = { id, tenant, parents: [], ...kept, digest, bytes, entries };
     await host.snapshots.keep(draft, record, text);
     return record;
   } catch (error) {
-    await rm(draft, { recursive: true, force: true });
+    await removeTree(draft);
     throw error;
   }
 } // prettier-ignore

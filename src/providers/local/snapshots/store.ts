@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { isId, SandboxerError } from "../../../contract/index.ts";
 import { identify, isAlive, type ProcessIdentity } from "../process-tree.ts";
 import type { SandboxImage } from "../record.ts";
 import { runOk } from "../run.ts";
 import { manifestOf } from "./manifest.ts";
+import { removeTree } from "./remove-tree.ts";
 
 /** A snapshot as it is kept, beside its tree. */
 export interface SnapshotRecord {
@@ -64,7 +65,7 @@ export class SnapshotStore {
   /** Makes a directory for one that is not whole yet. Whatever was there of it before is thrown away. */
   async draft(id: string, sandbox: string | null): Promise<string> {
     const directory = join(this.root, "drafts", checked(id));
-    await rm(directory, { recursive: true, force: true });
+    await removeTree(directory);
     mkdirSync(join(directory, "fs"), { recursive: true, mode: 0o700 });
     const maker: Maker = { process: identify(process.pid), sandbox };
     writeFileSync(join(directory, "maker"), JSON.stringify(maker));
@@ -91,14 +92,14 @@ export class SnapshotStore {
     for (const path of there) {
       const away = join(this.root, "drafts", `removed-${id}`);
       mkdirSync(join(this.root, "drafts"), { recursive: true, mode: 0o700 });
-      await rm(away, { recursive: true, force: true });
+      await removeTree(away);
       await rename(path, away);
       const by = path === place ? standingOn() : [];
       if (by.length > 0) {
         await rename(away, path);
         refuseInUse(id, by);
       }
-      await rm(away, { recursive: true, force: true });
+      await removeTree(away);
     }
     return there.length === 0 ? "absent" : "removed";
   }
@@ -131,7 +132,7 @@ export class SnapshotStore {
       const maker = readMaker(directory);
       if (maker?.process !== undefined && isAlive(maker.process)) continue;
       if (typeof maker?.sandbox === "string") still.push(maker.sandbox);
-      await rm(directory, { recursive: true, force: true });
+      await removeTree(directory);
     }
     return still;
   }

@@ -1,5 +1,4 @@
 import { chownSync, lchownSync, lstatSync, readdirSync, rmSync, statfsSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { newId, type Op, type Ref, SandboxerError } from "../../../contract/index.ts";
 import type { Cgroup } from "../cgroup.ts";
@@ -9,10 +8,11 @@ import { execCommand, liveRecord } from "../exec.ts";
 import { cgroupOf, type Host } from "../host.ts";
 import type { SandboxRecord } from "../record.ts";
 import { isPaused } from "../rest.ts";
-import { runOk } from "../run.ts";
+import { run } from "../run.ts";
 import { RUNTIMES } from "../runtime.ts";
 import { HELPERS } from "../skeleton.ts";
 import { manifestOf } from "./manifest.ts";
+import { removeTree } from "./remove-tree.ts";
 import { turns } from "./turns.ts";
 import type { SnapshotRecord } from "./store.ts";
 
@@ -59,7 +59,7 @@ export async function takeSnapshot(host: Host, ref: Ref, { id, tenant }: { id: s
     await host.snapshots.keep(draft, made, text);
     return made;
   } catch (error) {
-    await rm(draft, { recursive: true, force: true });
+    await removeTree(draft);
     throw error;
   }
 } // prettier-ignore
@@ -104,7 +104,19 @@ async function whileStill(cgroup: Cgroup, stoodStill: () => boolean, work: () =>
 
 /** As it is: owners, times, links, holes, and what the overlay keeps with it. */
 async function copy(sources: readonly string[], tree: string, signal: AbortSignal): Promise<void> {
-  await runOk(["cp", "-a", "--reflink=auto", "--sparse=auto", "--", ...sources, tree], { timeoutMs: COPIES_WITHIN_MS, signal });
+  const { code, stderr } = await run(["cp", "-a", "--reflink=auto", "--sparse=auto", "--", ...sources, tree], {
+    timeoutMs: COPIES_WITHIN_MS,
+    signal,
+  });
+  if (code === 0) return;
+  throw new SandboxerError(
+    "backend_rejected",
+    `the sandbox's files cannot be copied: ${stderr.trim().split("\n").slice(-2).join("; ").slice(-400)}`,
+    {
+      phase: "snapshot",
+      hint: "A path of more than 4,096 bytes cannot be kept: remove the deepest directories inside, and take it again.",
+    },
+  );
 }
 
 /**

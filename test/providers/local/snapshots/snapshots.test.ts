@@ -95,6 +95,18 @@ for (const runtime of ["crun", "runsc"] as const) {
       await provider.snapshots?.remove(kept.id, op());
     });
 
+    test.skipIf(runtime !== "crun")("case 23: of what is too deep to be named is refused, and nothing of it stays", async () => {
+      const source = await sandbox(provider);
+      const deep = "use strict; chdir '/workspace'; for (1 .. 1500) { mkdir 'deep'; chdir 'deep' or die } open my $f, '>', 'end'";
+      expect(await say(provider, source, { run: { argv: ["perl", "-e", deep] } })).toMatchObject({ end: { exitCode: 0 } });
+      await expect(keep(source)).rejects.toMatchObject({ code: "backend_rejected" });
+      expect(readdirSync(scratch.path("snapshots", "drafts"))).toEqual([]);
+      await say(provider, source, "rm -r deep");
+      const kept = await keep(source);
+      await provider.destroy(source, op());
+      await provider.snapshots?.remove(kept.id, op());
+    });
+
     test.skipIf(runtime !== "crun")("goes elsewhere as one file, with all that it stands on, and a forged one is refused", async () => {
       const source = await sandbox(provider, { image: "oci:app" });
       await say(provider, source, "echo one >/home/app/a; rm /home/app/kept; echo x >/workspace/.wh.odd");
