@@ -44,7 +44,7 @@ doing() {
 
 # What each one is for stands in docs/install.md.
 packages="crun runc tini busybox-static e2fsprogs mount iproute2 nftables perl-base util-linux python3 git tar"
-[ "$want_tests" = yes ] && packages="$packages runsc procps curl openssl postgresql docker.io mmdebstrap openssh-server"
+[ "$want_tests" = yes ] && packages="$packages runsc procps curl openssl postgresql docker.io mmdebstrap openssh-server skopeo docker-registry"
 
 missing=""
 if command -v dpkg-query >/dev/null 2>&1; then

@@ -11,7 +11,7 @@ export interface Option {
 }
 
 /** What is asked of the engine when a command line is completed. */
-export type Live = "sandbox" | "profile" | "secret" | "webhook" | "event";
+export type Live = "sandbox" | "profile" | "secret" | "webhook" | "event" | "image" | "snapshot";
 
 /** One command of the CLI; each stands in its own file below commands/. */
 export interface Command {

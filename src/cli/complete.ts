@@ -57,6 +57,8 @@ async function live(kind: Live): Promise<string[]> {
     return [...new Set((await connection.client.profiles.list()).flatMap(({ name, version }) => [name, `${name}@${version}`]))];
   if (kind === "secret") return (await connection.client.secrets.list()).map(({ name }) => name);
   if (kind === "webhook") return (await connection.client.webhooks.list()).map(({ id }) => id);
+  if (kind === "snapshot") return (await connection.client.snapshots.list()).map(({ id }) => id);
+  if (kind === "image") return (await connection.client.images.list()).flatMap(({ id, references }) => [id, ...references]);
   const ids: string[] = [];
   for await (const { id } of connection.client.list({ states: ["ready", "paused", "suspended"] })) ids.push(id);
   return ids;

@@ -4,6 +4,7 @@ import { Price } from "./price.ts";
 import { Overrides } from "./profile.ts";
 import { BreakerState, Percentiles, ProfileReference } from "./routing.ts";
 import { Sandbox } from "./sandbox.ts";
+import { SnapshotId } from "./snapshot.ts";
 import { Duration } from "./units.ts";
 
 export const Metadata = z
@@ -17,6 +18,14 @@ export const CreateRequest = z
     profile: ProfileReference.optional(),
     name: z.string().min(1).max(128).optional().meta({ description: "For people; need not be unique." }),
     metadata: Metadata.optional(),
+    snapshot: SnapshotId.optional().meta({
+      description: "Goes on from it; its sandbox's profile unless another is given. Its setup is not run again.",
+    }),
+    scope_key: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,255}$/, "must be 1 to 255 visible ASCII characters")
+      .optional()
+      .meta({ description: "Finds the live sandbox of this profile with the same key, or makes it." }),
     ...Overrides.shape,
   })
   .meta({ id: "CreateRequest" });
@@ -29,6 +38,17 @@ export const RenewRequest = z
   })
   .meta({ id: "RenewRequest" });
 export type RenewRequest = z.input<typeof RenewRequest>;
+
+/** Body of `POST /v1/sandboxes/{id}/pause`. */
+export const PauseRequest = z
+  .strictObject({
+    to: z
+      .enum(["paused", "suspended"])
+      .optional()
+      .meta({ description: "paused keeps memory and processes; suspended keeps the disk alone. paused unless given." }),
+  })
+  .meta({ id: "PauseRequest" });
+export type PauseRequest = z.input<typeof PauseRequest>;
 
 export const SandboxPage = z
   .object({ object: z.literal("list"), data: z.array(Sandbox), next_cursor: z.string().nullable() })

@@ -14,6 +14,7 @@ const PREFIXES = {
   instance: "in",
   event: "ev",
   webhook: "wh",
+  snapshot: "sn",
 } as const;
 
 /** What an id can name. */

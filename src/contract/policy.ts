@@ -14,7 +14,7 @@ interface ActionTraits {
   readonly context?: "Create" | "Run" | "File" | "Egress" | "Port" | "KeyWish" | "ProfileWish";
 }
 
-/** Every action that is asked for, at every door. Snapshot and fork are named before they exist, so that rules can be. */
+/** Every action that is asked for, at every door.  */
 export const POLICY_ACTIONS = {
   "sandbox.create": { on: "Profile", scope: "write", group: "make", context: "Create" },
   "sandbox.fork": { on: "Sandbox", scope: "write", group: "make", context: "Create" },
@@ -23,6 +23,8 @@ export const POLICY_ACTIONS = {
   "sandbox.list": { on: "Tenant", scope: "read", group: "see" },
   "sandbox.renew": { on: "Sandbox", scope: "write", group: "use" },
   "sandbox.touch": { on: "Sandbox", scope: "write", group: "use" },
+  "sandbox.pause": { on: "Sandbox", scope: "write", group: "use" },
+  "sandbox.resume": { on: "Sandbox", scope: "write", group: "use" },
   "sandbox.destroy": { on: "Sandbox", scope: "write", group: "use" },
   "exec.run": { on: "Sandbox", scope: "write", group: "use", context: "Run" },
   "process.start": { on: "Sandbox", scope: "write", group: "use", context: "Run" },
@@ -48,6 +50,13 @@ export const POLICY_ACTIONS = {
   "secret.write": { on: "Secret", scope: "secrets", group: "change" },
   "route.explain": { on: "Tenant", scope: "read", group: "see" },
   "backend.read": { on: "Server", scope: "read", group: "see" },
+  "snapshot.read": { on: "Tenant", scope: "read", group: "see" },
+  "snapshot.write": { on: "Tenant", scope: "write", group: "change" },
+  "snapshot.export": { on: "Tenant", scope: "read", group: "use" },
+  "image.read": { on: "Server", scope: "read", group: "see" },
+  "image.write": { on: "Server", scope: "admin", group: "administer" },
+  "host.read": { on: "Server", scope: "admin", group: "administer" },
+  "host.write": { on: "Server", scope: "admin", group: "administer" },
   "server.fleet": { on: "Server", scope: "admin", group: "administer" },
   "server.sweep": { on: "Server", scope: "admin", group: "administer" },
   "server.metrics": { on: "Server", scope: "admin", group: "administer" },

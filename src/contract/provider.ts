@@ -4,18 +4,13 @@ import type { Usage } from "./api.ts";
 import type { Capability, IsolationLevel, Limits, Support } from "./capability.ts";
 import type { Outcome } from "./exec.ts";
 import type { FileEvent, FileInfo } from "./files.ts";
+import type { Images, Pause, Snapshots, Suspend } from "./keeping.ts";
+import type { Logger } from "./logger.ts";
 import type { EgressInside } from "./network.ts";
 import type { Beside } from "./beside.ts";
 import type { Processes } from "./background.ts";
 import type { Services } from "./services.ts";
-
-/** What providers log to; pino fits. Never pass a secret. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+import type { MountedWorkspace } from "./workspace.ts";
 
 /** What goes with every call to a provider. */
 export interface Op {
@@ -54,6 +49,8 @@ export interface SandboxSpec {
   readonly metadata: Readonly<Record<string, string>>;
   /** Given where the sandbox may reach something: it then has a network namespace that the boundary can be attached to. None: no network. */
   readonly egress?: EgressInside;
+  /** A host directory that stands at the workspace: only given to who has `workspace.mount`, which opens it without following a symlink. */
+  readonly workspace?: MountedWorkspace;
 }
 
 /** A handle to one sandbox at one backend. Plain data: it is stored in the ledger and must outlive this process. */
@@ -67,7 +64,10 @@ export interface Ref {
   readonly maxLifeAt: number;
 }
 
-/** An entry of `list`. A provider that knows without another call whether it runs says so, and saves the sweep an `inspect`. */
+/**
+ * An entry of `list`. A provider that knows without another call whether it runs, and does not stand still, says so, and saves the sweep
+ * an `inspect`.
+ */
 export interface Listed extends Ref {
   readonly running?: boolean;
 }
@@ -119,7 +119,7 @@ export interface ExecOptions {
 
 /** What a backend says of a sandbox now. */
 export interface Observed {
-  readonly state: "running" | "paused" | "stopped";
+  readonly state: "running" | "paused" | "suspended" | "stopped";
   /** Where it stopped by itself: why, as far as the backend knows. */
   readonly stoppedBecause?: "expired" | "oom" | "exited" | "unknown";
   readonly usage: Usage;
@@ -207,7 +207,11 @@ export interface Provider {
   readonly files?: Files;
   readonly ports?: Ports;
   readonly network?: EgressNetwork;
+  readonly images?: Images;
+  readonly snapshots?: Snapshots;
   readonly beside?: Beside;
+  readonly pause?: Pause;
+  readonly suspend?: Suspend;
   /** After a restart of the control plane: ends what a foreground exec left running (the engine settles it as `unknown`). */
   abandonExec?(ref: Ref, execId: string, op: Op): Promise<void>;
   /** Its own figures of a stay that is over; null: none yet, ask again later. Where it has this, capability `usage.metered`. */

@@ -10,6 +10,7 @@ import {
 import { type SandboxRow, updateNetwork, updateSandbox } from "../ledger/index.ts";
 import type { Settings } from "../guard/index.ts";
 import { usedAt } from "./activity.ts";
+import { wantsCanary, writeCanary } from "./canary.ts";
 import { type Context, durability, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
 import { attachEgress, prepareEgress, releaseEgress } from "./network/egress.ts";
@@ -17,6 +18,7 @@ import { writePlaceholders } from "./network/placeholders.ts";
 import type { ResolvedSecrets } from "./secret-binding.ts";
 import { deliverIfStale } from "./secret-delivery.ts";
 import { runSetup } from "./setup.ts";
+import { mountedAt } from "./view.ts";
 
 /** How one try at one backend went. `left`: what may still be there: nothing, a known object, or something unknown. */
 export type Attempt =
@@ -29,6 +31,7 @@ const ABORT_GRACE_MS = 10_000;
 
 function specOf(row: SandboxRow, settings: Settings, { expose }: ResolvedSecrets, egress: EgressInside | undefined): SandboxSpec {
   const { cpu, memory_bytes, disk_bytes, inodes, pids } = settings.resources;
+  const workspace = mountedAt(row);
   return {
     id: row.id,
     tenant: row.tenant,
@@ -45,6 +48,7 @@ function specOf(row: SandboxRow, settings: Settings, { expose }: ResolvedSecrets
     maxLifeAt: row.max_life_at,
     metadata: JSON.parse(row.metadata) as Record<string, string>,
     ...(egress === undefined ? {} : { egress }),
+    ...(workspace === null ? {} : { workspace }),
   };
 }
 
@@ -154,6 +158,7 @@ async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, secret
       await ctx.telemetry.span("sandbox.setup", { "sandbox.id": row.id }, () => runSetup(ctx, row, made, settings.setup, signal));
       ctx.failpoint("create.after_setup");
     }
+    const canary = wantsCanary(row) ? await writeCanary(ctx, row, created.ref, signal) : null;
     signal.throwIfAborted();
     ctx.failpoint("create.before_ready");
     const at = ctx.clock.now();
@@ -164,6 +169,7 @@ async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, secret
           at,
           patch: {
             ref,
+            canary,
             ready_at: at,
             owner: null,
             ...usedAt(row, at),

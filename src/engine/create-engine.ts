@@ -1,4 +1,5 @@
 import {
+  type BackendConfig,
   type Boundary,
   type Config,
   type Logger,
@@ -24,10 +25,13 @@ import { fleet } from "./fleet.ts";
 import { fleetClock } from "./fleet-clock.ts";
 import { backendInfos } from "./backend-infos.ts";
 import { health, metrics } from "./health.ts";
+import { images } from "./images.ts";
 import { leaseMs, registerInstance, renewLease, unregisterInstance } from "./instances.ts";
 import type { Courier } from "./hub/index.ts";
 import { hubVerbs } from "./hub-verbs.ts";
 import { keys } from "./keys.ts";
+import { hosts } from "./inventory/hosts.ts";
+import { Inventory } from "./inventory/inventory.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
 import { accounts } from "./money/accounts.ts";
@@ -37,6 +41,7 @@ import { withCost } from "./money/cost.ts";
 import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
+import { pause, resume } from "./pause.ts";
 import { guarded } from "./policy/gate.ts";
 import { PolicyLink } from "./policy/link.ts";
 import { policy } from "./policy/policy.ts";
@@ -54,6 +59,8 @@ import { projects } from "./projects.ts";
 import { quotas } from "./quotas.ts";
 import { secrets } from "./secrets.ts";
 import type { ShippedProfile } from "./shipped-profiles.ts";
+import { fork } from "./snapshots/fork.ts";
+import { snapshots } from "./snapshots/verbs.ts";
 import { Sweeper } from "./sweeper.ts";
 import { endSandbox } from "./teardown.ts";
 import { tenants } from "./tenants.ts";
@@ -85,6 +92,8 @@ export interface EngineOptions {
   readonly telemetry?: Telemetry;
   /** What the backends cost; unknown without it. */
   readonly prices?: Prices;
+  /** Makes a backend of a host of the inventory, unopened; without it the inventory is left alone. */
+  readonly prepare?: (config: BackendConfig) => Promise<Backend>;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
   readonly background?: boolean;
 }
@@ -92,7 +101,7 @@ export interface EngineOptions {
 async function makeContext(options: EngineOptions): Promise<Context> {
   const {
     ledger,
-    backends,
+    prepare,
     config,
     log,
     shippedProfiles,
@@ -104,17 +113,21 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     telemetry = NO_TELEMETRY,
     prices = { of: () => null },
   } = options;
+  const backends = [...options.backends];
   const clock = options.clock ?? (ledger.shared ? await fleetClock(ledger, systemClock()) : systemClock());
+  const gates = new Gates(backends, clock, {
+    maxWaitSeconds: config.routing?.max_queue_wait,
+    rates: Object.fromEntries((config.backends ?? []).map((backend) => [backend.name, backend.create_rate_per_s])),
+  });
+  const inventory = new Inventory({ ledger, backends, gates, prepare, log });
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, host, failpoint, sealer, prices, telemetry,
+    ledger, backends, config, log, instance, clock, host, failpoint, sealer, telemetry, gates, inventory, prepare,
+    prices: { of: (name) => prices.of(name, inventory.providerOf(name)) },
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: shippedProfiles,
     boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
-    gates: new Gates(backends, clock, {
-      maxWaitSeconds: config.routing?.max_queue_wait,
-      rates: Object.fromEntries((config.backends ?? []).map((backend) => [backend.name, backend.create_rate_per_s])),
-    }),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
+  await inventory.look();
   return ctx;
 }
 
@@ -176,6 +189,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await unregisterInstance(ctx);
     });
     await ctx.boundary.close();
+    await ctx.inventory.close();
     for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 
@@ -187,6 +201,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     usage: (who, id) => usage(ctx, who, id),
     renew: (who, id, request) => renew(ctx, who, id, request),
     touch: (who, id) => touch(ctx, who, id),
+    pause: (who, id, request) => pause(ctx, who, id, request),
+    resume: (who, id) => resume(ctx, who, id),
     async destroy(who, id, reason = "user") {
       const row = await endableSandbox(ctx, who, id);
       if (row.tenant !== who.tenant) await writable(ctx, "who ends another tenant's sandbox", () => auditForeignEnd(ctx, who, row));
@@ -212,7 +228,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     tenants: tenants(ctx),
     projects: projects(ctx),
     quotas: quotas(ctx),
+    hosts: hosts(ctx),
     policy: policy(ctx),
+    images: images(ctx),
+    snapshots: snapshots(ctx),
+    fork: (who, id, request, signal) => fork(ctx, who, id, request, signal),
     backends: () => backendInfos(ctx),
     route: (who, request) => explainRoute(ctx, who, request),
     sweep: ({ adopt = false } = {}) => sweeper.sweep(adopt),

@@ -7,7 +7,20 @@ export const FAILPOINTS = [
   "network.after_row", "network.after_apply",
 ] as const; // prettier-ignore
 
+/** The same for a sandbox that is brought to rest and runs again. */
+export const REST_FAILPOINTS = [
+  "pause.after_row", "pause.after_provider", "resume.after_row", "resume.after_provider",
+  "suspend.after_row", "suspend.after_provider", "wake.after_row", "wake.after_provider",
+] as const; // prettier-ignore
+
+/** The same for what is kept of a sandbox. */
+export const SNAPSHOT_FAILPOINTS = ["snapshot.after_row", "snapshot.after_provider"] as const;
+
 /** The same for what goes on beside the verbs: the telling of events. */
 export const HUB_FAILPOINTS = ["webhook.before_send", "webhook.after_send", "webhook.after_advance"] as const;
 
-export type Failpoint = (typeof FAILPOINTS)[number] | (typeof HUB_FAILPOINTS)[number];
+export type Failpoint =
+  | (typeof FAILPOINTS)[number]
+  | (typeof REST_FAILPOINTS)[number]
+  | (typeof SNAPSHOT_FAILPOINTS)[number]
+  | (typeof HUB_FAILPOINTS)[number];

@@ -9,25 +9,33 @@ import {
   type ProfileSecret,
   type PublishedPort,
   SandboxerError,
+  type SandboxWorkspace,
 } from "../contract/index.ts";
-import { checkSecretBindings, mergeSettings, type Request, type Settings } from "../guard/index.ts";
+import { admitWorkspace, checkSecretBindings, mergeSettings, type Request, type Settings } from "../guard/index.ts";
+import type { SnapshotRow } from "../ledger/index.ts";
 import type { Context } from "./context.ts";
 import { DEFAULT_PROFILE, resolveProfile } from "./profiles.ts";
-import { NOT_IN_THIS_VERSION, requirements } from "./requirements.ts";
+import { notYet, requirements } from "./requirements.ts";
 import { type Ranking, route } from "./route.ts";
 import type { Refusal } from "./routing/refuse.ts";
 import { snapshot } from "./routing/snapshot.ts";
+import { usableSnapshot } from "./snapshots/rows.ts";
 
 /** Everything decided about a create before anything is done. */
 export interface Plan {
   readonly request: Request;
   readonly profile: ProfileRecord;
   readonly settings: Settings;
+  readonly document: Profile;
   /** The profile's, unresolved. */
   readonly secrets: readonly ProfileSecret[];
   /** Ports that the profile publishes. */
   readonly ports: readonly PublishedPort[];
   readonly ranking: Ranking;
+  /** Where what is at its workspace comes from; null: it begins empty. */
+  readonly workspace: SandboxWorkspace | null;
+  /** What it goes on from. */
+  readonly snapshot?: SnapshotRow;
 }
 
 function unsupported(issues: Issue[]): SandboxerError {
@@ -61,6 +69,8 @@ export interface Draft {
   readonly profile: ProfileRecord;
   readonly document: Profile;
   readonly settings: Settings;
+  /** What it goes on from. */
+  readonly snapshot?: SnapshotRow;
 }
 
 const SHORTHANDS = { warm: "cold_start", floor: "price" } as const;
@@ -82,22 +92,30 @@ function withShorthand(request: Request): Request {
 export async function draft(ctx: Context, who: Principal, input: CreateRequest): Promise<Draft> {
   const request = withShorthand(parse(CreateRequest, input, { what: "request" }));
   checkBackendNames(ctx, request);
-  const profile = await resolveProfile(ctx, who.tenant, request.profile ?? DEFAULT_PROFILE);
-  const document = parse(Profile, profile.document, { what: `profile ${profile.name}@${profile.version}` });
-  return { request, profile, document, settings: mergeSettings(ctx.config.floor ?? {}, document, request) };
+  const asked = request.snapshot === undefined ? undefined : await usableSnapshot(ctx, who, request.snapshot);
+  const profile = await resolveProfile(ctx, who.tenant, request.profile ?? asked?.profile ?? DEFAULT_PROFILE);
+  const written = parse(Profile, profile.document, { what: `profile ${profile.name}@${profile.version}` });
+  const named = asked === undefined ? /^snapshot:(\S+)$/.exec(written.image ?? "")?.[1] : undefined;
+  const from = named === undefined ? asked : await usableSnapshot(ctx, who, named);
+  // What is asked for by its snapshot is a new one, whoever had a key before, and has its setup behind it.
+  const { scope: _scope, setup: _setup, ...rest } = written;
+  const document: Profile = asked === undefined ? written : { ...rest, image: `snapshot:${asked.id}` };
+  const settings = mergeSettings(ctx.config.floor ?? {}, document, request);
+  if (from === undefined) return { request, profile, document, settings };
+  const { routing } = settings;
+  const only = (routing.only ?? [from.backend]).filter((name) => name === from.backend);
+  const where = { image: `snapshot:${from.id}@${from.digest}`, routing: { ...routing, only } };
+  return { request, profile, document, settings: { ...settings, ...where }, snapshot: from };
 }
 
 /** Ranks the backends for it as they stand now. Asks none of them. */
-export function planOf(ctx: Context, { request, profile, document, settings }: Draft): Plan {
+export function planOf(ctx: Context, tenant: string, { request, profile, document, settings, snapshot: from }: Draft): Plan {
   const needs = requirements(document, request, settings.routing.requireCapabilities);
-  const missing = needs.filter(({ capability }) => NOT_IN_THIS_VERSION.has(capability));
-  if (missing.length > 0)
-    throw unsupported(
-      missing.map(({ capability, field }) => ({
-        path: field,
-        message: `needs ${capability}, which this version of sand-boxer does not have`,
-      })),
-    );
+  const missing = needs.flatMap((one): Issue[] => {
+    const message = notYet(one);
+    return message === undefined ? [] : [{ path: one.field, message }];
+  });
+  if (missing.length > 0) throw unsupported(missing);
   const { network } = settings;
   const asked = {
     routing: settings.routing,
@@ -108,11 +126,13 @@ export function planOf(ctx: Context, { request, profile, document, settings }: D
     ttl: settings.ttl,
     egressBytes: network === null ? 0 : (network.ceiling.limits.bytes ?? null),
   };
-  const ranking = route(asked, snapshot(ctx), ctx.gates.maxWaitMs);
-  // Where no backend can have secrets at all, that is what is told.
-  if (ranking.ranked.length > 0) checkSecretBindings(document);
+  const ranking = route(asked, snapshot(ctx, settings.resources), ctx.gates.maxWaitMs);
+  // Where no backend can have secrets, or mount anything, at all, that is what is told.
+  const possible = ranking.ranked.length > 0;
+  if (possible) checkSecretBindings(document);
   return {
-    request, profile, settings, secrets: document.secrets ?? [], ports: document.network?.ports ?? [],
+    workspace: possible ? admitWorkspace(settings.workspace, ctx.config.workspaces?.roots ?? [], tenant) : null,
+    ...(from === undefined ? {} : { snapshot: from }), request, profile, document, settings, secrets: document.secrets ?? [], ports: document.network?.ports ?? [],
     ranking: { ...ranking, route: { ...ranking.route, profile: `${profile.name}@${profile.version}` } },
   }; // prettier-ignore
 }

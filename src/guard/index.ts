@@ -3,6 +3,7 @@ export * from "./ask-policy.ts";
 export { compilePolicy } from "./egress/policy/index.ts";
 export * from "./boundary-from-config.ts";
 export * from "./merge-network.ts";
+export * from "./merge-rest.ts";
 export * from "./merge.ts";
 export type * from "./merge-routing.ts";
 export * from "./money/index.ts";
@@ -10,6 +11,7 @@ export * from "./policy/index.ts";
 export * from "./quota.ts";
 export * from "./secret-bindings.ts";
 export * from "./suggest-rules.ts";
+export * from "./workspace.ts";
 export {
   type Allowed,
   denied as secretDenied,

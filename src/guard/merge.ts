@@ -6,10 +6,13 @@ import {
   type Overrides,
   type Profile,
   type Resources,
+  type Sandbox,
   type Services,
 } from "../contract/index.ts";
 import { type MergedNetwork, mergeNetwork } from "./merge-network.ts";
+import { mergeRest, mergeUse } from "./merge-rest.ts";
 import { type MergedRouting, mergeRouting } from "./merge-routing.ts";
+import { type MergedWorkspace, mergeWorkspace } from "./workspace.ts";
 
 export type Floor = NonNullable<Config["floor"]>;
 /** A create request as the contract's schema reads it: seconds and bytes. */
@@ -23,6 +26,9 @@ export interface Settings {
   readonly maxLife: number;
   readonly idle: number | null;
   readonly readyTimeout: number;
+  readonly onIdle: Sandbox["lifetime"]["on_idle"];
+  readonly onExpire: Sandbox["lifetime"]["on_expire"];
+  readonly onUse: Sandbox["lifetime"]["on_use"];
   readonly image: string;
   readonly user: string | undefined;
   readonly services: Services | undefined;
@@ -32,6 +38,7 @@ export interface Settings {
   /** null: nothing can be reached, and no request of its own can change that. */
   readonly network: MergedNetwork | null;
   readonly routing: MergedRouting;
+  readonly workspace: MergedWorkspace;
   /** Fields that were asked for wider than they were given. */
   readonly narrowed: readonly string[];
 }
@@ -100,6 +107,17 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
     ]) ?? DEFAULTS.isolationMin;
   if (asked !== undefined && asked !== isolationMin) narrowed.add("isolation_level.min");
 
+  const onIdle = mergeRest(life.on_idle, request.on_idle) ?? "terminate";
+  const onExpire = mergeRest(life.on_expire, request.on_expire) ?? "terminate";
+  const onUse = mergeUse(life.on_use, request.on_use) ?? "refuse";
+  for (const [field, asked, given] of [
+    ["on_idle", request.on_idle, onIdle],
+    ["on_expire", request.on_expire, onExpire],
+    ["on_use", request.on_use, onUse],
+  ])
+    // prettier-ignore
+    if (field !== undefined && asked !== undefined && asked !== given) narrowed.add(field);
+
   return {
     isolationMin,
     resources: {
@@ -117,6 +135,9 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
       DEFAULTS.readyTimeout,
       narrowed,
     ),
+    onIdle,
+    onExpire,
+    onUse,
     image: profile.image ?? "host",
     user: profile.user,
     services: profile.services,
@@ -125,6 +146,7 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
     allowPtrace: profile.allow_ptrace ?? false,
     network: mergeNetwork(floor.network ?? {}, profile.network ?? {}, request.network, (field) => narrowed.add(field)),
     routing: mergeRouting(floor.routing ?? {}, profile.routing ?? {}, request.routing ?? {}, (field) => narrowed.add(field)),
+    workspace: mergeWorkspace(profile.workspace ?? {}, request.workspace ?? {}, (field) => narrowed.add(field)),
     narrowed: [...narrowed].sort(),
   };
 }

@@ -1,5 +1,5 @@
 import type { Db, Ledger } from "./ledger.ts";
-import type { InstanceRow, NewInstanceRow } from "./schema.ts";
+import type { InstanceRow, NewInstanceRow } from "./schema-fleet.ts";
 
 export async function insertInstance(tx: Db, row: NewInstanceRow): Promise<void> {
   await tx.insertInto("instances").values(row).execute();

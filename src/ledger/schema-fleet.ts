@@ -1,3 +1,4 @@
+import type { Generated, Insertable, Selectable } from "kysely";
 /** A data directory, and with it a local runtime, of a shared ledger. */
 export interface HostTable {
   id: string;
@@ -28,3 +29,20 @@ export interface UsageSummaryTable {
   egress_bytes_up: number;
   egress_bytes_down: number;
 }
+
+export interface InstanceTable {
+  id: string;
+  boot_id: string;
+  pid_namespace: string;
+  pid: number;
+  start_ticks: number;
+  seen_at: number;
+  /** The data directory's id, where the ledger is shared; null: the ledger lies in it. */
+  host: Generated<string | null>;
+  started_at: Generated<number>;
+  /** By the ledger's clock; counts where the ledger is shared. */
+  lease_until: Generated<number>;
+}
+
+export type NewInstanceRow = Insertable<InstanceTable>;
+export type InstanceRow = Selectable<InstanceTable>;

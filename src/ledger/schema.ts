@@ -1,14 +1,17 @@
 import type { Generated, Insertable, Selectable, Updateable } from "kysely";
-import type { HostTable, LeaseTable, UsageSummaryTable } from "./schema-fleet.ts";
+import type { HostTable, InstanceTable, LeaseTable, UsageSummaryTable } from "./schema-fleet.ts";
 import type { KeyTable, PolicyTable, ProfileLabelsTable, ProjectTable, QuotaTable, TenantTable } from "./schema-access.ts";
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
+import type { RestColumns, UsageRestColumns } from "./schema-rest.ts";
 import type { HubTables } from "./schema-hub.ts";
+import type { InventoryTable } from "./schema-inventory.ts";
+import type { SnapshotTables } from "./schema-snapshots.ts";
 import type { MoneyTables } from "./schema-money.ts";
 
 /** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
 type Json = string;
 
-export interface SandboxTable {
+export interface SandboxTable extends RestColumns {
   id: string;
   tenant: string;
   name: string | null;
@@ -19,12 +22,14 @@ export interface SandboxTable {
   /** The provider's {@link Ref}; null until `create` answered. */
   ref: Json | null;
   state: SandboxState;
-  desired: "running" | "terminated";
+  desired: "running" | "paused" | "suspended" | "terminated";
   generation: number;
   /** The instance that is working on it now; null: nobody, the sweep may settle it. */
   owner: string | null;
   /** The host whose local runtime has it: no other control plane reaches it. null: each does. */
   host: Generated<string | null>;
+  /** The snapshot that it came from. */
+  snapshot: Generated<string | null>;
   isolation_min: IsolationLevel;
   isolation_effective: IsolationLevel | null;
   runtime: string | null;
@@ -48,6 +53,8 @@ export interface SandboxTable {
   error_message: string | null;
   state_lost: number;
   project: string | null;
+  /** The host directory that is mounted at its workspace; null: none. */
+  workspace: Generated<Json | null>;
   /** Who began it; null: the operator on the machine. */
   key_id: string | null;
 }
@@ -136,22 +143,9 @@ export interface IdempotencyTable {
 }
 
 /** A process that has this ledger open. Boot, PID namespace, pid and start ticks together name it without doubt. */
-export interface InstanceTable {
-  id: string;
-  boot_id: string;
-  pid_namespace: string;
-  pid: number;
-  start_ticks: number;
-  seen_at: number;
-  /** The data directory's id, where the ledger is shared; null: the ledger lies in it. */
-  host: Generated<string | null>;
-  started_at: Generated<number>;
-  /** By the ledger's clock; counts where the ledger is shared. */
-  lease_until: Generated<number>;
-}
 
 /** One stay at one backend: opened with the row that stands before the create, closed when the release is confirmed. */
-export interface UsageTable {
+export interface UsageTable extends UsageRestColumns {
   sandbox_id: string;
   generation: number;
   tenant: string;
@@ -250,7 +244,7 @@ export interface MetaTable {
   value: string;
 }
 
-export interface Tables extends HubTables, MoneyTables {
+export interface Tables extends HubTables, MoneyTables, SnapshotTables {
   sandboxes: SandboxTable;
   sandbox_metadata: MetadataTable;
   execs: ExecTable;
@@ -259,6 +253,7 @@ export interface Tables extends HubTables, MoneyTables {
   keys: KeyTable;
   idempotency: IdempotencyTable;
   instances: InstanceTable;
+  inventory: InventoryTable;
   hosts: HostTable;
   leases: LeaseTable;
   usage_summary: UsageSummaryTable;
@@ -287,8 +282,6 @@ export type ProcessRow = Selectable<ProcessTable>;
 export type ProfileRow = Selectable<ProfileTable>;
 export type SecretRow = Selectable<SecretTable>;
 export type SandboxSecretRow = Selectable<SandboxSecretTable>;
-export type NewInstanceRow = Insertable<InstanceTable>;
-export type InstanceRow = Selectable<InstanceTable>;
 export type UsageRow = Selectable<UsageTable>;
 export type SandboxNetworkRow = Selectable<SandboxNetworkTable>;
 export type SandboxNetworkPatch = Updateable<SandboxNetworkTable>;

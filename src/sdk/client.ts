@@ -9,11 +9,14 @@ import type { SecretInfo } from "../contract/secret.ts";
 import { Keys, Projects, Quotas, Tenants } from "./access.ts";
 import { Audit } from "./audit.ts";
 import { cloudEvents, ledgerEvents, type EventOptions } from "./events.ts";
+import { Images } from "./images.ts";
+import { Hosts } from "./hosts.ts";
 import { Money } from "./money.ts";
 import { settle, type SandBoxerOptions } from "./options.ts";
 import { Policy } from "./policy.ts";
 import { Sandbox, type CreateOptions } from "./sandbox.ts";
 import { query, Transport } from "./transport.ts";
+import { Snapshots } from "./snapshots.ts";
 import { Webhooks } from "./webhooks.ts";
 
 export interface ListOptions {
@@ -64,6 +67,9 @@ export class SandBoxer {
     this.projects = new Projects(this.#transport);
     this.quotas = new Quotas(this.#transport);
     this.policy = new Policy(this.#transport);
+    this.images = new Images(this.#transport);
+    this.snapshots = new Snapshots(this.#transport);
+    this.hosts = new Hosts(this.#transport);
   }
 
   /** Makes a sandbox and resolves when commands can run. Retried on a retryable failure: its idempotency key keeps that from making two. */
@@ -161,6 +167,12 @@ export class SandBoxer {
   readonly projects: Projects;
   readonly quotas: Quotas;
   readonly policy: Policy;
+  /** Images that backends keep. */
+  readonly images: Images;
+  /** What was kept of sandboxes. */
+  readonly snapshots: Snapshots;
+  /** Hosts that become backends while servers run. */
+  readonly hosts: Hosts;
 
   /** Values that sandboxes use and never see. Changing them needs the scope `secrets`. */
   readonly secrets = {

@@ -152,7 +152,8 @@ export class Files {
   }
 }
 
-function bodyOf(content: FileContent): Bytes | ReadableStream<Bytes> {
+/** Whatever is given, as a request takes it. */
+export function bodyOf(content: FileContent): Bytes | ReadableStream<Bytes> {
   if (typeof content === "string" || content instanceof Uint8Array) return toBytes(content);
   if (content instanceof Blob) return content.stream();
   return content instanceof ReadableStream ? (content as ReadableStream<Bytes>) : toStream(content);

@@ -9,6 +9,8 @@ export type { AuditAnchor, AuditEntry, AuditReport } from "../contract/audit.ts"
 export type { CloudEvent } from "../contract/cloud-event.ts";
 export type { ProcessInfo, PtySize } from "../contract/exec.ts";
 export type { FileEvent, FileInfo } from "../contract/files.ts";
+export type { ImageFormat, ImageInfo, ImageProgress, ImagePruneRequest, ImagePullRequest, ImageRemoval } from "../contract/image.ts";
+export type { HostChange, HostChanged, HostCheck, HostInfo, HostRequest } from "../contract/inventory.ts";
 export type {
   EffectiveRule, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkSuggestion, NetworkUpdate, NetworkView,
 } from "../contract/network-api.ts"; // prettier-ignore
@@ -24,6 +26,7 @@ export type { Profile, ProfileRecord } from "../contract/profile.ts";
 export type { Route, RouteCandidate, RouteCost, Routing } from "../contract/routing.ts";
 export type { SandboxState } from "../contract/sandbox.ts";
 export type { SecretInfo } from "../contract/secret.ts";
+export type { Fork, ForkRequest, SnapshotInfo, SnapshotRequest, SnapshotTree } from "../contract/snapshot.ts";
 export type { ServiceState } from "../contract/beside.ts";
 export type { WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult } from "../contract/webhook.ts";
 export { Keys, Projects, Quotas, Tenants } from "./access.ts";
@@ -34,7 +37,9 @@ export type { CommandLine, CommandOptions, StdinStream } from "./command.ts";
 export type { EventOptions } from "./events.ts";
 export { Execution, type ExecEvent, type ExecOptions } from "./exec.ts";
 export { Files, type FileContent } from "./files.ts";
+export { Images, type ImageOptions } from "./images.ts";
 export type { FetchFunction, FetchInit, SandBoxerOptions, WebSocketConstructor, WebSocketLike } from "./options.ts";
+export { Hosts } from "./hosts.ts";
 export { Money, type UsageOptions, type UsagePage } from "./money.ts";
 export { Network, type NetworkLogOptions } from "./network.ts";
 export type { OutputOptions, ProcessOutput } from "./output.ts";
@@ -43,5 +48,6 @@ export { Ports } from "./ports.ts";
 export { Process } from "./process.ts";
 export { ExecResult, type Ending } from "./result.ts";
 export { Sandbox, type CreateOptions, type SandboxInfo, type SpawnOptions } from "./sandbox.ts";
+export { Snapshots } from "./snapshots.ts";
 export { Services, type ServiceLogOptions } from "./services.ts";
 export { Webhooks } from "./webhooks.ts";

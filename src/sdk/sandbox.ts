@@ -1,6 +1,7 @@
 import type { CreateRequest, RenewRequest, Usage } from "../contract/api.ts";
 import type { ProcessInfo, PtySize } from "../contract/exec.ts";
 import type { Sandbox as SandboxInfo } from "../contract/sandbox.ts";
+import type { Fork, ForkRequest } from "../contract/snapshot.ts";
 import { commandFields, type CommandLine, type CommandOptions } from "./command.ts";
 import { Execution, type ExecOptions } from "./exec.ts";
 import { Files } from "./files.ts";
@@ -28,7 +29,7 @@ export interface SpawnOptions extends CommandOptions {
   maxOutputBytes?: number;
 }
 
-/** A handle to one sandbox. `await using` destroys it at the end of the block. */
+/** A handle to one sandbox. `await using` destroys it at the end of the block, also one that a `scope_key` has found. */
 export class Sandbox {
   readonly id: string;
   readonly files: Files;
@@ -71,6 +72,12 @@ export class Sandbox {
     return this.#take({ method: "GET", path: this.#path });
   }
 
+  /** Sandboxes that go on from where this one is now, each by itself: all or none. It stands still while its changed files are copied. */
+  async fork(request: ForkRequest = {}): Promise<Sandbox[]> {
+    const { sandboxes } = await this.#transport.json<Fork>({ method: "POST", path: `${this.#path}/fork`, json: request, unbounded: true });
+    return sandboxes.map((info) => new Sandbox(this.#transport, info));
+  }
+
   /** Runs a command: a string for the shell, or an array of program and arguments. Await it, or iterate it live. */
   exec(command: CommandLine, options: ExecOptions = {}): Execution {
     return new Execution(this.#transport, this.id, command, options);
@@ -102,6 +109,21 @@ export class Sandbox {
   /** Counts as use for the idle clock. */
   async touch(): Promise<SandboxInfo> {
     return this.#take({ method: "POST", path: `${this.#path}/touch` });
+  }
+
+  /** Has it stand still, with its memory and its processes. Safe to repeat. */
+  async pause(): Promise<SandboxInfo> {
+    return this.#take({ method: "POST", path: `${this.#path}/pause`, json: { to: "paused" } });
+  }
+
+  /** Ends its processes and lets go of its memory; its disk is kept. Safe to repeat. */
+  async suspend(): Promise<SandboxInfo> {
+    return this.#take({ method: "POST", path: `${this.#path}/pause`, json: { to: "suspended" } });
+  }
+
+  /** Has it run again, paused or suspended; `info.state_lost` says where its state is not the one of before. Safe to repeat. */
+  async resume(): Promise<SandboxInfo> {
+    return this.#take({ method: "POST", path: `${this.#path}/resume` });
   }
 
   /** What it uses now. */

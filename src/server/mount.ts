@@ -75,7 +75,7 @@ function peerOf(context: HttpContext): string | null {
 }
 
 /** What `{id}` is an id of, below the paths where it is not a sandbox's. */
-const OWN_IDS: Readonly<Record<string, IdKind>> = { keys: "key", webhooks: "webhook" };
+const OWN_IDS: Readonly<Record<string, IdKind>> = { keys: "key", webhooks: "webhook", snapshots: "snapshot" };
 
 /** Which of a path's parameters are ids, and of what. */
 function pathParameters(path: string): { name: string; kind: IdKind | undefined }[] {

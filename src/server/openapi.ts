@@ -17,6 +17,8 @@ const TAGS = [
     name: "Files",
     description: "Bytes in and out, by paths that are resolved inside the sandbox. Paths in queries are percent-escapes of raw bytes.",
   },
+  { name: "Snapshots", description: "What was kept of sandboxes, and sandboxes that go on from it." },
+  { name: "Images", description: "What sandboxes stand on, as backends keep it." },
   { name: "Ports", description: "Servers inside, as they are reached from outside." },
   { name: "Services", description: "What a profile has run beside a sandbox, such as a database." },
   { name: "Profiles", description: "What a sandbox is: named, versioned, immutable." },
@@ -25,10 +27,12 @@ const TAGS = [
   { name: "Audit", description: "Who did what, chained by hashes." },
   { name: "Keys", description: "Who may do what." },
   { name: "Tenants", description: "Whose everything is, its parts, and how much of it there may be." },
+  { name: "Hosts", description: "Machines that become backends while servers run." },
   { name: "Policy", description: "The rules of admission: who may do what to what." },
   { name: "Network", description: "What sandboxes may reach, and what was decided of what they tried." },
   { name: "Secrets", description: "Values that sandboxes use and never see." },
   { name: "Money", description: "What sandboxes cost, what they may, and who pays." },
+  { name: "Hosts", description: "Machines that become backends while servers run." },
   { name: "Server", description: "Backends, health and housekeeping." },
 ];
 

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-  Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, FileInfo, JournalEntry, KeyInfo, PaymentRoute, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, ServiceState, TenantInfo, type ErrorCode, WebhookDelivery, WebhookInfo,
+  Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, type ErrorCode, FileInfo, HostInfo, ImageInfo, JournalEntry, KeyInfo, PaymentRoute, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, ServiceState, SnapshotInfo, TenantInfo, WebhookDelivery, WebhookInfo,
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});
@@ -36,8 +36,11 @@ export const ServiceList = listOf(ServiceState, "ServiceList");
 export const PortList = listOf(PortInfo, "PortList");
 export const ProfileList = listOf(ProfileRecord, "ProfileList");
 export const BackendList = listOf(BackendInfo, "BackendList");
+export const HostList = listOf(HostInfo, "HostList");
 export const KeyList = listOf(KeyInfo, "KeyList");
 export const SecretList = listOf(SecretInfo, "SecretList");
+export const SnapshotList = listOf(SnapshotInfo, "SnapshotList");
+export const ImageList = listOf(ImageInfo, "ImageList");
 export const BudgetList = listOf(Budget, "BudgetList");
 export const AccountList = listOf(Account, "AccountList");
 export const EntryList = listOf(JournalEntry, "EntryList");

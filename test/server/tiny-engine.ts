@@ -40,8 +40,9 @@ export class TinyEngine {
     const sandbox: Sandbox = {
       id: newId("sandbox"), object: "sandbox", name: null, tenant, project: null, profile: { name: "default", version: 1, digest: "0" }, backend: "tiny", state: "ready", desired: "running",
       generation: 1, isolation: { min: "process", effective: "process", runtime: null, notes: [] },
-      resources: { cpu: 1, memory_bytes: 1, disk_bytes: 1, inodes: 64, pids: 8 }, narrowed: [], route: { chosen: "tiny", reason: "only one", candidates: [] }, metadata: {},
+      resources: { cpu: 1, memory_bytes: 1, disk_bytes: 1, inodes: 64, pids: 8 }, narrowed: [], route: { chosen: "tiny", reason: "only one", candidates: [] }, metadata: {}, workspace: null,
       created_at: now, ready_at: now, last_active_at: now, expires_at: now, max_life_at: now, idle_seconds: null, ended_at: null, termination: null, error: null, state_lost: false,
+      persistence: "ephemeral", scope: null, lifetime: { on_idle: "terminate", on_expire: "terminate", on_use: "refuse" }, resting: null,
     }; // prettier-ignore
     this.sandboxes.set(sandbox.id, sandbox);
     return sandbox;
@@ -94,19 +95,18 @@ export class TinyEngine {
     const own = async (who: Principal, id: string): Promise<Sandbox> => this.#own(who, id);
     const nothing = async (who: Principal, id: string): Promise<void> => void this.#own(who, id);
     const make = streams(this);
-    // What no test of the door needs: the money routes are tested over the real engine.
     const absent = (): never => {
       throw new SandboxerError("internal", "the tiny engine keeps no books");
     };
     return {
-      budgets: { set: absent, list: absent, get: absent, remove: absent },
+      snapshots: { create: absent, list: absent, get: absent, remove: absent, export: absent, import: absent, tree: absent }, fork: absent, budgets: { set: absent, list: absent, get: absent, remove: absent },
       accounts: { set: absent, list: absent, get: absent, remove: absent, enter: absent, entries: absent, routes: absent, setRoute: absent, consent: absent, setConsent: absent },
-      fleet: absent, money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
+      images: { list: absent, import: absent, pull: absent, remove: absent, prune: absent }, fleet: absent, money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
       create: async (who) => {
         this.seen.creates++;
-        return { sandbox: this.sandbox(who.tenant), replayed: false };
+        return { sandbox: this.sandbox(who.tenant), replayed: false, attached: false };
       },
-      get: own, renew: own, touch: own, destroy: own,
+      get: own, renew: own, touch: own, pause: own, resume: own, destroy: own,
       list: async (who, { cursor }) => {
         if (cursor !== undefined && !isId("sandbox", cursor)) throw new SandboxerError("invalid_request", "bad cursor", { issues: [{ path: "cursor", message: "is not one of ours" }] });
         return { object: "list", data: [...this.sandboxes.values()].filter(({ tenant }) => tenant === who.tenant), next_cursor: null };
@@ -274,7 +274,7 @@ export class TinyEngine {
         list: async (who) => [this.secret(who, "one")],
         remove: async (who, name) => this.secret(who, name),
       },
-      tenants: nothing as never, projects: nothing as never, quotas: nothing as never, policy: nothing as never,
+      tenants: nothing as never, projects: nothing as never, quotas: nothing as never, hosts: nothing as never, policy: nothing as never,
       backends: async () => [],
       route: async () => ({ chosen: "tiny", reason: "only one", candidates: [] }),
       sweep: async () => ({ adopted: [], ended: [], orphans_removed: [], lost: [], errors: [] }),

@@ -9,7 +9,7 @@ import {
   type Traits,
 } from "../../contract/index.ts";
 import type { MicroUsd } from "../../guard/index.ts";
-import { NOT_IN_THIS_VERSION, type Requirement } from "../requirements.ts";
+import { notYet, type Requirement } from "../requirements.ts";
 import type { Quote } from "./quote.ts";
 import type { RouteBackend, RouteRequest } from "./snapshot.ts";
 
@@ -95,10 +95,8 @@ export function refuse(request: RouteRequest, backend: RouteBackend, quote: Quot
   const choice = excluded(request, name);
   if (choice !== undefined) return [{ kind: "choice", reason: choice }];
   if (traits.unavailable !== undefined) return [{ kind: "unavailable", reason: `unavailable: ${traits.unavailable}` }];
-  const found: Refusal[] = [];
-  const missing = request.requirements.filter(
-    ({ capability }) => traits.capabilities[capability] === undefined || NOT_IN_THIS_VERSION.has(capability),
-  );
+  const found: Refusal[] = backend.full === undefined ? [] : [{ kind: "unavailable", reason: backend.full }];
+  const missing = request.requirements.filter((one) => traits.capabilities[one.capability] === undefined || notYet(one) !== undefined);
   if (missing.length > 0)
     found.push({
       kind: "capability",

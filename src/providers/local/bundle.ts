@@ -1,13 +1,16 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { SandboxSpec } from "../../contract/index.ts";
+import type { Places } from "./base.ts";
 import { idBase, IDS_PER_SANDBOX, type Slot, WRITABLE } from "./disk/slot.ts";
 import type { Host } from "./host.ts";
 import type { SandboxNetwork } from "./network/network.ts";
 import type { OciProcess } from "./oci-process.ts";
 import { type SeccompProfile, seccompProfile } from "../shared/seccomp.ts";
+import { filterFor } from "./seccomp-cache.ts";
 import { type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { HELPERS, type Skeleton } from "./skeleton.ts";
+import type { WorkspaceMount } from "./workspace.ts";
 
 /**
  * The OCI bundle: the whole of a sandbox's confinement as one document.
@@ -51,6 +54,7 @@ export interface BundleInput {
   readonly spec: SandboxSpec;
   readonly slot: Slot;
   readonly skeleton: Skeleton;
+  readonly places: Places;
   readonly cgroupsPath: string;
   /** PID 1: our init, which ends the sandbox at its `max_life`. */
   readonly init: OciProcess;
@@ -62,6 +66,8 @@ export interface BundleInput {
   readonly network: SandboxNetwork | undefined;
   /** The system call filter as this runtime has compiled it before, in base64. */
   readonly compiledFilter: string | undefined;
+  /** A directory of the host's that stands at the workspace; undefined: the sandbox's own disk does. */
+  readonly workspace: WorkspaceMount | undefined;
 }
 
 const MiB = 1024 ** 2;
@@ -94,13 +100,14 @@ function tmpfs(destination: string, bytes: number, inodes: number, mode: string,
   };
 }
 
-function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: BundleInput, owner: number): Mount[] {
+function mounts({ skeleton, spec, cpus, runtime, rootless, network, workspace, places }: BundleInput, owner: number): Mount[] {
   // gVisor makes its own /sys, and its tmpfs knows no owner.
   const gvisor = runtime === "runsc";
   const owned = gvisor ? [] : [`uid=${owner}`, `gid=${owner}`];
+  const mine = Object.entries(WRITABLE).filter(([name]) => workspace === undefined || name !== "workspace");
   const writable =
-    slot.directory === undefined
-      ? Object.entries(WRITABLE).map(([name, path]) =>
+    places.writable === undefined
+      ? mine.map(([name, path]) =>
           tmpfs(
             path,
             spec.resources.diskBytes / 3,
@@ -109,7 +116,7 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: Bund
             ...owned,
           ),
         )
-      : Object.entries(WRITABLE).map(([name, path]) => bind(join(slot.directory ?? "", name), path));
+      : mine.map(([name, path]) => bind(join(places.writable ?? "", name), path));
   return [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     {
@@ -127,16 +134,29 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: Bund
     tmpfs("/dev/shm", 64 * MiB, 4096, "1777", "noexec"),
     tmpfs("/tmp", 256 * MiB, 16_384, "1777"),
     tmpfs("/run", 16 * MiB, 4096, gvisor ? "1777" : "755", ...owned),
-    bind("/usr", "/usr", "ro"),
-    ...skeleton.hostEtc
-      .filter((name) => existsSync(join("/etc", name)))
-      .map((name) => bind(join("/etc", name), join("/etc", name), "ro", "noexec")),
+    ...(places.root === undefined ? hostPrograms(skeleton) : []),
     // Over the host's certificates and the empty resolv.conf.
     ...(network?.mounts ?? []).map(({ source, destination }) => bind(source, destination, "ro", "noexec")),
     ...(gvisor ? [] : [bind(join(skeleton.cpus, String(cpus.count)), "/sys/devices/system/cpu", "ro", "noexec")]),
     bind(skeleton.helpers, HELPERS, "ro"),
-    ...writable,
+    // An image's root is writable itself, within the same quota.
+    ...(places.root === undefined ? writable : []),
+    ...(workspace === undefined ? [] : workspaceMounts(workspace, runtime)),
   ];
+}
+
+/** crun takes along nothing that is mounted in what it binds, whatever is asked: what hides something is bound once more by itself. */
+function workspaceMounts({ source, readOnly, covers }: WorkspaceMount, runtime: RuntimeName): Mount[] {
+  const over = runtime === "crun" ? covers : [];
+  return [
+    bind(source, WRITABLE.workspace, ...(readOnly ? ["ro"] : [])),
+    ...over.map(({ name, fresh }) => bind(join(source, name), join(WRITABLE.workspace, name), ...(fresh ? [] : ["ro"]))),
+  ];
+}
+
+function hostPrograms({ hostEtc }: Skeleton): Mount[] {
+  const names = hostEtc.filter((name) => existsSync(join("/etc", name)));
+  return [bind("/usr", "/usr", "ro"), ...names.map((name) => bind(join("/etc", name), join("/etc", name), "ro", "noexec"))];
 }
 
 function resources({ spec, cpus, runtime }: BundleInput): object {
@@ -170,7 +190,7 @@ export function ociConfig(input: BundleInput, owner: number): OciConfig {
   ];
   return {
     ociVersion: "1.0.2",
-    root: { path: input.skeleton.root, readonly: true },
+    root: input.places.root === undefined ? { path: input.skeleton.root, readonly: true } : { path: input.places.root, readonly: false },
     hostname: input.spec.hostname,
     process: input.init,
     mounts: mounts(input, owner),
@@ -183,7 +203,7 @@ export function ociConfig(input: BundleInput, owner: number): OciConfig {
       uidMappings,
       gidMappings,
       ...(rootless === undefined ? { cgroupsPath: input.cgroupsPath, resources: resources(input) } : {}),
-      seccomp: seccompProfile({ ptrace: input.spec.allowPtrace, arch: process.arch }),
+      seccomp: seccompProfile(filterFor(input.spec)),
       maskedPaths: MASKED,
       readonlyPaths: READ_ONLY,
       rootfsPropagation: "private",

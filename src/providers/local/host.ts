@@ -5,11 +5,13 @@ import { Cgroup, type CgroupMounts } from "./cgroup.ts";
 import type { SlotPool } from "./disk/pool.ts";
 import { idBase } from "./disk/slot.ts";
 import type { FifoPool } from "./fifo.ts";
+import type { ImageStore } from "./images/store.ts";
 import type { Launcher } from "./launcher.ts";
 import type { SandboxNetworks } from "./network/network.ts";
 import { SandboxDirectory } from "./record.ts";
 import type { Runtime, RuntimeName } from "./runtime.ts";
 import type { Skeleton } from "./skeleton.ts";
+import type { SnapshotStore } from "./snapshots/store.ts";
 
 /** A level of isolation as this host gives it. */
 export interface Level {
@@ -28,6 +30,10 @@ export interface Host {
   readonly sandboxes: string;
   readonly skeleton: Skeleton;
   readonly pool: SlotPool;
+  readonly images: ImageStore;
+  readonly snapshots: SnapshotStore;
+  /** Why sandboxes cannot stand on images here; undefined where they can. */
+  readonly withoutImages: string | undefined;
   readonly fifos: FifoPool;
   readonly launcher: Launcher;
   /** Directory of what lives as long as one command: see scratch.ts. */
@@ -64,7 +70,12 @@ export function cgroupParent(instance: string): string {
 }
 
 export function cgroupOf(host: Host, id: string): Cgroup {
-  return new Cgroup(host.cgroups, `${cgroupParent(host.instance)}/${id}`);
+  return new Cgroup(host.cgroups, `${cgroupParent(host.instance)}/${id}`, restMarker(host, id));
+}
+
+/** The file that is there while the sandbox is to stand still. native/process-shim.pl knows its name too. */
+export function restMarker(host: Host, id: string): string {
+  return join(host.sandboxes, id, "paused");
 }
 
 /** Directory of a sandbox's bundle, and of the files of its running commands. */

@@ -1,4 +1,4 @@
-import type { Created, OpenContext, Op, Provider, SandboxSpec } from "../../contract/index.ts";
+import type { Created, OpenContext, Op, Provider, Ref, SandboxSpec } from "../../contract/index.ts";
 import { defineProvider } from "../../contract/index.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
 import { portsOverExec } from "../shared/ports-over-exec.ts";
@@ -7,6 +7,8 @@ import { createSandbox } from "./create.ts";
 import { destroySandbox, removeEmptyGroups } from "./destroy.ts";
 import { abandonExec, execCommand, liveRecord } from "./exec.ts";
 import { directoryOf, type Host } from "./host.ts";
+import { DEFAULT_LIMITS, type ImageLimits } from "./images/limits.ts";
+import { type ImagesOptions, localImages } from "./images/images.ts";
 import { inspectSandbox, listSandboxes } from "./observe.ts";
 import { localPorts } from "./network/ports.ts";
 import { LocalOptions } from "./options.ts";
@@ -14,10 +16,12 @@ import { openHost } from "./open-host.ts";
 import { WORKDIR } from "./oci-process.ts";
 import { isAlive } from "./process-tree.ts";
 import { localProcesses } from "./processes/processes.ts";
-import { refOf } from "./record.ts";
+import { recordedIds, refOf } from "./record.ts";
+import { pauseSandbox, resumeSandbox, suspendSandbox, wakeSandbox } from "./rest.ts";
 import { shared } from "./shared-work.ts";
 import { HELPERS } from "./skeleton.ts";
-import { traitsOf } from "./traits.ts";
+import { localSnapshots, sweepSnapshots } from "./snapshots/snapshots.ts";
+import { canKeepDisk, canRest, traitsOf } from "./traits.ts";
 
 /**
  * The embedded default: sandboxes on this machine by an OCI runtime, with no daemon. Everything about them is on disk and in the
@@ -27,10 +31,10 @@ export default defineProvider({ name: "local", options: LocalOptions, open: open
 
 async function openLocal(options: LocalOptions, context: OpenContext): Promise<Provider> {
   const { host } = await openHost(options, context);
-  return localProvider(host);
+  return localProvider(host, options);
 }
 
-function localProvider(host: Host): Provider {
+function localProvider(host: Host, options: LocalOptions): Provider {
   const processes = localProcesses(host);
   const creating = new Map<string, Promise<Created>>();
   const destroying = new Map<string, Promise<"destroyed" | "absent">>();
@@ -74,11 +78,26 @@ function localProvider(host: Host): Provider {
         return host.network.of(ref.id);
       },
     },
+    ...(canRest(host)
+      ? {
+          pause: { pause: (ref: Ref, op: Op) => pauseSandbox(host, ref, op), resume: (ref: Ref, op: Op) => resumeSandbox(host, ref, op) },
+        }
+      : {}),
+    ...(canKeepDisk(host)
+      ? {
+          suspend: { suspend: (ref: Ref) => suspendSandbox(host, ref), wake: (ref: Ref, op: Op) => shared(creating, ref.id, () => wakeSandbox(host, ref, op)) }, // prettier-ignore
+        }
+      : {}),
+    ...(host.withoutImages === undefined
+      ? { images: localImages(imagesOptions(host, options)), snapshots: localSnapshots(host, limitsOf(options)) }
+      : {}),
     abandonExec: (ref, execId) => abandonExec(host, ref, execId),
     async maintain() {
       host.fifos.sweep();
       await host.pool.maintain();
       await host.network.pool.maintain();
+      await host.images.sweep();
+      await sweepSnapshots(host);
     },
     async dispose() {
       processes.dispose();
@@ -90,4 +109,24 @@ function localProvider(host: Host): Provider {
       await removeEmptyGroups(host);
     },
   };
+}
+
+function imagesOptions(host: Host, options: LocalOptions): ImagesOptions {
+  const { backend, failpoint, images: store } = host;
+  return {
+    backend,
+    store,
+    failpoint,
+    limits: limitsOf(options),
+    users() {
+      const sandboxes = recordedIds(host.sandboxes).map((id) => ({ id, image: directoryOf(host, id).read()?.image }));
+      const all = [...sandboxes, ...host.snapshots.records()];
+      // What came with a snapshot from elsewhere is in that snapshot.
+      return all.flatMap(({ id, image }) => (image === undefined || image.layers.length === 0 ? [] : [{ by: id, id: image.id, layers: image.layers }]));
+    },
+  };
+} // prettier-ignore
+
+function limitsOf({ images = {} }: LocalOptions): ImageLimits {
+  return { bytes: images.max_bytes ?? DEFAULT_LIMITS.bytes, entries: images.max_entries ?? DEFAULT_LIMITS.entries };
 }

@@ -1,5 +1,6 @@
 import type { Command, PtySize, SandboxSpec } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
+import { DEFAULT_HOME, type Inside } from "./images/inside.ts";
 import { EGRESS_VARIABLES } from "./network/inside.ts";
 import { type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { HELPERS, SANDBOX_UID } from "./skeleton.ts";
@@ -78,9 +79,12 @@ export function initProcess(spec: SandboxSpec, seconds: number, user: OciProcess
   };
 }
 
-/** The user as numbers: `sandbox`, or `uid[:gid]`; other names are looked for in no image yet. Root inside is refused. */
-export function userIds(user: string | undefined): { uid: number; gid: number } {
+/** The user as numbers: `sandbox`, `uid[:gid]`, or a name that the image has; the image's own unless given. Root inside is refused. */
+export function userIds(user: string | undefined, inside?: Inside): { uid: number; gid: number } {
+  if (user === undefined && inside !== undefined) return inside.user;
   if (user === undefined || user === "sandbox") return { uid: SANDBOX_UID, gid: SANDBOX_UID };
+  const named = inside?.users.find(({ name, uid }) => name === user && uid !== 0);
+  if (named !== undefined) return userIds(`${named.uid}:${named.gid}`);
   const match = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(user);
   if (match === null) {
     throw new SandboxerError("invalid_request", `there is no user "${user}" in the sandbox`, {
@@ -96,25 +100,47 @@ export function userIds(user: string | undefined): { uid: number; gid: number } 
   return { uid, gid };
 }
 
+/** What programs ask the environment about their user. */
+function whoIs(uid: number, inside: Inside | undefined): Record<string, string> {
+  const known = inside?.users.find((user) => user.uid === uid);
+  const name = known?.name ?? "sandbox";
+  return {
+    HOME: known?.home ?? DEFAULT_HOME,
+    USER: name,
+    LOGNAME: name,
+    SHELL: inside === undefined ? "/bin/bash" : "/bin/sh",
+  };
+}
+
+/** An image has bash, or another shell, or none: the first of them that is there, and ours in the end. */
+const ANY_SHELL = `for _sb in /bin/bash /bin/sh; do [ -x "$_sb" ] && exec "$_sb" -c "$1"; done; exec ${HELPERS}/busybox sh -c "$1"`;
+
+function shellWords(text: string, inside: Inside | undefined): string[] {
+  return inside === undefined ? ["/bin/bash", "-c", text] : [`${HELPERS}/busybox`, "sh", "-c", ANY_SHELL, "sh", text];
+}
+
 /** The command as the runtime runs it: below a child subreaper of its own, so that its whole tree stays findable. */
-export function commandProcess(spec: SandboxSpec, command: Command, { runtime, pty }: { runtime: RuntimeName; pty?: PtySize }): OciProcess {
-  const user = userIds(command.user ?? spec.user);
+export function commandProcess(
+  spec: SandboxSpec,
+  command: Command,
+  { runtime, pty, inside }: { runtime: RuntimeName; pty?: PtySize; inside: Inside | undefined },
+): OciProcess {
+  const user = userIds(command.user ?? spec.user, inside);
+  const workdir = inside?.workdir ?? WORKDIR;
   const cpus = String(Math.max(1, Math.ceil(spec.resources.cpu)));
   const env = {
     PATH,
-    HOME: "/home/sandbox",
-    USER: "sandbox",
-    LOGNAME: "sandbox",
-    SHELL: "/bin/bash",
+    ...whoIs(user.uid, inside),
     LANG: "C.UTF-8",
     ...Object.fromEntries(THREAD_VARIABLES.map((name) => [name, cpus])),
     ...(pty === undefined ? {} : { TERM: "xterm-256color" }),
     ...(spec.egress === undefined ? {} : EGRESS_VARIABLES),
+    ...inside?.env,
     ...spec.env,
     ...command.env,
     ...(RUNTIMES[runtime].hostProcesses ? {} : { [MARK]: command.id }),
   };
-  const words = "argv" in command.run ? command.run.argv : ["/bin/bash", "-c", command.run.shell];
+  const words = "argv" in command.run ? command.run.argv : shellWords(command.run.shell, inside);
   const args =
     pty === undefined ? words : [`${HELPERS}/busybox`, "sh", "-c", AT_ITS_SIZE, "pty", String(pty.cols), String(pty.rows), ...words];
   return {
@@ -123,7 +149,7 @@ export function commandProcess(spec: SandboxSpec, command: Command, { runtime, p
     user: { ...user, additionalGids: [] },
     args: RUNTIMES[runtime].hostProcesses ? [`${HELPERS}/tini`, "-s", "--", ...args] : [`${HELPERS}/busybox`, "env", "--", ...args],
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-    cwd: command.cwd === undefined ? WORKDIR : command.cwd.startsWith("/") ? command.cwd : `${WORKDIR}/${command.cwd}`,
+    cwd: command.cwd === undefined ? workdir : command.cwd.startsWith("/") ? command.cwd : `${workdir}/${command.cwd}`,
     noNewPrivileges: true,
     capabilities: NO_CAPABILITIES,
     rlimits: rlimits(spec),

@@ -9,6 +9,8 @@ import { discardDisk, makeTemplate, mountDisk } from "./disk/image.ts";
 import { SlotPool } from "./disk/pool.ts";
 import { FifoPool } from "./fifo.ts";
 import type { Host } from "./host.ts";
+import { missingForImages, WITHOUT_DISKS } from "./images/probe.ts";
+import { ImageStore } from "./images/store.ts";
 import { Launcher } from "./launcher.ts";
 import { SandboxNetworks } from "./network/network.ts";
 import type { LocalOptions } from "./options.ts";
@@ -18,6 +20,7 @@ import { identify } from "./process-tree.ts";
 import { findProgram, type Runtime, type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { scratchDirectory } from "./scratch.ts";
 import { ensureSkeleton, SANDBOX_UID } from "./skeleton.ts";
+import { SnapshotStore } from "./snapshots/store.ts";
 
 /** Prepared disks and namespaces in a process that stays, and in one that ends: there whoever waits for its exit waits for them. */
 const [MANY, FEW] = [16, 4];
@@ -49,6 +52,8 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
   const skeleton = await ensureSkeleton(join(directory, "skeleton"));
   const disks =
     rootless === undefined && options.disk !== "tmpfs" && (cache.disks ?? (await disksWork(directory, options.disk === "image")));
+  const images = new ImageStore(join(directory, "images"));
+  const withoutImages = disks ? (cache.overlays === true ? undefined : await missingForImages(directory)) : WITHOUT_DISKS;
   const depth = options.pool ?? (context.stays === false ? FEW : MANY);
   const onError = (error: unknown): void =>
     log.warn({ error: String(error) }, "prepared things could not be made or thrown away; the next sweep tries again");
@@ -62,6 +67,9 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
     sandboxes,
     skeleton,
     pool,
+    images,
+    snapshots: new SnapshotStore(join(directory, "snapshots")),
+    withoutImages,
     fifos: new FifoPool(join(scratch, "fifos"), launcher),
     launcher,
     network: new SandboxNetworks({ directory: join(directory, "network"), depth, onError }),
@@ -83,8 +91,8 @@ export async function openHost(options: LocalOptions, context: OpenContext): Pro
     probed.push(cache.runtime(name) ?? (await probeRuntime(bare, name, found.get(name))));
   }
   const others = known.filter(({ name }) => !probed.some((one) => one.name === name));
-  if (probed.some(({ name }) => cache.runtime(name) === undefined) || (disks && !cache.disks))
-    cache.keep({ probed: [...probed, ...others], disks: disks || cache.disks === true }, log);
+  if (probed.some(({ name }) => cache.runtime(name) === undefined) || (disks && !cache.disks) || (withoutImages === undefined && !cache.overlays))
+    cache.keep({ probed: [...probed, ...others], disks: disks || cache.disks === true, overlays: withoutImages === undefined || cache.overlays === true }, log); // prettier-ignore
   const runtimes = new Map([
     ...bare.runtimes,
     ...probed.flatMap(({ name, runtime }) => (runtime === undefined ? [] : [[name, runtime] as const])),

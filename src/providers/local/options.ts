@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Size } from "../../contract/index.ts";
 
 /** Options of the local provider in the configuration file. */
 export const LocalOptions = z.strictObject({
@@ -15,5 +16,11 @@ export const LocalOptions = z.strictObject({
     description:
       "Prepared disks kept ready for each disk size in use; 16 unless given, 4 in a command without a server. Each takes about 0.3 MiB of kernel memory.",
   }),
+  images: z
+    .strictObject({
+      max_bytes: Size.optional().meta({ description: "Unpacked bytes of one image, and of what is sent for it; 32GiB unless given." }),
+      max_entries: z.int().min(1).optional().meta({ description: "Files and directories of one image; 2,000,000 unless given." }),
+    })
+    .optional(),
 });
 export type LocalOptions = z.infer<typeof LocalOptions>;

@@ -13,6 +13,8 @@ export interface ProbeResults {
   readonly probed: readonly Probed[];
   /** Whether disk images can be mounted. */
   readonly disks?: boolean;
+  /** Whether sandboxes can stand on images. */
+  readonly overlays?: boolean;
 }
 
 /** Part of the key: what a probe looks at has changed when this does. */
@@ -48,6 +50,10 @@ export class ProbeCache {
 
   get disks(): true | undefined {
     return this.#results.disks === true ? true : undefined;
+  }
+
+  get overlays(): true | undefined {
+    return this.#results.overlays === true ? true : undefined;
   }
 
   /** A disk that cannot be written costs the next start a probe, and nothing else. */

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { IsolationLevel, Ref, SandboxSpec } from "../../contract/index.ts";
 import { SandboxerError } from "../../contract/index.ts";
+import type { Inside } from "./images/inside.ts";
 import type { ProcessIdentity } from "./process-tree.ts";
 import type { RuntimeName } from "./runtime.ts";
 
@@ -21,6 +22,20 @@ export interface SandboxRecord {
   /** Seconds that PID 1 was given to live. */
   readonly lifeSeconds?: number;
   readonly notes: readonly string[];
+  /** There is its disk and nothing else, or it is being brought there, or back. */
+  readonly suspended?: boolean;
+  /** The image that it stands on; undefined where that is the host. */
+  readonly image?: SandboxImage;
+  /** The snapshot that it came from and that one's parents, the nearest first; undefined where it began anew. */
+  readonly snapshots?: readonly string[];
+}
+
+/** What a sandbox has of its image. It outlives the image's name. */
+export interface SandboxImage {
+  readonly id: string;
+  /** Digests of its layers, lowest first. */
+  readonly layers: readonly string[];
+  readonly inside: Inside;
 }
 
 /** Shims write on for a moment after their processes were killed: until a directory is gone, into which they make nothing new. */

@@ -19,7 +19,7 @@ const KEEP = 8 * 1024 * 1024;
  */
 export function run(
   argv: readonly string[],
-  options: { timeoutMs?: number; signal?: AbortSignal; input?: string } = {},
+  options: { timeoutMs?: number; signal?: AbortSignal; input?: string | Uint8Array; encoding?: BufferEncoding } = {},
 ): Promise<Finished> {
   const [program = "", ...args] = argv;
   return new Promise((resolve, reject) => {
@@ -49,7 +49,13 @@ export function run(
     child.on("close", (code, signal) => {
       clearTimeout(timer);
       if (timedOut) reject(new SandboxerError("timeout", `${program} did not finish in ${options.timeoutMs ?? 30_000} ms`));
-      else resolve({ code, signal, stdout: Buffer.concat(chunks.stdout).toString(), stderr: Buffer.concat(chunks.stderr).toString() });
+      else
+        resolve({
+          code,
+          signal,
+          stdout: Buffer.concat(chunks.stdout).toString(options.encoding),
+          stderr: Buffer.concat(chunks.stderr).toString(),
+        });
     });
     if (options.input !== undefined) {
       // A program that ends before it has read its input is judged by its exit code.

@@ -31,10 +31,10 @@ case $signal in KILL | STOP) ;; *) for pid in $stopped; do kill -s CONT "$pid" 2
 echo $reached`;
 
 /** The process that signals a command's tree from inside. */
-export function signaller({ spec, runtime }: SandboxRecord, execId: string, signal: string): OciProcess {
+export function signaller({ spec, runtime, image }: SandboxRecord, execId: string, signal: string): OciProcess {
   const busybox = `${HELPERS}/busybox`;
   const argv = [busybox, "sh", "-c", SCRIPT, "signal", busybox, `${MARK}=${execId}`, signal.replace(/^SIG/, "")];
-  return commandProcess(spec, { id: newId("exec"), run: { argv } }, { runtime });
+  return commandProcess(spec, { id: newId("exec"), run: { argv } }, { runtime, inside: image?.inside });
 }
 
 /** Bounds a sandbox that answers nothing any more. */

@@ -1,4 +1,4 @@
-import { availableParallelism, totalmem } from "node:os";
+import { availableParallelism, release, totalmem } from "node:os";
 import type { Capability, Traits } from "../../contract/index.ts";
 import { MAX_SLOTS } from "./disk/slot.ts";
 import type { Host } from "./host.ts";
@@ -9,8 +9,8 @@ const NATIVE: readonly Capability[] = [
   "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics", "ports.dynamic", "ports.signed",
 ]; // prettier-ignore
 
-/** Where no socket leads in, a connection is a command that stands inside while it lasts. */
-const EMULATED: readonly Capability[] = ["ports.http"];
+/** Where no socket leads in, a connection is a command that stands inside while it lasts. A mirror is kept by whoever has the directory. */
+const EMULATED: readonly Capability[] = ["ports.http", "workspace.mirror"];
 
 /** Needs control groups. */
 const LIMITED: readonly Capability[] = ["resources.cpu_mem", "resources.pids"];
@@ -21,11 +21,37 @@ const EGRESS: readonly Capability[] = ["net.allow_domain", "net.allow_cidr", "ne
 /** Needs root: a socket that is made in the sandbox's network namespace. */
 const PORTS: readonly Capability[] = ["ports.http", "ports.tcp"];
 
+/** Needs root, disks, and an overlay file system whose layers can have other owners. */
+const IMAGES: readonly Capability[] = ["image.oci", "snapshot.disk", "snapshot.keeps_running", "restore.new", "fork"];
+
+/** Needs root, and mounts that are made of open directories: Linux 5.12. */
+const MOUNTS: readonly Capability[] = atLeastLinux(5, 12) ? ["workspace.mount"] : [];
+
+function atLeastLinux(major: number, minor: number): boolean {
+  const [has = 0, of = 0] = release().split(".").map(Number);
+  return has > major || (has === major && of >= minor);
+}
+
+/** Whether sandboxes can be stopped as a whole: that takes control groups. */
+export function canRest({ cgroups, levels }: Host): boolean {
+  return levels.length > 0 && (cgroups.version1.freezer !== undefined || cgroups.version2 !== undefined);
+}
+
+/** Whether what is written outlives the processes: with disks, and not in memory. */
+export function canKeepDisk(host: Host): boolean {
+  return canRest(host) && host.pool.disks;
+}
+
 /** What this host was seen to do. */
-export function traitsOf({ levels, egressLevels, withoutEgress, rootless, unavailable }: Host): Traits {
+export function traitsOf(host: Host): Traits {
+  const { levels, egressLevels, withoutEgress, withoutImages, rootless, unavailable } = host;
+  const rests: Traits["capabilities"] = {
+    ...(canRest(host) ? { "pause.memory": "native", "resume.auto": "emulated" } : {}),
+    ...(canKeepDisk(host) ? { "pause.disk": "native" } : {}),
+  };
   const capabilities =
     rootless === undefined
-      ? [...NATIVE, ...PORTS, ...(egressLevels.length > 0 ? EGRESS : [])]
+      ? [...NATIVE, ...PORTS, ...MOUNTS, ...(egressLevels.length > 0 ? EGRESS : []), ...(withoutImages === undefined ? IMAGES : [])]
       : NATIVE.filter((capability) => !LIMITED.includes(capability));
   return {
     isolation: levels.map(({ level, runtime, notes }) => {
@@ -40,6 +66,7 @@ export function traitsOf({ levels, egressLevels, withoutEgress, rootless, unavai
         : Object.fromEntries([
             ...EMULATED.map((capability) => [capability, "emulated"] as const),
             ...capabilities.map((capability) => [capability, "native"] as const),
+            ...Object.entries(rests),
           ]),
     limits: {
       cpu: { min: 0.05, max: availableParallelism() },

@@ -4,6 +4,8 @@ import { eventRoutes } from "./events.ts";
 import { besideRoutes } from "./beside.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
+import { imageRoutes } from "./images.ts";
+import { hostRoutes } from "./hosts.ts";
 import { keyRoutes } from "./keys.ts";
 import { accountRoutes } from "./accounts.ts";
 import { budgetRoutes } from "./budgets.ts";
@@ -16,6 +18,7 @@ import { profileRoutes } from "./profiles.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
 import { secretRoutes } from "./secrets.ts";
 import { serviceRoutes } from "./service.ts";
+import { snapshotRoutes } from "./snapshots.ts";
 import { socketRoute } from "./socket.ts";
 import { tenantRoutes } from "./tenants.ts";
 import { treeRoutes } from "./trees.ts";
@@ -43,5 +46,8 @@ export const ROUTES: readonly Route[] = [
   ...accountRoutes,
   ...tenantRoutes,
   ...policyRoutes,
+  ...imageRoutes,
+  ...snapshotRoutes,
+  ...hostRoutes,
   ...serviceRoutes,
 ];

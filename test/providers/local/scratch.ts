@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, newId, type Op, type OpenContext, type Provider } from "../../../src/contract/index.ts";
 import type { LocalOptions } from "../../../src/providers/local/options.ts";
-import { discardDisk } from "../../../src/providers/local/disk/image.ts";
+import { discardDisk, discardRoot } from "../../../src/providers/local/disk/image.ts";
 import { discardNamespaces } from "../../../src/providers/local/network/namespace.ts";
 import local from "../../../src/providers/local/index.ts";
 
@@ -46,6 +46,8 @@ export class Scratch {
       for await (const ref of first.list(op())) await first.destroy(ref, op());
       for (const provider of this.#open) await provider.dispose?.();
     }
+    const roots = this.path("slots", "roots");
+    for (const name of existsSync(roots) ? readdirSync(roots) : []) await discardRoot(join(roots, name));
     const disks = this.path("slots", "disks");
     for (const name of existsSync(disks) ? readdirSync(disks) : []) {
       if (!name.endsWith(".img")) await discardDisk(join(disks, `${name}.img`), join(disks, name));

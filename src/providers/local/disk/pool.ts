@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { SandboxerError } from "../../../contract/index.ts";
 import { isBeingMade } from "../being-made.ts";
 import { identify } from "../process-tree.ts";
-import { discardDisk, makeTemplate, mountDisk, mountPoints } from "./image.ts";
-import { idBase, MAX_SLOTS, parseSlotName, type Quota, type Slot, slotName, WRITABLE } from "./slot.ts";
+import { discardDisk, discardRoot, makeTemplate, mountAgain, mountDisk, mountPoints } from "./image.ts";
+import { idBase, MAX_SLOTS, parseQuotaKey, parseSlotName, type Quota, quotaKey, type Slot, slotName, WRITABLE } from "./slot.ts";
 
 /** Host bytes below which no sandbox is made: a full host disk hurts every sandbox that runs. */
 const KEEP_FREE_BYTES = 256 * 1024 ** 2;
@@ -37,9 +37,14 @@ export class SlotPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    for (const name of ["", "ready", "live", "bin", "numbers", "disks", "templates"]) {
+    for (const name of ["", "ready", "live", "bin", "numbers", "disks", "roots", "templates"]) {
       mkdirSync(this.#path(name), { recursive: true, mode: 0o711 });
     }
+  }
+
+  /** Whether each slot has a disk of its own. */
+  get disks(): boolean {
+    return this.#options.disks;
   }
 
   /** After a reboot the disks of prepared slots are not mounted: those slots are thrown away. Call once at start. */
@@ -125,7 +130,8 @@ export class SlotPool {
   }
 
   #slot(number: number): Slot {
-    return { number, directory: this.#options.disks ? this.#path("disks", String(number)) : undefined };
+    const directory = this.#options.disks ? this.#path("disks", String(number)) : undefined;
+    return { number, directory, root: this.#path("roots", String(number)) };
   }
 
   /** The slots in use, by sandbox. Throws where the directory cannot be read. */
@@ -136,6 +142,24 @@ export class SlotPool {
       if (parsed !== undefined) slots.set(parsed.sandboxId, this.#slot(parsed.number));
     }
     return slots;
+  }
+
+  /**
+   * The slot that a sandbox has kept, its disk mounted: after a reboot it is not. A disk that is gone, or that this host no longer knows to
+   * be the sandbox's, is an empty one from then on.
+   */
+  async reopen(sandboxId: string, number: number, quota: Quota): Promise<Slot> {
+    const slot = this.live().get(sandboxId);
+    if (slot === undefined || slot.number !== number) return slot ?? this.claim(sandboxId, quota);
+    const disk = this.#path("disks", String(number));
+    if (slot.directory === undefined || mountPoints().has(disk)) return slot;
+    if (await exists(`${disk}.img`)) await mountAgain(`${disk}.img`, disk);
+    else {
+      const template = this.#path("templates", `${quotaKey(quota)}.img`);
+      if (!(await exists(template))) await makeTemplate(template, quota);
+      await mountDisk(template, `${disk}.img`, disk, number, this.#options.owner);
+    }
+    return slot;
   }
 
   /** Gives the writable directories to another user inside than the usual one. */
@@ -169,13 +193,18 @@ export class SlotPool {
         const number = parseSlotName(name)?.number;
         if (number !== undefined) {
           // Also where this process makes none: the slot may be from before that was so.
-          await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", String(number)));
+          await this.#discard(number);
         }
         // The number is free only when nothing of it is left; two processes that empty the bin do the same thing twice.
         if (number !== undefined) await rm(this.#path("numbers", String(number)), { force: true });
         await rm(this.#path("bin", name), { force: true });
       }
     }
+  }
+
+  async #discard(number: number): Promise<void> {
+    await discardRoot(this.#path("roots", String(number)));
+    await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", String(number)));
   }
 
   /** Empties the bin, fills up each quota in use to {@link PoolOptions.depth}, and gives back numbers that lead nowhere. */
@@ -196,7 +225,7 @@ export class SlotPool {
     for (const place of ["live", "bin"]) for (const name of await readdir(this.#path(place))) used.add(String(parseSlotName(name)?.number));
     for (const number of await readdir(this.#path("numbers"))) {
       if (used.has(number) || isBeingMade(this.#path("numbers", number))) continue;
-      await discardDisk(this.#path("disks", `${number}.img`), this.#path("disks", number));
+      await this.#discard(Number(number));
       await unlink(this.#path("numbers", number));
     }
   }
@@ -260,15 +289,6 @@ export function diskUsage(slot: Slot): { bytes: number; inodes: number } | undef
 
 async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
-}
-
-function quotaKey(quota: Quota): string {
-  return `${quota.bytes}-${quota.inodes}`;
-}
-
-function parseQuotaKey(key: string): Quota | undefined {
-  const match = /^(\d+)-(\d+)$/.exec(key);
-  return match === null ? undefined : { bytes: Number(match[1]), inodes: Number(match[2]) };
 }
 
 function isErrno(error: unknown, code: string): boolean {

@@ -16,6 +16,8 @@ export interface Slot {
   readonly number: number;
   /** Host directory with the writable directories {@link WRITABLE}; undefined where they are tmpfs inside. */
   readonly directory: string | undefined;
+  /** Where its root is mounted, of a sandbox that has one of its own. */
+  readonly root: string;
 }
 
 /** Names of the writable directories in a slot, and where they stand in the sandbox. */
@@ -38,4 +40,14 @@ export function slotName(number: number, sandboxId: string): string {
 export function parseSlotName(name: string): { number: number; sandboxId: string } | undefined {
   const match = /^(\d{1,5})\.([a-z0-9]+)$/.exec(name);
   return match === null ? undefined : { number: Number(match[1]), sandboxId: match[2] ?? "" };
+}
+
+/** Directory entries for slots of one quota. */
+export function quotaKey(quota: Quota): string {
+  return `${quota.bytes}-${quota.inodes}`;
+}
+
+export function parseQuotaKey(key: string): Quota | undefined {
+  const match = /^(\d+)-(\d+)$/.exec(key);
+  return match === null ? undefined : { bytes: Number(match[1]), inodes: Number(match[2]) };
 }

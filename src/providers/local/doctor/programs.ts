@@ -31,6 +31,8 @@ const NEEDED: readonly Needed[] = [
   { program: "mount", debianPackage: "mount", why: "disks with a quota, and network namespaces", level: "warn" },
   { program: "ip", debianPackage: "iproute2", why: "sandboxes that may reach something (network.allow)", level: "warn" },
   { program: "nft", debianPackage: "nftables", why: "sandboxes that may reach something (network.allow)", level: "warn" },
+  { program: "flock", debianPackage: "util-linux", why: "egress, and images", level: "warn" },
+  { program: "skopeo", debianPackage: "skopeo", why: "images from registries (image pull)", level: "info" },
 ];
 
 /** The programs that the provider calls beside the runtimes. */

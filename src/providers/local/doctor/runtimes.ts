@@ -29,6 +29,7 @@ export async function examineRuntimes(directory: string, options: LocalOptions, 
       ...levels(host, root),
       ...egress(host),
       aboutDisks(disks, options, root),
+      aboutImages(host),
     ];
   } catch (error) {
     return [flaw("error", "isolation", "no sandbox could be tried", SandboxerError.from(error).message)];
@@ -81,6 +82,11 @@ function egress({ levels, egressLevels, withoutEgress }: Host): Finding[] {
     const title = `network.allow is refused at the level "${level}"`;
     return flaw(level === "container" ? "warn" : "info", `egress.${level}`, title, withoutEgress.get(runtime.name) ?? "");
   });
+}
+
+function aboutImages({ withoutImages }: Host): Finding {
+  if (withoutImages === undefined) return well("image.oci", "sandboxes can stand on images", "overlay file systems with mapped owners");
+  return flaw("info", "image.oci", "sandboxes stand on this host's own programs only", withoutImages);
 }
 
 function aboutDisks(disks: boolean, options: LocalOptions, root: boolean): Finding {

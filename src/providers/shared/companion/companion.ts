@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { SandboxerError, type Command, type Op } from "../../../contract/index.ts";
 import { throwIfAborted, whyAborted } from "../abort.ts";
 import type { Agent, AgentEvent } from "./agent.ts";
-import { encodeFrame, FrameReader, u32, type Frame } from "./frames.ts";
+import { encodeFrame, frameHead, FrameReader, u32, type Frame } from "./frames.ts";
 
 const SOURCE = fileURLToPath(new URL("../../../../native/companion.pl", import.meta.url));
 let source: string | undefined;
@@ -13,15 +13,19 @@ export const OUTPUT_WINDOW = 4 * 1024 ** 2;
 /** For what is killed to be gone. */
 const ENDS_WITHIN_MS = 10_000;
 
+/** The companion's program. */
+export function companionSource(): string {
+  return (source ??= readFileSync(SOURCE, "utf8"));
+}
+
 /** The words that run the companion inside. */
 export function companionArgv(
   mode: "run" | "keep" | "read" | "look" | "signal" | "tell" | "end" | "init",
   options: Readonly<Record<string, string | number>>,
   ...rest: string[]
 ): string[] {
-  source ??= readFileSync(SOURCE, "utf8");
   const text = Object.entries(options).map(([name, value]) => `${name}=${value}`).join(","); // prettier-ignore
-  return ["/usr/bin/perl", "-e", source, mode, text, ...rest];
+  return ["/usr/bin/perl", "-e", companionSource(), mode, text, ...rest];
 }
 
 /** A command's words for the companion, with the option that says what they are. */
@@ -134,8 +138,12 @@ export class Companion {
   }
 
   /** In the order of the calls. Rejects with the raw failure. */
-  send(kind: "I" | "E" | "A" | "R", body?: Uint8Array): Promise<void> {
-    const sent = this.#sending.then(() => this.#agent.send(this.#tag, encodeFrame(kind, body), this.#stop.signal));
+  send(kind: "I" | "E" | "A" | "R", body: Uint8Array = new Uint8Array()): Promise<void> {
+    const sent = this.#sending.then(() =>
+      this.#agent.sendPieces === undefined
+        ? this.#agent.send(this.#tag, encodeFrame(kind, body), this.#stop.signal)
+        : this.#agent.sendPieces(this.#tag, [frameHead(kind, body.length), body], this.#stop.signal),
+    );
     this.#sending = sent.catch(() => undefined);
     return sent;
   }
