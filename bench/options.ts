@@ -15,6 +15,7 @@ import { ssh } from "./cases/ssh.ts";
 import { scale } from "./cases/scale.ts";
 import { router } from "./cases/router.ts";
 import { policy } from "./cases/policy.ts";
+import { sync } from "./cases/sync.ts";
 import type { Row } from "./row.ts";
 import type { Stage } from "./stage.ts";
 
@@ -28,6 +29,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   live,
   files,
   command,
+  sync,
   idle,
   e2b,
   network,

@@ -29,7 +29,7 @@ describe("a kill -9 of the control plane", () => {
   it.each([...REST_FAILPOINTS, ...LOCAL_FAILPOINTS])(
     "at %s is settled by the next one: it is where it was being taken",
     async (failpoint) => {
-      expect(await endOfChild(startChild("rest-child.ts", import.meta.url, [dataDir, runtime, failpoint]))).toBe("SIGKILL");
+      expect(await endOfChild(startChild("rest.child.ts", import.meta.url, [dataDir, runtime, failpoint]))).toBe("SIGKILL");
       const { engine, opened } = await open();
       onTestFinished(async () => {
         for (const id of await liveIds(engine)) await engine.destroy(OWNER, id);
@@ -53,7 +53,7 @@ describe("a kill -9 of the control plane", () => {
       expect(await runCommand(engine, OWNER, id, { shell: "cat kept" })).toMatchObject({ exitCode: 0, stdout: "kept\n" });
       expect((await engine.processes.list(OWNER, id)).map((process) => process.state)).toEqual([processState(failpoint)]);
       expect((await engine.sweep()).errors).toEqual([]);
-      expect(await engine.network.get(OWNER, id)).toMatchObject({ state: "active" });
+      expect(await engine.network.get(OWNER, id)).toMatchObject({ state: "attached" });
       expect(sessionsOnDisk(dataDir)).toEqual([id]);
       const ledger = openLedger(dataDir);
       expect((await findSandbox(ledger.db, id))?.owner).toBeNull();
