@@ -11,6 +11,7 @@ import { lifecycle } from "./cases/lifecycle.ts";
 import { live } from "./cases/live.ts";
 import { money } from "./cases/money.ts";
 import { network } from "./cases/network.ts";
+import { ssh } from "./cases/ssh.ts";
 import { scale } from "./cases/scale.ts";
 import { router } from "./cases/router.ts";
 import { policy } from "./cases/policy.ts";
@@ -35,6 +36,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   docker,
   money,
   engine,
+  ssh,
   scale,
 };
 

@@ -58,6 +58,7 @@ const BUILT_IN: Readonly<Record<string, () => Promise<{ default: unknown }>>> = 
   fake: () => import("./providers/fake/index.ts"),
   e2b: () => import("./providers/e2b/index.ts"),
   docker: () => import("./providers/docker/index.ts"),
+  ssh: () => import("./providers/ssh/index.ts"),
 };
 
 /**

@@ -7,6 +7,7 @@ import { dataDirectoryId, isOnThisHost, openBackends } from "../../src/engine/in
 import docker from "../../src/providers/docker/index.ts";
 import e2b from "../../src/providers/e2b/index.ts";
 import fake from "../../src/providers/fake/index.ts";
+import sshHost from "../../src/providers/ssh/index.ts";
 import { silent } from "./bench.ts";
 
 class Directory implements Disposable {
@@ -35,7 +36,7 @@ export default {
 
 describe("backends", () => {
   it("are this host's alone where others have one of their own under that name: a Docker engine behind a socket, not one by SSH", () => {
-    const at = (provider: string, options: object) => isOnThisHost({ name: "x", provider, options: { ...options } }, { docker, e2b, fake });
+    const at = (provider: string, options: object) => isOnThisHost({ name: "x", provider, options: { ...options } }, { docker, e2b, fake, ssh: sshHost });
     const ssh = { reach: { form: "direct", address: "10.0.0.7" } };
     const tls = { ca: "/ca", cert: "/cert", key: "/key" };
     expect([at("docker", {}), at("docker", { host: "unix:///run/docker.sock" }), at("fake", {})]).toEqual([true, true, true]);
@@ -44,8 +45,9 @@ describe("backends", () => {
       at("docker", { host: "ssh://box1" }),
       at("docker", { host: "tcp://10.0.0.7:2376", tls }),
       at("e2b", {}),
+      at("ssh", ssh),
     ];
-    expect([...far, at("fake", { remote: "http://127.0.0.1:1" }), at("./own.mjs", {})]).toEqual(Array.from({ length: 6 }, () => false));
+    expect([...far, at("fake", { remote: "http://127.0.0.1:1" }), at("./own.mjs", {})]).toEqual(Array.from({ length: 7 }, () => false));
   });
 
   it("are loaded from a path, with a directory of their own", async () => {

@@ -13,15 +13,19 @@ export const OUTPUT_WINDOW = 4 * 1024 ** 2;
 /** For what is killed to be gone. */
 const ENDS_WITHIN_MS = 10_000;
 
+/** The companion's program. */
+export function companionSource(): string {
+  return (source ??= readFileSync(SOURCE, "utf8"));
+}
+
 /** The words that run the companion inside. */
 export function companionArgv(
   mode: "run" | "keep" | "read" | "look" | "signal" | "tell" | "end" | "init",
   options: Readonly<Record<string, string | number>>,
   ...rest: string[]
 ): string[] {
-  source ??= readFileSync(SOURCE, "utf8");
   const text = Object.entries(options).map(([name, value]) => `${name}=${value}`).join(","); // prettier-ignore
-  return ["/usr/bin/perl", "-e", source, mode, text, ...rest];
+  return ["/usr/bin/perl", "-e", companionSource(), mode, text, ...rest];
 }
 
 /** A command's words for the companion, with the option that says what they are. */
