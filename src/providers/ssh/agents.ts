@@ -90,7 +90,11 @@ class SshAgent implements Agent {
   #couldNot(status: number, said: string): SandboxerError {
     const where = { phase: this.#phase, backend: this.#host.backend };
     if (status >> 8 === GONE) return new SandboxerError("sandbox_not_found", `sandbox ${this.#ref.id} is not there or has ended`, where);
-    return new SandboxerError("backend_unavailable", `a command cannot be begun at ${this.#host.label}: ${said || `status ${status}`}`, where);
+    return new SandboxerError(
+      "backend_unavailable",
+      `a command cannot be begun at ${this.#host.label}: ${said || `status ${status}`}`,
+      where,
+    );
   }
 
   #key(tag: string): string {

@@ -40,6 +40,7 @@ export class Connection {
   #said = "";
   #number = 0;
   #failure: SandboxerError | undefined;
+  #over = false;
 
   private constructor(host: SshHost, child: ChildProcess & { readonly reached: Reachable }) {
     this.#host = host;
@@ -51,6 +52,7 @@ export class Connection {
     child.stdout?.on("data", (piece: Buffer) => this.#read(piece));
     child.stdin?.on("error", () => undefined);
     child.once("error", (error) => this.#break(new SandboxerError("provider_missing_dependency", `ssh cannot be started: ${error.message}`, { phase: "connect" }))); // prettier-ignore
+    child.once("exit", () => (this.#over = true));
     child.once("close", (code) => void this.#ended(code));
   }
 
@@ -73,7 +75,7 @@ export class Connection {
   }
 
   get isBroken(): boolean {
-    return this.#failure !== undefined;
+    return this.#over || this.#failure !== undefined;
   }
 
   facts(): Promise<HostFacts> {

@@ -18,7 +18,12 @@ export const SshProviderOptions = SshOptions.extend({
     .max(2 ** 31 - 2)
     .optional()
     .meta({ description: `The first of the users that sandboxes get there; ${FIRST_UID} unless given.` }),
-  uids: z.int().min(1).max(UIDS).optional().meta({ description: `How many users there are; ${UIDS} unless given.` }),
+  uids: z
+    .int()
+    .min(1)
+    .max(UIDS)
+    .optional()
+    .meta({ description: `How many users there are; ${UIDS} unless given.` }),
   request_timeout_seconds: z.number().positive().max(600).optional().meta({
     description: "How long the host may take for a create, a destroy or a look; 60 unless given. Commands are not bound by it.",
   }),

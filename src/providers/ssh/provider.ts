@@ -74,7 +74,9 @@ export async function openSsh(options: SshProviderOptions, context: OpenContext)
   async function inspect({ id, generation }: Ref, op: Op): Promise<Observed | "absent"> {
     const [state, ...figures] = await ask("inspect", ["inspect", id, String(generation)], op);
     if (state === "absent") return "absent";
-    const [cpu = null, memory = null, peak = null, pids = null, oomKills = null] = figures.map((text) => (text === "" ? null : Number(text)));
+    const [cpu = null, memory = null, peak = null, pids = null, oomKills = null] = figures.map((text) =>
+      text === "" ? null : Number(text),
+    );
     return {
       ...(state === "running" ? { state } : { state: "stopped", stoppedBecause: state === "expired" ? "expired" : "unknown" }),
       usage: {

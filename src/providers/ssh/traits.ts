@@ -2,7 +2,14 @@ import type { Capability, Traits } from "../../contract/index.ts";
 import type { HostFacts } from "./connection.ts";
 
 /** The host's kernel has it. */
-const NATIVE: readonly Capability[] = ["image.host", "resources.pids", "create.idempotent", "create.labels", "net.block_all", "exec.cwd_env"];
+const NATIVE: readonly Capability[] = [
+  "image.host",
+  "resources.pids",
+  "create.idempotent",
+  "create.labels",
+  "net.block_all",
+  "exec.cwd_env",
+];
 /** The companion beside each command, the sandbox's first process, or fixed scripts have it. */
 const EMULATED: readonly Capability[] = [
   "ttl.max", "exec.stream", "exec.split_stderr", "exec.stdin", "exec.timeout", "exec.pty", "exec.background", "exec.reattach",

@@ -38,7 +38,7 @@ export function packWords(words: readonly (string | Uint8Array)[]): Buffer {
 /** Throws `backend_rejected` where they are no words. */
 export function unpackWords(bytes: Buffer): string[] {
   const words: string[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const end = at + 4 <= bytes.length ? at + 4 + bytes.readUInt32BE(at) : Infinity;
     if (end > bytes.length) throw new SandboxerError("backend_rejected", "the host answered what cannot be read");
     words.push(bytes.toString("utf8", at + 4, end));
@@ -66,10 +66,14 @@ export class HostFrameReader {
     while (all.length - at >= HEAD) {
       const [kind, length] = [all.toString("latin1", at + 4, at + 5), all.readUInt32BE(at + 5)];
       if (!KINDS.has(kind) || length > LARGEST)
-        throw new SandboxerError("backend_rejected", `the host sent what is no frame: ${JSON.stringify(all.toString("latin1", at, at + 80))}`, {
-          phase: "connect",
-          hint: "Does the login there print something of its own?",
-        });
+        throw new SandboxerError(
+          "backend_rejected",
+          `the host sent what is no frame: ${JSON.stringify(all.toString("latin1", at, at + 80))}`,
+          {
+            phase: "connect",
+            hint: "Does the login there print something of its own?",
+          },
+        );
       const end = at + HEAD + length;
       if (end > all.length) {
         this.#wanted = HEAD + length;

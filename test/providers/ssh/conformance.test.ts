@@ -1,5 +1,6 @@
 import { copyFileSync, chmodSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { conformanceSuite, type Opened } from "../../../src/conformance/index.ts";
 import { openSshd, type Sshd, withoutSshd } from "../../support/sshd.ts";
@@ -22,6 +23,9 @@ describe.skipIf(reason !== undefined)("the SSH provider keeps the contract at a 
   }, 60_000);
   const options = {
     name: "ssh",
+    pace: 0.5,
+    outputBytes: 40_000_000,
+    fileBytes: 16 * 1024 ** 2,
     open: async () => ({ provider: shared.provider, dispose: async () => undefined }),
     /** It was let in once, and is not any more. */
     async openWithBadCredentials() {
@@ -31,6 +35,8 @@ describe.skipIf(reason !== undefined)("the SSH provider keeps the contract at a 
       const opened = await openProvider({ ...optionsFor(sshd), identity: { form: "file", private_key: key } });
       copyFileSync(sshd.strangerKeyFile, key);
       for (const pid of sshd.connections()) process.kill(pid, "SIGKILL");
+      // For the end of the connection to be seen: a create that was sent over it would be one of unknown outcome.
+      await sleep(300);
       return opened;
     },
   } as const;
