@@ -14,7 +14,7 @@ import {
 } from "./contract/index.ts";
 import { ledgerAddress, makeDataDirectory, parseYaml, readConfig, readPrices } from "./configuration.ts";
 import type { PlainInit } from "./contract/plain-web.ts";
-import { isOnThisHost, openBackends } from "./engine/backends.ts";
+import { isOnThisHost, openBackends, prepareBackend } from "./engine/backends.ts";
 import type { FleetHost } from "./engine/context.ts";
 import { createEngine } from "./engine/create-engine.ts";
 import { dataDirectoryId } from "./engine/data-directory.ts";
@@ -80,7 +80,8 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
     const traced = telemetry === undefined ? {} : { telemetry };
     const points = failpoint === undefined ? {} : { failpoint };
     const member = ledger.shared ? { fleet: await fleetId(ledger) } : {};
-    const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), instance, log, stays, ...member, ...points });
+    const opening = { instance, log, stays, ...member, ...points };
+    const backends = await openBackends(config, dataDir, { builtIn: await builtInFor(config), ...opening });
     const shippedProfiles = loadShippedProfiles(
       join(import.meta.dirname, "../profiles"),
       parseYaml,
@@ -95,6 +96,7 @@ export async function openSandboxer(options: OpenOptions = {}): Promise<Opened> 
       log,
       shippedProfiles,
       background: stays,
+      prepare: async (backend) => prepareBackend(backend, dataDir, { builtIn: await builtInFor({ backends: [backend] }), ...opening }),
       ...hostIn(ledger.shared, instance, config),
       ...hooks,
     });

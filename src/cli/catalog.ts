@@ -37,6 +37,7 @@ export const CATALOG: Readonly<Record<string, Entry>> = {
   money: { summary: "Prove that the books balance", load: () => import("./commands/money.ts") },
   e2b: { summary: "Point programs on the E2B SDK at this server", load: () => import("./commands/e2b.ts") },
   backends: { summary: "List where sandboxes can run, and at which isolation level", load: () => import("./commands/backends.ts") },
+  host: { summary: "Add hosts while servers run, check, drain and remove them", load: () => import("./commands/host.ts") },
   route: { summary: "Explain where a sandbox would run, without making it", load: () => import("./commands/route.ts") },
   fleet: { summary: "List the control planes and hosts of a shared ledger", load: () => import("./commands/fleet.ts") },
   ledger: { summary: "Look after the ledger: figures, compaction, backup, export, moving it", load: () => import("./commands/ledger.ts") },

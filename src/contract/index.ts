@@ -15,6 +15,7 @@ export type * from "./finding.ts";
 export * from "./fleet.ts";
 export * from "./hub-config.ts";
 export * from "./ids.ts";
+export * from "./inventory.ts";
 export * from "./issues.ts";
 export * from "./money.ts";
 export * from "./nearest.ts";

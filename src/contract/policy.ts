@@ -48,6 +48,8 @@ export const POLICY_ACTIONS = {
   "secret.write": { on: "Secret", scope: "secrets", group: "change" },
   "route.explain": { on: "Tenant", scope: "read", group: "see" },
   "backend.read": { on: "Server", scope: "read", group: "see" },
+  "host.read": { on: "Server", scope: "admin", group: "administer" },
+  "host.write": { on: "Server", scope: "admin", group: "administer" },
   "server.fleet": { on: "Server", scope: "admin", group: "administer" },
   "server.sweep": { on: "Server", scope: "admin", group: "administer" },
   "server.metrics": { on: "Server", scope: "admin", group: "administer" },

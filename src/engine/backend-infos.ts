@@ -6,6 +6,7 @@ import { availabilityOf, placeOf } from "./routing/snapshot.ts";
 
 /** The configured backends as they stand now. Asks none of them. */
 export async function backendInfos(ctx: Context): Promise<BackendInfo[]> {
+  await ctx.inventory.look();
   await measurementsRead(ctx);
   const { rolling } = ctx.measure;
   return ctx.backends.map((backend): BackendInfo => {

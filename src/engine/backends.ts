@@ -103,7 +103,7 @@ export async function openBackends(config: Config, dataDirectory: string, option
   const configured = (config.backends ?? DEFAULT_BACKENDS).filter((backend) => backend.enabled !== false);
   const twice = configured.find((backend, index) => configured.findIndex(({ name }) => name === backend.name) !== index);
   if (twice !== undefined) throw new SandboxerError("invalid_request", `two backends are named "${twice.name}"`, { phase: "open" });
-  const backends = await Promise.all(configured.map((backend) => prepare(backend, dataDirectory, options)));
+  const backends = await Promise.all(configured.map((backend) => prepareBackend(backend, dataDirectory, options)));
   await Promise.all(backends.map((backend) => backend.open()));
   return backends;
 }
@@ -118,7 +118,12 @@ function optionsOf(config: BackendConfig, { options }: ProviderModule): unknown 
   return parse(options, config.options ?? {}, { what: `backends.${config.name}.options` });
 }
 
-async function prepare(
+/**
+ * Loads a backend's provider and checks its options, without opening it.
+ *
+ * @throws SandboxerError `provider_missing_dependency`, `invalid_request`.
+ */
+export async function prepareBackend(
   config: BackendConfig,
   dataDirectory: string,
   { builtIn, instance, fleet, log, stays = true, failpoint = () => {} }: OpenBackendsOptions,

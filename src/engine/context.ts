@@ -1,10 +1,11 @@
-import { type Config, type Logger, nearest, type Op, SandboxerError, type Telemetry } from "../contract/index.ts";
+import { type BackendConfig, type Config, type Logger, nearest, type Op, SandboxerError, type Telemetry } from "../contract/index.ts";
 import type { Prices, Sealer } from "../guard/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Activity } from "./activity.ts";
 import { type Backend, opened } from "./backends.ts";
 import type { Clock } from "./clock.ts";
 import type { Failpoint } from "./failpoints.ts";
+import type { Inventory } from "./inventory/inventory.ts";
 import type { LiveWork } from "./live-work.ts";
 import type { Measure } from "./measure.ts";
 import type { BoundaryLink } from "./network/link.ts";
@@ -41,6 +42,10 @@ export interface Context {
   readonly shipped: readonly ShippedProfile[];
   /** What stands before each backend: its breaker and its create rate. */
   readonly gates: Gates;
+  /** Hosts that became backends while servers run. */
+  readonly inventory: Inventory;
+  /** Makes a backend of what the inventory says; undefined where this engine takes none. */
+  readonly prepare: ((config: BackendConfig) => Promise<Backend>) | undefined;
   readonly boundary: BoundaryLink;
   readonly policy: PolicyLink;
   /** Takes the boundary's verdicts into the ledger. */

@@ -1,4 +1,5 @@
 import {
+  type BackendConfig,
   type Boundary,
   type Config,
   type Logger,
@@ -28,6 +29,8 @@ import { leaseMs, registerInstance, renewLease, unregisterInstance } from "./ins
 import type { Courier } from "./hub/index.ts";
 import { hubVerbs } from "./hub-verbs.ts";
 import { keys } from "./keys.ts";
+import { hosts } from "./inventory/hosts.ts";
+import { Inventory } from "./inventory/inventory.ts";
 import { LiveWork } from "./live-work.ts";
 import { Measure } from "./measure.ts";
 import { accounts } from "./money/accounts.ts";
@@ -85,6 +88,8 @@ export interface EngineOptions {
   readonly telemetry?: Telemetry;
   /** What the backends cost; unknown without it. */
   readonly prices?: Prices;
+  /** Makes a backend of a host of the inventory, unopened; without it the inventory is left alone. */
+  readonly prepare?: (config: BackendConfig) => Promise<Backend>;
   /** Whether to start the sweep and reap timers (true). A short-lived process beside a server needs none. */
   readonly background?: boolean;
 }
@@ -92,7 +97,7 @@ export interface EngineOptions {
 async function makeContext(options: EngineOptions): Promise<Context> {
   const {
     ledger,
-    backends,
+    prepare,
     config,
     log,
     shippedProfiles,
@@ -104,17 +109,21 @@ async function makeContext(options: EngineOptions): Promise<Context> {
     telemetry = NO_TELEMETRY,
     prices = { of: () => null },
   } = options;
+  const backends = [...options.backends];
   const clock = options.clock ?? (ledger.shared ? await fleetClock(ledger, systemClock()) : systemClock());
+  const gates = new Gates(backends, clock, {
+    maxWaitSeconds: config.routing?.max_queue_wait,
+    rates: Object.fromEntries((config.backends ?? []).map((backend) => [backend.name, backend.create_rate_per_s])),
+  });
+  const inventory = new Inventory({ ledger, backends, gates, prepare, log });
   const ctx: Context = {
-    ledger, backends, config, log, instance, clock, host, failpoint, sealer, prices, telemetry,
+    ledger, backends, config, log, instance, clock, host, failpoint, sealer, telemetry, gates, inventory, prepare,
+    prices: { of: (name) => prices.of(name, inventory.providerOf(name)) },
     live: new LiveWork(), activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: shippedProfiles,
     boundary: new BoundaryLink(boundary), ingestion: new OneAtATime(), policy: new PolicyLink(ledger),
-    gates: new Gates(backends, clock, {
-      maxWaitSeconds: config.routing?.max_queue_wait,
-      rates: Object.fromEntries((config.backends ?? []).map((backend) => [backend.name, backend.create_rate_per_s])),
-    }),
   }; // prettier-ignore
   await writable(ctx, "this instance", () => registerInstance(ctx));
+  await inventory.look();
   return ctx;
 }
 
@@ -212,6 +221,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     tenants: tenants(ctx),
     projects: projects(ctx),
     quotas: quotas(ctx),
+    hosts: hosts(ctx),
     policy: policy(ctx),
     backends: () => backendInfos(ctx),
     route: (who, request) => explainRoute(ctx, who, request),

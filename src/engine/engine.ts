@@ -1,6 +1,7 @@
 import type {
   AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, Fleet, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, ServiceLogOptions, ServiceState, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
 } from "../contract/index.ts"; // prettier-ignore
+import type { HostVerbs } from "./inventory/verbs.ts";
 import type { MoneyEngine } from "./money/verbs.ts";
 import type { PolicyVerbs, ProjectVerbs, QuotaVerbs, TenantVerbs } from "./access-verbs.ts";
 import type { PortConnection, Publication, Visitor } from "./publication.ts";
@@ -223,6 +224,7 @@ export interface Engine {
   tenants: TenantVerbs;
   projects: ProjectVerbs;
   quotas: QuotaVerbs;
+  hosts: HostVerbs;
   /** The rules of admission. The operator on the machine may always read and replace them. */
   policy: PolicyVerbs;
 

@@ -108,7 +108,7 @@ export function planOf(ctx: Context, { request, profile, document, settings }: D
     ttl: settings.ttl,
     egressBytes: network === null ? 0 : (network.ceiling.limits.bytes ?? null),
   };
-  const ranking = route(asked, snapshot(ctx), ctx.gates.maxWaitMs);
+  const ranking = route(asked, snapshot(ctx, settings.resources), ctx.gates.maxWaitMs);
   // Where no backend can have secrets at all, that is what is told.
   if (ranking.ranked.length > 0) checkSecretBindings(document);
   return {

@@ -44,6 +44,7 @@ export async function eachProfile<T>(
   input: CreateRequest,
   work: (plan: Plan) => Promise<Outcome<T>>,
 ): Promise<T> {
+  await ctx.inventory.look();
   if (ctx.backends.length > 1) await measurementsRead(ctx);
   const drafted = (request: CreateRequest) => ctx.telemetry.span("sandbox.plan", {}, () => draft(ctx, who, request));
   const first = await drafted(input);

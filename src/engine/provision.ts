@@ -118,6 +118,7 @@ async function begin(
     async (tx) => {
       if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return false;
       await admitOne(ctx, tx, who, row.created_at);
+      await ctx.inventory.takePlace(tx, row.backend, settings.resources);
       await beginSandbox(tx, row, data);
       if (settings.network !== null) await insertNetwork(tx, egressOf(row, settings.network));
       await reserve(ctx, tx, row, who.key_id, row.created_at);

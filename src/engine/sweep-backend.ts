@@ -1,4 +1,4 @@
-import { isTerminal, type Listed, type Provider } from "../contract/index.ts";
+import { isTerminal, type Listed, type Provider, SandboxerError } from "../contract/index.ts";
 import { appendEvent, findSandbox, liveSandboxes, type SandboxRow } from "../ledger/index.ts";
 import { type Backend, opened } from "./backends.ts";
 import { type Context, durability, hostOf, op } from "./context.ts";
@@ -83,6 +83,17 @@ async function lose({ ctx, report, backend }: Sweep, row: SandboxRow, thrown: un
   report.result.lost.push(row.id);
 }
 
+/** A host of the inventory that does not answer: what lives there is not known to live, and comes back with it. Whoever is not let in has lost nothing. */
+async function loseHost(ctx: Context, { name }: Backend, report: Report, rows: readonly SandboxRow[], thrown: unknown): Promise<void> {
+  if (!ctx.inventory.has(name) || !(thrown instanceof SandboxerError) || thrown.code !== "backend_unavailable") return;
+  for (const row of rows.filter(({ state }) => state === "ready")) {
+    await report.try({ backend: name, sandboxId: row.id }, async () => {
+      await ctx.ledger.transaction((tx) => move(tx, row.id, "lose", { at: ctx.clock.now(), data: { backend: name } }));
+      report.result.lost.push(row.id);
+    });
+  }
+}
+
 async function sweepLive(sweep: Sweep, row: SandboxRow, objects: readonly Listed[]): Promise<void> {
   const { ctx, report, adopt, since } = sweep;
   const listed = objects.find(({ generation }) => generation === row.generation);
@@ -106,7 +117,7 @@ async function sweepLive(sweep: Sweep, row: SandboxRow, objects: readonly Listed
 /**
  * Compares a backend with the ledger, both ways. The rows are read before the list and looked up again after it, so
  * nothing that is made or ended meanwhile is taken for lost or orphaned. A list that fails is an error in the report,
- * and nothing is concluded from it.
+ * and nothing is concluded from it but that a host of the inventory has gone away.
  */
 export async function sweepBackend(
   ctx: Context,
@@ -126,6 +137,7 @@ export async function sweepBackend(
   } catch (thrown) {
     report.error(thrown, { backend: backend.name });
     backend.lastAnswer = { ok: false, detail: report.result.errors.at(-1)?.message ?? null };
+    await loseHost(ctx, backend, report, rows, thrown);
     return;
   }
   const sweep: Sweep = { ctx, backend, provider, report, since, ...options };

@@ -85,6 +85,7 @@ export async function sweepOnce(ctx: Context, { adopt, asked }: { adopt: boolean
   const report = new Report();
   await report.try({}, async () => {
     const living = await livingInstances(ctx);
+    await report.try({}, () => ctx.inventory.look());
     await report.try({}, () => settleExecs(ctx, report, living));
     await report.try({}, () => reap(ctx, report));
     await report.try({}, () => accountEgress(ctx, report));

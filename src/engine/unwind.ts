@@ -12,7 +12,8 @@ import { toSandbox } from "./view.ts";
  * Gives the row to the next backend, under a new generation: what the last one may still show belongs to no handle.
  * undefined where the sandbox is no longer being made (it was destroyed meanwhile).
  *
- * @throws SandboxerError `budget_exceeded`, `account_exhausted` where nobody pays for it there: it is then still the last one's.
+ * @throws SandboxerError `budget_exceeded`, `account_exhausted` where nobody pays for it there, `backend_unavailable` where a host has no room: it is then still the
+ * last one's.
  */
 export async function fallBack(ctx: Context, row: SandboxRow, backend: string, error: SandboxerError): Promise<SandboxRow | undefined> {
   const at = ctx.clock.now();
@@ -24,6 +25,7 @@ export async function fallBack(ctx: Context, row: SandboxRow, backend: string, e
       const { route, resources } = toSandbox(row);
       const decision = fellBack(route, row.backend, backend, error);
       const patch = { backend, generation, host: hostFor(ctx, backend), ref: null, route: JSON.stringify(decision) };
+      await ctx.inventory.takePlace(tx, backend, resources);
       await closeUsage(tx, row.id, at);
       await settleOpen(tx, current, at);
       await openUsage(tx, { sandboxId: row.id, generation, tenant: row.tenant, backend, at, resources });

@@ -3,6 +3,7 @@ import type { HostTable, LeaseTable, UsageSummaryTable } from "./schema-fleet.ts
 import type { KeyTable, PolicyTable, ProfileLabelsTable, ProjectTable, QuotaTable, TenantTable } from "./schema-access.ts";
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
 import type { HubTables } from "./schema-hub.ts";
+import type { InventoryTable } from "./schema-inventory.ts";
 import type { MoneyTables } from "./schema-money.ts";
 
 /** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
@@ -259,6 +260,7 @@ export interface Tables extends HubTables, MoneyTables {
   keys: KeyTable;
   idempotency: IdempotencyTable;
   instances: InstanceTable;
+  inventory: InventoryTable;
   hosts: HostTable;
   leases: LeaseTable;
   usage_summary: UsageSummaryTable;

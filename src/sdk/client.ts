@@ -9,6 +9,7 @@ import type { SecretInfo } from "../contract/secret.ts";
 import { Keys, Projects, Quotas, Tenants } from "./access.ts";
 import { Audit } from "./audit.ts";
 import { cloudEvents, ledgerEvents, type EventOptions } from "./events.ts";
+import { Hosts } from "./hosts.ts";
 import { Money } from "./money.ts";
 import { settle, type SandBoxerOptions } from "./options.ts";
 import { Policy } from "./policy.ts";
@@ -64,6 +65,7 @@ export class SandBoxer {
     this.projects = new Projects(this.#transport);
     this.quotas = new Quotas(this.#transport);
     this.policy = new Policy(this.#transport);
+    this.hosts = new Hosts(this.#transport);
   }
 
   /** Makes a sandbox and resolves when commands can run. Retried on a retryable failure: its idempotency key keeps that from making two. */
@@ -161,6 +163,8 @@ export class SandBoxer {
   readonly projects: Projects;
   readonly quotas: Quotas;
   readonly policy: Policy;
+  /** Hosts that become backends while servers run. */
+  readonly hosts: Hosts;
 
   /** Values that sandboxes use and never see. Changing them needs the scope `secrets`. */
   readonly secrets = {

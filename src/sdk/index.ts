@@ -9,6 +9,7 @@ export type { AuditAnchor, AuditEntry, AuditReport } from "../contract/audit.ts"
 export type { CloudEvent } from "../contract/cloud-event.ts";
 export type { ProcessInfo, PtySize } from "../contract/exec.ts";
 export type { FileEvent, FileInfo } from "../contract/files.ts";
+export type { HostChange, HostChanged, HostCheck, HostInfo, HostRequest } from "../contract/inventory.ts";
 export type {
   EffectiveRule, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkSuggestion, NetworkUpdate, NetworkView,
 } from "../contract/network-api.ts"; // prettier-ignore
@@ -35,6 +36,7 @@ export type { EventOptions } from "./events.ts";
 export { Execution, type ExecEvent, type ExecOptions } from "./exec.ts";
 export { Files, type FileContent } from "./files.ts";
 export type { FetchFunction, FetchInit, SandBoxerOptions, WebSocketConstructor, WebSocketLike } from "./options.ts";
+export { Hosts } from "./hosts.ts";
 export { Money, type UsageOptions, type UsagePage } from "./money.ts";
 export { Network, type NetworkLogOptions } from "./network.ts";
 export type { OutputOptions, ProcessOutput } from "./output.ts";

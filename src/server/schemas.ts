@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { z } from "zod";
 import {
-  Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, FileInfo, JournalEntry, KeyInfo, PaymentRoute, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, ServiceState, TenantInfo, type ErrorCode, WebhookDelivery, WebhookInfo,
+  Account, BackendInfo, Budget, Discrepancy, ERROR_TABLE, FileInfo, HostInfo, JournalEntry, KeyInfo, PaymentRoute, PolicyVersion, PortInfo, ProcessInfo, ProfileRecord, ProjectInfo, QuotaInfo, SandboxPath, SecretInfo, ServiceState, TenantInfo, type ErrorCode, WebhookDelivery, WebhookInfo,
 } from "../contract/index.ts"; // prettier-ignore
 
 export const NoParameters = z.strictObject({});
@@ -36,6 +36,7 @@ export const ServiceList = listOf(ServiceState, "ServiceList");
 export const PortList = listOf(PortInfo, "PortList");
 export const ProfileList = listOf(ProfileRecord, "ProfileList");
 export const BackendList = listOf(BackendInfo, "BackendList");
+export const HostList = listOf(HostInfo, "HostList");
 export const KeyList = listOf(KeyInfo, "KeyList");
 export const SecretList = listOf(SecretInfo, "SecretList");
 export const BudgetList = listOf(Budget, "BudgetList");

@@ -36,7 +36,8 @@ export default {
 
 describe("backends", () => {
   it("are this host's alone where others have one of their own under that name: a Docker engine behind a socket, not one by SSH", () => {
-    const at = (provider: string, options: object) => isOnThisHost({ name: "x", provider, options: { ...options } }, { docker, e2b, fake, ssh: sshHost });
+    const at = (provider: string, options: object) =>
+      isOnThisHost({ name: "x", provider, options: { ...options } }, { docker, e2b, fake, ssh: sshHost });
     const ssh = { reach: { form: "direct", address: "10.0.0.7" } };
     const tls = { ca: "/ca", cert: "/cert", key: "/key" };
     expect([at("docker", {}), at("docker", { host: "unix:///run/docker.sock" }), at("fake", {})]).toEqual([true, true, true]);

@@ -14,6 +14,7 @@ import {
 import { Activity } from "../../src/engine/activity.ts";
 import type { Context } from "../../src/engine/context.ts";
 import type { Engine } from "../../src/engine/index.ts";
+import { Inventory } from "../../src/engine/inventory/inventory.ts";
 import { LiveWork } from "../../src/engine/live-work.ts";
 import { Measure } from "../../src/engine/measure.ts";
 import { Gates } from "../../src/engine/routing/gates.ts";
@@ -70,7 +71,8 @@ export async function openStage(config: Config = {}): Promise<Stage> {
     ledger, backends, config, log: silent, instance: newId("instance"), clock, host: null, failpoint: () => {}, live: new LiveWork(),
     activity: new Activity(ledger, clock), measure: new Measure(() => clock.now()), shipped: [], sealer, boundary: new BoundaryLink(boundary),
     ingestion: new OneAtATime(), telemetry: NO_TELEMETRY, policy: new PolicyLink(ledger), prices: { of: () => null },
-    gates: new Gates(backends, clock, {}),
+    gates: new Gates(backends, clock, {}), prepare: undefined,
+    inventory: new Inventory({ ledger, backends: [...backends], gates: new Gates(backends, clock, {}), prepare: undefined, log: silent }),
   }; // prettier-ignore
   return {
     directory, ctx, engine, told,

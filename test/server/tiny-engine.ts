@@ -274,7 +274,7 @@ export class TinyEngine {
         list: async (who) => [this.secret(who, "one")],
         remove: async (who, name) => this.secret(who, name),
       },
-      tenants: nothing as never, projects: nothing as never, quotas: nothing as never, policy: nothing as never,
+      tenants: nothing as never, projects: nothing as never, quotas: nothing as never, hosts: nothing as never, policy: nothing as never,
       backends: async () => [],
       route: async () => ({ chosen: "tiny", reason: "only one", candidates: [] }),
       sweep: async () => ({ adopted: [], ended: [], orphans_removed: [], lost: [], errors: [] }),

@@ -226,6 +226,13 @@ export const GATES: Gates<Engine> = {
   tenants: { create: tenantNamed("tenant.write"), list: onServer("tenant.read"), suspend: tenantNamed("tenant.write") },
   projects: { create: tenantNamed("project.write"), list: onTenant("project.read"), remove: tenantNamed("project.write") },
   quotas: { set: onServer("quota.write"), list: onServer("quota.read"), remove: onServer("quota.write") },
+  hosts: {
+    add: onServer("host.write"),
+    list: onServer("host.read"),
+    change: onServer("host.write"),
+    check: onServer("host.read"),
+    remove: onServer("host.write"),
+  },
   budgets: { set: onServer("money.write"), list: onTenant("money.read"), get: onTenant("money.read"), remove: onServer("money.write") },
   accounts: {
     set: onServer("money.write"),

@@ -32,7 +32,8 @@ export interface Gate {
 
 /** What stands before each backend: its breaker and its create rate. */
 export class Gates {
-  readonly #gates: ReadonlyMap<string, Gate>;
+  readonly #gates = new Map<string, Gate>();
+  readonly #make: (backend: Backend) => Gate;
   /** A create that would wait longer goes elsewhere if it may. */
   readonly maxWaitMs: number;
 
@@ -43,12 +44,16 @@ export class Gates {
   ) {
     const now = () => clock.ticks();
     this.maxWaitMs = maxWaitSeconds === undefined ? DEFAULT_MAX_WAIT_MS : maxWaitSeconds * 1000;
-    this.#gates = new Map(
-      backends.map((backend) => {
-        const rate = () => rates[backend.name] ?? traitsOf(backend).limits.create_rate_per_s;
-        return [backend.name, { breaker: new Breaker(now), pace: new Pace(rate, now) }];
-      }),
-    );
+    this.#make = (backend) => {
+      const rate = () => rates[backend.name] ?? traitsOf(backend).limits.create_rate_per_s;
+      return { breaker: new Breaker(now), pace: new Pace(rate, now) };
+    };
+    for (const backend of backends) this.add(backend);
+  }
+
+  /** One that came while this engine runs; what was known of another one of its name is forgotten. */
+  add(backend: Backend): void {
+    this.#gates.set(backend.name, this.#make(backend));
   }
 
   of(backend: string): Gate {

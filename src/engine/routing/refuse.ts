@@ -95,7 +95,7 @@ export function refuse(request: RouteRequest, backend: RouteBackend, quote: Quot
   const choice = excluded(request, name);
   if (choice !== undefined) return [{ kind: "choice", reason: choice }];
   if (traits.unavailable !== undefined) return [{ kind: "unavailable", reason: `unavailable: ${traits.unavailable}` }];
-  const found: Refusal[] = [];
+  const found: Refusal[] = backend.full === undefined ? [] : [{ kind: "unavailable", reason: backend.full }];
   const missing = request.requirements.filter(
     ({ capability }) => traits.capabilities[capability] === undefined || NOT_IN_THIS_VERSION.has(capability),
   );

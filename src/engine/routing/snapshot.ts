@@ -38,6 +38,8 @@ export interface RouteBackend {
   readonly execLatency: Percentiles | null;
   /** Share of creates that it did not fail, of late, and of how many by their weight; null: there were none. */
   readonly availability: Availability | null;
+  /** Of a host of the inventory: why it has no room for another one like that; undefined where it has. */
+  readonly full?: string | undefined;
   readonly gate: { readonly breaker: BreakerState; readonly retryAfterMs: number; readonly queueMs: number };
 }
 
@@ -57,8 +59,8 @@ export function availabilityOf({ measure }: Context, name: string): Availability
   return samples < 0.1 ? null : { share: good / samples, samples };
 }
 
-/** Every backend as it stands now. Asks none of them. */
-export function snapshot(ctx: Context): RouteBackend[] {
+/** Every backend as it stands now for a sandbox with those resources. Asks none of them. */
+export function snapshot(ctx: Context, resources: Resources): RouteBackend[] {
   return ctx.backends.map((backend, place) => {
     const { name } = backend;
     const { breaker, pace } = ctx.gates.of(name);
@@ -71,6 +73,7 @@ export function snapshot(ctx: Context): RouteBackend[] {
       coldStart: ctx.measure.rolling.percentiles(name, "cold_start"),
       execLatency: ctx.measure.rolling.percentiles(name, "exec_start"),
       availability: availabilityOf(ctx, name),
+      full: ctx.inventory.full(name, resources),
       gate: { breaker: breaker.state, retryAfterMs: breaker.retryAfterMs, queueMs: pace.waitMs },
     };
   });

@@ -1,8 +1,8 @@
 import { type BackendConfig, nearest, Price, type PriceBook, parse, SandboxerError } from "../../contract/index.ts";
 
-/** Finds the price of a backend. null: nobody has said what it costs. */
+/** Finds the price of a backend. null: nobody has said what it costs. `provider`: whose entry stands for one that is not configured. */
 export interface Prices {
-  of(backend: string): Price | null;
+  of(backend: string, provider?: string): Price | null;
 }
 
 type Book = PriceBook["prices"];
@@ -35,11 +35,16 @@ function priceOf({ name, provider, price }: BackendConfig, book: Book): Price | 
  * @throws SandboxerError from the first `of`: `invalid_request` for a key that no book has, and for own terms that are not whole.
  */
 export function pricesOf(backends: readonly BackendConfig[], books: () => readonly PriceBook[]): Prices {
-  let found: ReadonlyMap<string, Price | null> | undefined;
+  let found: { readonly book: Book; readonly prices: ReadonlyMap<string, Price | null> } | undefined;
   const read = () => {
     // Later books stand before earlier ones, entry by entry.
     const book: Book = Object.assign({}, ...books().map(({ prices }) => prices));
-    return new Map(backends.map((backend) => [backend.name, priceOf(backend, book)] as const));
+    return { book, prices: new Map(backends.map((backend) => [backend.name, priceOf(backend, book)] as const)) };
   };
-  return { of: (backend) => (found ??= read()).get(backend) ?? null };
+  return {
+    of(backend, provider) {
+      const { book, prices } = (found ??= read());
+      return prices.get(backend) ?? (provider === undefined ? undefined : ownEntry(book, provider)) ?? null;
+    },
+  };
 }

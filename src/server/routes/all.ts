@@ -4,6 +4,7 @@ import { eventRoutes } from "./events.ts";
 import { besideRoutes } from "./beside.ts";
 import { execRoute } from "./exec.ts";
 import { fileRoutes } from "./files.ts";
+import { hostRoutes } from "./hosts.ts";
 import { keyRoutes } from "./keys.ts";
 import { accountRoutes } from "./accounts.ts";
 import { budgetRoutes } from "./budgets.ts";
@@ -43,5 +44,6 @@ export const ROUTES: readonly Route[] = [
   ...accountRoutes,
   ...tenantRoutes,
   ...policyRoutes,
+  ...hostRoutes,
   ...serviceRoutes,
 ];

@@ -199,6 +199,40 @@ describe.skipIf(reason !== undefined)("the SSH provider at a real sshd", { timeo
     expect(await small.destroy(ref, op())).toBe("destroyed");
   });
 
+  test("after a boot of the host its sandboxes are told as stopped, whoever has their processes' numbers now, and can be destroyed", async () => {
+    const ref = await sandbox();
+    const record = join(rootOf(sshd), "conformance.box", ref.id, "record");
+    const text = readFileSync(record, "utf8");
+    process.kill(Number(/^pid (\d+)$/m.exec(text)?.[1]), "SIGKILL");
+    await eventually(async () => {
+      const seen = await provider.inspect(ref, op());
+      return seen !== "absent" && seen.state === "stopped" && seen.stoppedBecause === "unknown";
+    });
+    const [, ticks = ""] = /^\S+ \(.*\) (?:\S+ ){19}(\d+)/s.exec(readFileSync("/proc/self/stat", "utf8")) ?? [];
+    writeFileSync(record, text.replace(/^pid .*$/m, `pid ${process.pid}`).replace(/^ticks .*$/m, `ticks ${ticks}`).replace(/^boot .*$/m, "boot another")); // prettier-ignore
+    expect(await provider.inspect(ref, op())).toMatchObject({ state: "stopped" });
+    await expect(say(provider, ref, "true")).rejects.toMatchObject({ code: "sandbox_not_found" });
+    expect(await provider.destroy(ref, op())).toBe("destroyed");
+  });
+
+  test("a full disk at the host refuses a create, which leaves nothing, and the next one works when there is room", async () => {
+    const root = join(sshd.directory, "full");
+    mkdirSync(root);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m,nr_inodes=13", "sandboxer-test", root]);
+    try {
+      const full = await open({ root }, { instance: "full" });
+      await expect(full.create(specOf(), op())).rejects.toMatchObject({ code: "backend_rejected", message: expect.stringContaining("No space left") as string }); // prettier-ignore
+      expect([await listed(full), readdirSync(join(root, "full.box"))]).toEqual([[], []]);
+      execFileSync("mount", ["-o", "remount,nr_inodes=100", root]);
+      const { ref } = await full.create(specOf(), op());
+      const { stderr } = await say(full, ref, "head -c 2000000 /dev/zero > big");
+      expect(stderr).toContain("No space left");
+      expect(await full.destroy(ref, op())).toBe("destroyed");
+    } finally {
+      execFileSync("umount", [root]);
+    }
+  });
+
   test("what it cannot do is refused by name before anything is made", async () => {
     for (const [over, code] of [
       [{ isolationMin: "container" }, "isolation_unavailable"],
