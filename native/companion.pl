@@ -17,7 +17,7 @@
 #          own, for who cannot reach its standard input later), oom=kernel or cgroup (whose count of killed processes is the sandbox's)
 #
 # Standard input has frames of a letter, a big-endian u32 length and a body: I input, E end of input, A u32 more output may be sent,
-# R u16 rows u16 columns. Standard output has such frames too: s it runs, o and e output, c u32 input was taken, x how it ended (JSON), f why
+# R u16 rows u16 columns. Standard output has such frames too: s it runs, o and e output, c u32 so much input was taken (told in steps of 128 KiB), x how it ended (JSON), f why
 # it cannot be done (JSON), z there is no more now. SIGTERM, and for `run` the end of standard input, end the whole tree.
 use strict;
 use warnings;
@@ -26,7 +26,7 @@ use POSIX ();
 use Time::HiRes qw(time);
 
 use constant { TIOCSPTLCK => 0x40045431, TIOCGPTN => 0x80045430, TIOCSWINSZ => 0x5414, TIOCSCTTY => 0x540E };
-use constant { PIECE => 65_536, LARGEST_FRAME => 1 << 20, INPUT_HELD => 1 << 20, ENTRY => 7 };
+use constant { PIECE => 65_536, LARGEST_FRAME => 1 << 20, INPUT_HELD => 1 << 20, ACKNOWLEDGED => 1 << 17, ENTRY => 7, F_SETPIPE_SZ => 1031, PIPE_BYTES => 1 << 18 };
 
 my ($mode, $settings, $cwd, @command) = @ARGV;
 my %option = map { split /=/, $_, 2 } split /,/, $settings // '';
@@ -248,7 +248,7 @@ if ($terminal) {
   $source{ fileno $input } = { handle => $input, stream => 1 };
 } else {
   my $stdin;
-  if ($option{input} eq 'pipe') { pipe $stdin, $input or fail('pipe', $!) } else { open $stdin, '<', '/dev/null' or fail('pipe', $!) }
+  if ($option{input} eq 'pipe') { pipe $stdin, $input or fail('pipe', $!); fcntl $input, F_SETPIPE_SZ, PIPE_BYTES } else { open $stdin, '<', '/dev/null' or fail('pipe', $!) }
   pipe my $out, my $out_end or fail('pipe', $!);
   pipe my $err, my $err_end or fail('pipe', $!);
   @ends = ($stdin, $out_end, $err_end);
@@ -259,7 +259,7 @@ if ($terminal) {
 pipe my $ended_end, my $signal_end or fail('pipe', $!);
 nonblocking($_) for $ended_end, $signal_end;
 
-my ($pending, $input_ended, $sent, $truncated, $timed_out, $stopped, $status) = ('', 0, 0, 0, 0, 0);
+my ($pending, $input_ended, $taken, $sent, $truncated, $timed_out, $stopped, $status) = ('', 0, 0, 0, 0, 0, 0);
 # Before there is anything to end: told to end in between, it would leave what it began.
 $SIG{CHLD} = sub { syswrite $signal_end, 'c' };
 $SIG{TERM} = sub { $stopped = 1; syswrite $signal_end, 't' };
@@ -337,7 +337,11 @@ for (;;) {
   if ($input && length $pending && vec $writable, fileno $input, 1) {
     my $count = syswrite $input, $pending, PIECE;
     if (!defined $count && !$!{EAGAIN} && !$!{EINTR}) { $count = length $pending; $input_ended = 1 unless $terminal }
-    if ($count) { substr $pending, 0, $count, ''; frame('c', pack 'N', $count) unless $keeping }
+    if ($count) {
+      substr $pending, 0, $count, '';
+      # In steps: each word back is one more way through all that lies between.
+      if (($taken += $count) >= ACKNOWLEDGED) { frame('c', pack 'N', $taken) unless $keeping; $taken = 0 }
+    }
   }
   if (!$keeping || !defined $status) { for (values %source) { pump($_) if $credit > 0 && vec $readable, fileno $_->{handle}, 1 } }
 }

@@ -5,7 +5,7 @@
 # wait(2) has it, once its work has ended and all its output is sent. Without a sign of life it ends, as at the end of its input: commands end
 # with their pipes, what is kept goes on, and a create or a destroy that is under way comes to its own end.
 
-use constant { PIECE => 65_536, LARGEST => 1 << 24, OUTPUT_HELD => 1 << 20, SILENCE => 60 };
+use constant { PIECE => 65_536, LARGEST => 1 << 24, OUTPUT_HELD => 1 << 20, SILENCE => 60, F_SETPIPE_SZ => 1031, PIPE_BYTES => 1 << 18 };
 
 {
   local $SIG{__WARN__} = sub { };
@@ -36,7 +36,7 @@ sub send_frame { my ($number, $kind, $body) = @_; $out .= pack('N a N', $number,
 sub start_work {
   my ($number, @words) = @_;
   my ($pid, @pipes);
-  for (0 .. 2) { pipe my $from, my $to or last; push @pipes, $from, $to }
+  for (0 .. 2) { pipe my $from, my $to or last; fcntl $to, F_SETPIPE_SZ, PIPE_BYTES; push @pipes, $from, $to }
   my ($in_end, $in, $output, $output_end, $errors, $errors_end) = @pipes;
   $pid = fork if @pipes == 6;
   if (!defined $pid) { send_frame($number, 'e', "$!"); send_frame($number, 'x', pack 'N', CANNOT << 8); return }
@@ -71,7 +71,7 @@ sub take_frames {
 sub feed {
   my $one = shift;
   if (length $one->{pending}) {
-    my $count = syswrite $one->{in}, $one->{pending}, PIECE;
+    my $count = syswrite $one->{in}, $one->{pending}, PIPE_BYTES;
     if (!defined $count && !$!{EAGAIN} && !$!{EINTR}) { $one->{pending} = ''; $one->{over} = 1 }
     substr $one->{pending}, 0, $count, '' if $count;
   }
@@ -79,7 +79,7 @@ sub feed {
 }
 sub drain {
   my ($number, $one, $kind) = @_;
-  my $count = sysread $one->{$kind}, my $bytes, PIECE;
+  my $count = sysread $one->{$kind}, my $bytes, PIPE_BYTES;
   if ($count) { send_frame($number, $kind, $bytes) } elsif (defined $count || !($!{EAGAIN} || $!{EINTR})) { close delete $one->{$kind} }
 }
 

@@ -85,7 +85,8 @@ sub inspect_sandbox {
   my ($id, $generation) = @_;
   my $known = record_of_sandbox($id);
   return 'absent' if !-d place($id) || ($known && $known->{generation} != $generation);
-  my $state = $known && is_alive($known) ? 'running' : (slurp_file(place($id) . '/ended') // '') eq 'expired' ? 'expired' : 'unknown';
+  # Its first process says so before it ends, and is there for as long as the kernel takes to end the others.
+  my $state = (slurp_file(place($id) . '/ended') // '') eq 'expired' ? 'expired' : $known && is_alive($known) ? 'running' : 'unknown';
   my $cpu = $unified ? (group_value('unified', $id, 'cpu.stat') =~ /^usage_usec (\d+)/m)[0] : group_value('cpuacct', $id, 'cpuacct.usage');
   my $oom = $unified ? group_value('unified', $id, 'memory.events') : group_value('memory', $id, 'memory.oom_control');
   my @files = $unified ? qw(memory.current memory.peak pids.current) : qw(memory.usage_in_bytes memory.max_usage_in_bytes pids.current);

@@ -17,7 +17,8 @@ const PROFILE = { kind: "profile", name: "bench", version: 1, isolation_level: {
 export async function ssh({ scale, signal, say }: Stage): Promise<Row[]> {
   const missing = withoutSshd();
   if (missing !== undefined) throw new NotMeasured(missing);
-  await using sshd = await openSshd();
+  // Or bash would take the commands for a person's and read .bashrc first, which is none of ssh's time.
+  await using sshd = await openSshd(["SetEnv SHLVL=2"]);
   const root = mkdtempSync(join(tmpdir(), "sand-boxer-bench-ssh-"));
   const options = {
     reach: { form: "direct", address: "127.0.0.1", port: sshd.port },

@@ -25,6 +25,7 @@ const TAGS = [
   { name: "Audit", description: "Who did what, chained by hashes." },
   { name: "Keys", description: "Who may do what." },
   { name: "Tenants", description: "Whose everything is, its parts, and how much of it there may be." },
+  { name: "Hosts", description: "Machines that become backends while servers run." },
   { name: "Policy", description: "The rules of admission: who may do what to what." },
   { name: "Network", description: "What sandboxes may reach, and what was decided of what they tried." },
   { name: "Secrets", description: "Values that sandboxes use and never see." },

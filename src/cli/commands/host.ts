@@ -61,7 +61,10 @@ still lives; rm is refused until that has ended. Creates go where there is room 
     } else {
       const changed = await (known === "set" ? hosts.change(name, { capacity: capacityOf(args) }) : hosts.drain(name, known === "drain"));
       await (args.json ? json(changed) : line(changed.name));
-      if (!args.json && known === "drain") note(`${changed.remaining.length} still live there${changed.remaining.map((id) => `\n  ${id}`).join("")}`);
+      if (!args.json && known === "drain") {
+        for (const id of changed.remaining) await line(`  ${id}`);
+        note(`${changed.remaining.length} still live there`);
+      }
     } // prettier-ignore
     return 0;
   },

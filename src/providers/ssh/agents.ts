@@ -101,10 +101,14 @@ class SshAgent implements Agent {
     return `${this.#ref.id}/${tag}`;
   }
 
-  async send(tag: string, bytes: Uint8Array): Promise<void> {
+  send(tag: string, bytes: Uint8Array): Promise<void> {
+    return this.sendPieces(tag, [bytes]);
+  }
+
+  async sendPieces(tag: string, pieces: readonly Uint8Array[]): Promise<void> {
     const channel = this.#channels.get(this.#key(tag));
     if (channel === undefined) throw new SandboxerError("wrong_state", `command ${tag} has ended`, { phase: this.#phase });
-    await channel.write(bytes);
+    await channel.write(pieces);
   }
 
   /** The companion ends its tree when its input ends. */

@@ -7,7 +7,7 @@ export type ChannelEvent =
 
 /** What a channel is carried by. */
 export interface Carrier {
-  send(channel: number, kind: "I" | "E", body?: Uint8Array): Promise<void>;
+  send(channel: number, kind: "I" | "E", pieces: readonly Uint8Array[]): Promise<void>;
   forget(channel: number): void;
 }
 
@@ -60,14 +60,14 @@ export class Channel implements AsyncIterable<ChannelEvent> {
   }
 
   /** Resolves when it is on its way. */
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(pieces: readonly Uint8Array[]): Promise<void> {
     if (!this.isOpen) throw this.#failure ?? new SandboxerError("wrong_state", "the command has ended");
-    await this.#carrier.send(this.#number, "I", bytes);
+    await this.#carrier.send(this.#number, "I", pieces);
   }
 
   /** No more input, which ends a command and all that it began. */
   end(): void {
-    if (this.isOpen) this.#carrier.send(this.#number, "E").catch(() => undefined);
+    if (this.isOpen) this.#carrier.send(this.#number, "E", []).catch(() => undefined);
   }
 
   /** Nobody reads on; its input ends. */

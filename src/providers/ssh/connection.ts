@@ -6,7 +6,7 @@ import { companionSource } from "../shared/companion/companion.ts";
 import type { SshHost } from "../shared/ssh/host.ts";
 import type { Reachable } from "../shared/ssh/reach.ts";
 import { Channel } from "./channel.ts";
-import { encodeHostFrame, type HostFrame, HostFrameReader, packWords, unpackWords } from "./wire.ts";
+import { type HostFrame, hostFrameHead, HostFrameReader, packWords, unpackWords } from "./wire.ts";
 
 const SOURCES = ["ssh-sandboxes.pl", "ssh-work.pl", "ssh-host.pl"].map((name) =>
   fileURLToPath(new URL(`../../../native/${name}`, import.meta.url)),
@@ -45,7 +45,7 @@ export class Connection {
   private constructor(host: SshHost, child: ChildProcess & { readonly reached: Reachable }) {
     this.#host = host;
     this.#child = child;
-    this.#life = setInterval(() => void this.#write(encodeHostFrame(0, "P")).catch(() => undefined), SIGN_OF_LIFE_MS);
+    this.#life = setInterval(() => void this.#write(0, "P", []).catch(() => undefined), SIGN_OF_LIFE_MS);
     this.#life.unref();
     this.#hello.promise.catch(() => undefined);
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#said = (this.#said + text).slice(-2000)));
@@ -87,11 +87,11 @@ export class Connection {
     if (this.#failure !== undefined) throw this.#failure;
     const number = ++this.#number;
     const channel = new Channel(number, {
-      send: (to, kind, body) => this.#write(encodeHostFrame(to, kind, body)),
+      send: (to, kind, pieces) => this.#write(to, kind, pieces),
       forget: (which) => this.#channels.delete(which),
     });
     this.#channels.set(number, channel);
-    this.#write(encodeHostFrame(number, "S", packWords(words))).catch(() => undefined);
+    this.#write(number, "S", [packWords(words)]).catch(() => undefined);
     return channel;
   }
 
@@ -99,11 +99,17 @@ export class Connection {
     this.#break(new SandboxerError("backend_unavailable", "the connection was closed", { phase: "connect" }));
   }
 
-  #write(bytes: Uint8Array): Promise<void> {
+  /** Resolves when ssh has it; until then no piece may change, since none is copied. */
+  #write(channel: number, kind: "S" | "I" | "E" | "P", pieces: readonly Uint8Array[]): Promise<void> {
     const { stdin } = this.#child;
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined || stdin === null) return reject(this.#failure ?? new Error("ssh has no input"));
-      stdin.write(bytes, (error) => (error ? reject(error) : resolve()));
+      const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      const [last, ...before] = [hostFrameHead(channel, kind, length), ...pieces].reverse();
+      stdin.cork();
+      for (const piece of before.reverse()) stdin.write(piece);
+      stdin.write(last, (error) => (error ? reject(error) : resolve()));
+      stdin.uncork();
     });
   }
 

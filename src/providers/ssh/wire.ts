@@ -14,13 +14,13 @@ const KINDS = new Set("hoex");
 /** No frame of the host's is larger. */
 const LARGEST = 1024 * 1024;
 
-export function encodeHostFrame(channel: number, kind: "S" | "I" | "E" | "P", body: Uint8Array = new Uint8Array()): Uint8Array {
-  const frame = Buffer.allocUnsafe(HEAD + body.length);
-  frame.writeUInt32BE(channel, 0);
-  frame.write(kind, 4, "latin1");
-  frame.writeUInt32BE(body.length, 5);
-  frame.set(body, HEAD);
-  return frame;
+/** What stands before a body of so many bytes. */
+export function hostFrameHead(channel: number, kind: "S" | "I" | "E" | "P", length: number): Uint8Array {
+  const head = Buffer.allocUnsafe(HEAD);
+  head.writeUInt32BE(channel, 0);
+  head.write(kind, 4, "latin1");
+  head.writeUInt32BE(length, 5);
+  return head;
 }
 
 /** Words, each a u32 length and its bytes. */

@@ -34,6 +34,8 @@ export interface Agent {
   start(program: Program, signal: AbortSignal): AsyncIterable<AgentEvent>;
   /** To the standard input of the program under that tag. Without `keepsInput` only while it is listened to, in this process. */
   send(tag: string, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** The same of pieces that belong together, none of which is copied; it is then used for a program's frames. */
+  sendPieces?(tag: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void>;
   /** Resolves with false where no such program runs any more. */
   signal(tag: string, name: "SIGTERM" | "SIGKILL", signal: AbortSignal): Promise<boolean>;
   /** Whether a program under that tag runs. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { SandboxerError, type Command, type Op } from "../../../contract/index.ts";
 import { throwIfAborted, whyAborted } from "../abort.ts";
 import type { Agent, AgentEvent } from "./agent.ts";
-import { encodeFrame, FrameReader, u32, type Frame } from "./frames.ts";
+import { encodeFrame, frameHead, FrameReader, u32, type Frame } from "./frames.ts";
 
 const SOURCE = fileURLToPath(new URL("../../../../native/companion.pl", import.meta.url));
 let source: string | undefined;
@@ -138,8 +138,12 @@ export class Companion {
   }
 
   /** In the order of the calls. Rejects with the raw failure. */
-  send(kind: "I" | "E" | "A" | "R", body?: Uint8Array): Promise<void> {
-    const sent = this.#sending.then(() => this.#agent.send(this.#tag, encodeFrame(kind, body), this.#stop.signal));
+  send(kind: "I" | "E" | "A" | "R", body: Uint8Array = new Uint8Array()): Promise<void> {
+    const sent = this.#sending.then(() =>
+      this.#agent.sendPieces === undefined
+        ? this.#agent.send(this.#tag, encodeFrame(kind, body), this.#stop.signal)
+        : this.#agent.sendPieces(this.#tag, [frameHead(kind, body.length), body], this.#stop.signal),
+    );
     this.#sending = sent.catch(() => undefined);
     return sent;
   }

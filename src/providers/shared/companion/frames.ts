@@ -14,12 +14,16 @@ const KINDS = new Set("soecxfz");
 /** No frame of the companion's is larger. */
 const LARGEST = 1024 * 1024;
 
+/** What stands before a body of so many bytes. */
+export function frameHead(kind: "I" | "E" | "A" | "R", length: number): Uint8Array {
+  const head = Buffer.allocUnsafe(5);
+  head.write(kind, "latin1");
+  head.writeUInt32BE(length, 1);
+  return head;
+}
+
 export function encodeFrame(kind: "I" | "E" | "A" | "R", body: Uint8Array = new Uint8Array()): Uint8Array {
-  const frame = Buffer.allocUnsafe(5 + body.length);
-  frame.write(kind, "latin1");
-  frame.writeUInt32BE(body.length, 1);
-  frame.set(body, 5);
-  return frame;
+  return Buffer.concat([frameHead(kind, body.length), body]);
 }
 
 export function u32(value: number): Uint8Array {

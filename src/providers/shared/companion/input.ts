@@ -1,7 +1,7 @@
 import type { Stdin } from "../../../contract/index.ts";
 import type { Companion } from "./companion.ts";
 
-/** Input that may be on its way and not yet taken by the command. The companion holds it, so that it can always read what else is sent. */
+/** Input that may be on its way and not yet taken by the command. The companion holds it, so that it can always read what else is sent, and tells of it in steps of 128 KiB. */
 const WINDOW = 512 * 1024;
 const PIECE = 64 * 1024;
 
