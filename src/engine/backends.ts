@@ -26,6 +26,8 @@ export interface Backend {
   lastAnswer: { ok: boolean; detail: string | null } | null;
   /** Opens it if it is not open. Never throws: the outcome is in `provider` and `problem`. */
   open(): Promise<void>;
+  /** Resolves when no opening is under way. */
+  settled(): Promise<void>;
 }
 
 export interface OpenBackendsOptions {
@@ -148,6 +150,7 @@ export async function prepareBackend(
       });
       return opening;
     },
+    settled: () => opening ?? Promise.resolve(),
   };
   async function attempt(): Promise<void> {
     try {

@@ -185,6 +185,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await unregisterInstance(ctx);
     });
     await ctx.boundary.close();
+    await ctx.inventory.close();
     for (const backend of ctx.backends) await backend.provider?.dispose?.();
   }
 

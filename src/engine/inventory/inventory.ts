@@ -42,7 +42,7 @@ export class Inventory {
     const { ledger, prepare } = this.#options;
     if (prepare === undefined) return;
     const rows = await listInventory(ledger.db);
-    for (const [name, { row }] of this.#hosts) if (!rows.some((now) => isSame(now, row))) await this.#drop(name);
+    for (const [name, { row }] of this.#hosts) if (!rows.some((now) => isSame(now, row))) this.#drop(name);
     await Promise.all(
       rows.map(async (row) => {
         const known = this.#hosts.get(row.name);
@@ -70,12 +70,18 @@ export class Inventory {
     await Promise.race([backend.open(), new Promise((resolve) => clock.addEventListener("abort", resolve, { once: true }))]);
   }
 
-  async #drop(name: string): Promise<void> {
+  #drop(name: string): void {
     const { backends } = this.#options;
     const at = backends.findIndex((backend) => backend.name === name);
     const [gone] = at < 0 ? [] : backends.splice(at, 1);
     this.#hosts.delete(name);
-    await gone?.provider?.dispose?.();
+    // One that is being opened is let go of when it is open.
+    void gone?.settled().then(() => gone.provider?.dispose?.());
+  }
+
+  /** Waits for what is being opened, so that it can be let go of. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#hosts.values()].map(({ backend }) => backend.settled()));
   }
 
   /** Throws `not_found`. */
