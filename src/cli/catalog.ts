@@ -15,6 +15,7 @@ export const CATALOG: Readonly<Record<string, Entry>> = {
   show: { summary: "Show one sandbox: state, isolation, route, clocks, usage, cost", load: () => import("./commands/show.ts") },
   rm: { summary: "End sandboxes", load: () => import("./commands/rm.ts") },
   cp: { summary: "Copy files and trees into and out of a sandbox", load: () => import("./commands/cp.ts") },
+  sync: { summary: "Keep a directory of this machine and a sandbox's in step", load: () => import("./commands/sync.ts") },
   ps: { summary: "List a sandbox's background processes", load: () => import("./commands/ps.ts") },
   logs: { summary: "Print a background process's output", load: () => import("./commands/logs.ts") },
   ports: { summary: "Publish ports of a sandbox, and make addresses for them", load: () => import("./commands/ports.ts") },

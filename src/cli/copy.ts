@@ -8,8 +8,8 @@ import { usageError } from "./failure.ts";
 import { copyFileOut } from "./file-out.ts";
 import { note } from "./print.ts";
 import { showProgress } from "./progress.ts";
-import { UNPACK_LIMITS, unpackTar, type UnpackProgress } from "./tar/unpack.ts";
-import { writeTar, type WriteProgress } from "./tar/write.ts";
+import { UNPACK_LIMITS, unpackTar, type UnpackProgress } from "../sync/tar/unpack.ts";
+import { writeTar, type WriteProgress } from "../sync/tar/write.ts";
 
 export interface CopyOptions {
   readonly signal?: AbortSignal;

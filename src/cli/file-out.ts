@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open, rename, unlink } from "node:fs/promises";
 import { SandboxerError } from "../contract/errors.ts";
-import { write } from "./tar/drain.ts";
+import { write } from "../sync/tar/drain.ts";
 
 /**
  * Writes one file whole or not at all: beside its place, then renamed. A symlink in its place is replaced, not

@@ -8,6 +8,7 @@ import { PriceConfig } from "./price.ts";
 import { Overrides } from "./profile.ts";
 import { Region, RoutingConfig, RoutingFloor } from "./routing.ts";
 import { Duration } from "./units.ts";
+import { WorkspacesConfig } from "./workspace.ts";
 
 /** One configured provider. */
 export const BackendConfig = z.strictObject({
@@ -131,6 +132,7 @@ export const Config = z.strictObject({
   e2b: E2bConfig.optional(),
   network: NetworkConfig.optional(),
   secrets: SecretsConfig.optional(),
+  workspaces: WorkspacesConfig.optional(),
   preview: PreviewConfig.optional(),
   ledger: LedgerAddress.optional(),
   fleet: FleetConfig.optional(),

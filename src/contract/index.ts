@@ -33,3 +33,4 @@ export * from "./services.ts";
 export * from "./telemetry.ts";
 export * from "./units.ts";
 export * from "./webhook.ts";
+export * from "./workspace.ts";

@@ -6,6 +6,7 @@ import { Routing } from "./routing.ts";
 import { ProfileSecrets } from "./secret.ts";
 import { Services } from "./services.ts";
 import { Duration, Size } from "./units.ts";
+import { Workspace } from "./workspace.ts";
 
 export const ProfileName = z
   .string()
@@ -54,13 +55,7 @@ export const Profile = z
     isolation_level: z.strictObject({ min: IsolationLevel }).optional(),
     persistence: z.enum(["ephemeral", "persistent", "checkpoint"]).optional(),
     scope: z.enum(["agent", "session", "shared"]).optional(),
-    workspace: z
-      .strictObject({
-        access: z.enum(["isolated", "ro", "rw"]).optional(),
-        sync: z.enum(["mirror", "remote"]).optional(),
-        path: z.string().optional(),
-      })
-      .optional(),
+    workspace: Workspace.optional(),
     image: z
       .string()
       .regex(/^(host|oci:\S+|snapshot:\S+)$/, 'must be "host", "oci:<reference>" or "snapshot:<id>"')
@@ -110,5 +105,6 @@ export const Overrides = z.strictObject({
   env: Env.optional(),
   network: Network.pick({ default: true, mode: true, allow: true, limits: true }).optional(),
   routing: Routing.optional(),
+  workspace: Workspace.optional(),
 });
 export type Overrides = z.infer<typeof Overrides>;

@@ -8,6 +8,7 @@ import type { EgressInside } from "./network.ts";
 import type { Beside } from "./beside.ts";
 import type { Processes } from "./background.ts";
 import type { Services } from "./services.ts";
+import type { MountedWorkspace } from "./workspace.ts";
 
 /** What providers log to; pino fits. Never pass a secret. */
 export interface Logger {
@@ -54,6 +55,8 @@ export interface SandboxSpec {
   readonly metadata: Readonly<Record<string, string>>;
   /** Given where the sandbox may reach something: it then has a network namespace that the boundary can be attached to. None: no network. */
   readonly egress?: EgressInside;
+  /** A host directory that stands at the workspace: only given to who has `workspace.mount`, which opens it without following a symlink. */
+  readonly workspace?: MountedWorkspace;
 }
 
 /** A handle to one sandbox at one backend. Plain data: it is stored in the ledger and must outlive this process. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { IsolationLevel } from "./capability.ts";
 import { SandboxCost } from "./money.ts";
 import { Route } from "./routing.ts";
+import { SandboxWorkspace } from "./workspace.ts";
 
 /**
  * The states of a sandbox. `provisioning` has a row and perhaps an object at the backend; `failed` never became ready
@@ -79,6 +80,7 @@ export const Sandbox = z
     narrowed: z.array(z.string()).meta({ description: "Fields of the request that the profile or the operator made narrower." }),
     route: Route,
     metadata: z.record(z.string(), z.string()),
+    workspace: SandboxWorkspace.nullable().meta({ description: "Where what is at its workspace comes from; null: it began empty." }),
     created_at: Timestamp,
     ready_at: Timestamp.nullable(),
     last_active_at: Timestamp,

@@ -17,6 +17,7 @@ import { writePlaceholders } from "./network/placeholders.ts";
 import type { ResolvedSecrets } from "./secret-binding.ts";
 import { deliverIfStale } from "./secret-delivery.ts";
 import { runSetup } from "./setup.ts";
+import { mountedAt } from "./view.ts";
 
 /** How one try at one backend went. `left`: what may still be there: nothing, a known object, or something unknown. */
 export type Attempt =
@@ -29,6 +30,7 @@ const ABORT_GRACE_MS = 10_000;
 
 function specOf(row: SandboxRow, settings: Settings, { expose }: ResolvedSecrets, egress: EgressInside | undefined): SandboxSpec {
   const { cpu, memory_bytes, disk_bytes, inodes, pids } = settings.resources;
+  const workspace = mountedAt(row);
   return {
     id: row.id,
     tenant: row.tenant,
@@ -45,6 +47,7 @@ function specOf(row: SandboxRow, settings: Settings, { expose }: ResolvedSecrets
     maxLifeAt: row.max_life_at,
     metadata: JSON.parse(row.metadata) as Record<string, string>,
     ...(egress === undefined ? {} : { egress }),
+    ...(workspace === null ? {} : { workspace }),
   };
 }
 

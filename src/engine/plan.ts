@@ -9,8 +9,9 @@ import {
   type ProfileSecret,
   type PublishedPort,
   SandboxerError,
+  type SandboxWorkspace,
 } from "../contract/index.ts";
-import { checkSecretBindings, mergeSettings, type Request, type Settings } from "../guard/index.ts";
+import { admitWorkspace, checkSecretBindings, mergeSettings, type Request, type Settings } from "../guard/index.ts";
 import type { Context } from "./context.ts";
 import { DEFAULT_PROFILE, resolveProfile } from "./profiles.ts";
 import { NOT_IN_THIS_VERSION, requirements } from "./requirements.ts";
@@ -28,6 +29,8 @@ export interface Plan {
   /** Ports that the profile publishes. */
   readonly ports: readonly PublishedPort[];
   readonly ranking: Ranking;
+  /** Where what is at its workspace comes from; null: it begins empty. */
+  readonly workspace: SandboxWorkspace | null;
 }
 
 function unsupported(issues: Issue[]): SandboxerError {
@@ -88,7 +91,7 @@ export async function draft(ctx: Context, who: Principal, input: CreateRequest):
 }
 
 /** Ranks the backends for it as they stand now. Asks none of them. */
-export function planOf(ctx: Context, { request, profile, document, settings }: Draft): Plan {
+export function planOf(ctx: Context, tenant: string, { request, profile, document, settings }: Draft): Plan {
   const needs = requirements(document, request, settings.routing.requireCapabilities);
   const missing = needs.filter(({ capability }) => NOT_IN_THIS_VERSION.has(capability));
   if (missing.length > 0)
@@ -109,9 +112,11 @@ export function planOf(ctx: Context, { request, profile, document, settings }: D
     egressBytes: network === null ? 0 : (network.ceiling.limits.bytes ?? null),
   };
   const ranking = route(asked, snapshot(ctx), ctx.gates.maxWaitMs);
-  // Where no backend can have secrets at all, that is what is told.
-  if (ranking.ranked.length > 0) checkSecretBindings(document);
+  // Where no backend can have secrets, or mount anything, at all, that is what is told.
+  const possible = ranking.ranked.length > 0;
+  if (possible) checkSecretBindings(document);
   return {
+    workspace: possible ? admitWorkspace(settings.workspace, ctx.config.workspaces?.roots ?? [], tenant) : null,
     request, profile, settings, secrets: document.secrets ?? [], ports: document.network?.ports ?? [],
     ranking: { ...ranking, route: { ...ranking.route, profile: `${profile.name}@${profile.version}` } },
   }; // prettier-ignore

@@ -18,16 +18,16 @@ export function nobodyCan(thrown: unknown): thrown is SandboxerError {
 
 type Tried = NonNullable<Route["instead_of"]>[number];
 
-function planned(ctx: Context, wanted: Draft, tried: readonly Tried[]): Plan {
-  const plan = planOf(ctx, wanted);
+function planned(ctx: Context, tenant: string, wanted: Draft, tried: readonly Tried[]): Plan {
+  const plan = planOf(ctx, tenant, wanted);
   const decision = plan.ranking.route;
   const instead_of = [...tried];
   return { ...plan, ranking: { ...plan.ranking, route: tried.length === 0 ? decision : { ...decision, instead_of } } };
 }
 
-function attemptPlan(ctx: Context, wanted: Draft, tried: readonly Tried[]): Plan | SandboxerError {
+function attemptPlan(ctx: Context, tenant: string, wanted: Draft, tried: readonly Tried[]): Plan | SandboxerError {
   try {
-    return planned(ctx, wanted, tried);
+    return planned(ctx, tenant, wanted, tried);
   } catch (thrown) {
     if (nobodyCan(thrown)) return thrown;
     throw thrown;
@@ -51,7 +51,7 @@ export async function eachProfile<T>(
   const others = allowFallbacks ? [...profiles] : [];
   const tried: Tried[] = [];
   for (let wanted = first; ;) {
-    const plan = attemptPlan(ctx, wanted, tried);
+    const plan = attemptPlan(ctx, who.tenant, wanted, tried);
     const outcome = plan instanceof SandboxerError ? { error: plan, final: false } : await work(plan);
     if ("done" in outcome) return outcome.done;
     const { error } = outcome;

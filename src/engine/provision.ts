@@ -17,6 +17,7 @@ import { eachProfile, type Outcome } from "./profile-chain.ts";
 import type { Admission } from "./routing/gates.ts";
 import { instead } from "./routing/record.ts";
 import { type ResolvedSecrets, resolveSecrets } from "./secret-binding.ts";
+import { mountedIn } from "./view.ts";
 
 export interface CreateOptions {
   readonly idempotencyKey?: string;
@@ -81,7 +82,11 @@ function keyWithin({ project }: Principal, key: string): string {
   return project === undefined ? key : `${project}\u001f${key}`;
 }
 
-async function askCreate(ctx: Context, who: Principal, { request, profile, settings, secrets, ranking, ports }: Plan): Promise<void> {
+async function askCreate(
+  ctx: Context,
+  who: Principal,
+  { request, profile, settings, secrets, ranking, ports, workspace }: Plan,
+): Promise<void> {
   await ask(ctx, who, "sandbox.create", () =>
     createSubject(settings, profile, who.tenant, {
       image: settings.image,
@@ -90,6 +95,7 @@ async function askCreate(ctx: Context, who: Principal, { request, profile, setti
       secrets: secrets.map(({ name }) => name),
       backends: ranking.ranked,
       metadata: request.metadata ?? {},
+      workspace: mountedIn(workspace),
       pricePerHour: dearest(ranking),
     }),
   );
@@ -146,7 +152,8 @@ function egressOf({ id, tenant, generation, created_at }: SandboxRow, { policy, 
   return { sandboxId: id, tenant, generation, policy: JSON.stringify(policy), ceiling: JSON.stringify(ceiling), at: created_at };
 }
 
-function newRow(ctx: Context, who: Principal, { request, profile, settings, ranking }: Plan, admission: Admission): SandboxRow {
+function newRow(ctx: Context, who: Principal, plan: Plan, admission: Admission): SandboxRow {
+  const { request, profile, settings, ranking } = plan;
   const now = ctx.clock.now();
   const maxLifeAt = now + Math.ceil(settings.maxLife * 1000);
   return {
@@ -184,6 +191,7 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
     error_message: null,
     state_lost: 0,
     project: who.project ?? null,
+    workspace: plan.workspace === null ? null : JSON.stringify(plan.workspace),
     key_id: who.key_id,
   };
 }

@@ -13,7 +13,7 @@ export const NOT_IN_THIS_VERSION: ReadonlySet<Capability> = new Set<Capability>(
   "image.build", "resources.gpu", "create.region",
   "ports.tcp",
   "pause.memory", "pause.disk", "resume.auto", "snapshot.disk", "snapshot.memory", "snapshot.keeps_running",
-  "restore.new", "restore.in_place", "fork", "scope.attach", "workspace.mount", "workspace.mirror", "pool.warm", "volumes",
+  "restore.new", "restore.in_place", "fork", "scope.attach", "pool.warm", "volumes",
 ]); // prettier-ignore
 
 const WHEN_IDLE: Readonly<Record<string, Capability>> = { pause: "pause.memory", suspend: "pause.disk", checkpoint: "snapshot.disk" };
@@ -31,10 +31,10 @@ export function requirements(profile: Profile, request: Request, required: reado
   if (profile.persistence === "persistent") need("pause.disk", "persistence");
   if (profile.persistence === "checkpoint") need("snapshot.disk", "persistence");
   if (profile.scope === "agent" || profile.scope === "shared") need("scope.attach", "scope");
-  const { access = "isolated", sync, path } = profile.workspace ?? {};
-  if (access !== "isolated") need("workspace.mount", "workspace.access");
-  else if (path !== undefined) need("workspace.mount", "workspace.path");
-  if (sync === "mirror") need("workspace.mirror", "workspace.sync");
+  for (const { access = "isolated", sync } of [profile.workspace ?? {}, request.workspace ?? {}]) {
+    if (access !== "isolated") need("workspace.mount", "workspace.access");
+    if (sync === "mirror") need("workspace.mirror", "workspace.sync");
+  }
   for (const [index, rule] of (profile.network?.allow ?? []).entries()) {
     const field = `network.allow[${index}]`;
     need(rule.cidr === undefined ? "net.allow_domain" : "net.allow_cidr", field);

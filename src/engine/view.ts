@@ -1,4 +1,4 @@
-import type { Ref, Resources, Route, Sandbox } from "../contract/index.ts";
+import type { MountedWorkspace, Ref, Resources, Route, Sandbox, SandboxWorkspace } from "../contract/index.ts";
 import type { SandboxRow } from "../ledger/index.ts";
 
 const time = (ms: number) => new Date(ms).toISOString();
@@ -27,6 +27,7 @@ export function toSandbox(row: SandboxRow): Sandbox {
     narrowed: JSON.parse(row.narrowed) as string[],
     route: JSON.parse(row.route) as Route,
     metadata: JSON.parse(row.metadata) as Record<string, string>,
+    workspace: row.workspace === null ? null : (JSON.parse(row.workspace) as SandboxWorkspace),
     created_at: time(row.created_at),
     ready_at: timeOrNull(row.ready_at),
     last_active_at: time(row.last_active_at),
@@ -39,6 +40,18 @@ export function toSandbox(row: SandboxRow): Sandbox {
     error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? "" },
     state_lost: row.state_lost === 1,
   };
+}
+
+/** The host directory at its workspace; null where there is none. */
+export function mountedAt({ workspace }: Pick<SandboxRow, "workspace">): MountedWorkspace | null {
+  return workspace === null ? null : mountedIn(JSON.parse(workspace) as SandboxWorkspace);
+}
+
+/** What of a workspace is mounted; null where it is a disk of the sandbox's own. */
+export function mountedIn(workspace: SandboxWorkspace | null): MountedWorkspace | null {
+  if (workspace === null || workspace.access === "isolated") return null;
+  const { access, path, as_owner, shadow } = workspace;
+  return { access, path: path ?? "", as_owner, shadow };
 }
 
 /** The provider's handle that was stored when it was made; null where `create` never answered. */

@@ -10,6 +10,7 @@ export * from "./policy/index.ts";
 export * from "./quota.ts";
 export * from "./secret-bindings.ts";
 export * from "./suggest-rules.ts";
+export * from "./workspace.ts";
 export {
   type Allowed,
   denied as secretDenied,

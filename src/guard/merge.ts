@@ -10,6 +10,7 @@ import {
 } from "../contract/index.ts";
 import { type MergedNetwork, mergeNetwork } from "./merge-network.ts";
 import { type MergedRouting, mergeRouting } from "./merge-routing.ts";
+import { type MergedWorkspace, mergeWorkspace } from "./workspace.ts";
 
 export type Floor = NonNullable<Config["floor"]>;
 /** A create request as the contract's schema reads it: seconds and bytes. */
@@ -32,6 +33,7 @@ export interface Settings {
   /** null: nothing can be reached, and no request of its own can change that. */
   readonly network: MergedNetwork | null;
   readonly routing: MergedRouting;
+  readonly workspace: MergedWorkspace;
   /** Fields that were asked for wider than they were given. */
   readonly narrowed: readonly string[];
 }
@@ -125,6 +127,7 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
     allowPtrace: profile.allow_ptrace ?? false,
     network: mergeNetwork(floor.network ?? {}, profile.network ?? {}, request.network, (field) => narrowed.add(field)),
     routing: mergeRouting(floor.routing ?? {}, profile.routing ?? {}, request.routing ?? {}, (field) => narrowed.add(field)),
+    workspace: mergeWorkspace(profile.workspace ?? {}, request.workspace ?? {}, (field) => narrowed.add(field)),
     narrowed: [...narrowed].sort(),
   };
 }

@@ -48,6 +48,8 @@ export interface SandboxTable {
   error_message: string | null;
   state_lost: number;
   project: string | null;
+  /** The host directory that is mounted at its workspace; null: none. */
+  workspace: Generated<Json | null>;
   /** Who began it; null: the operator on the machine. */
   key_id: string | null;
 }

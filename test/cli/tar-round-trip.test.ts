@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { unpackTar } from "../../src/cli/tar/unpack.ts";
-import { writeTar, type WriteProgress } from "../../src/cli/tar/write.ts";
+import { unpackTar } from "../../src/sync/tar/unpack.ts";
+import { writeTar, type WriteProgress } from "../../src/sync/tar/write.ts";
 import { scratch } from "./scratch.ts";
 
 const slash = Buffer.from("/");

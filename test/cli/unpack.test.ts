@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { BLOCK, encodeHeader, type Entry } from "../../src/cli/tar/header.ts";
-import { unpackTar, type UnpackLimits, type UnpackProgress } from "../../src/cli/tar/unpack.ts";
+import { BLOCK, encodeHeader, type Entry } from "../../src/sync/tar/header.ts";
+import { unpackTar, type UnpackLimits, type UnpackProgress } from "../../src/sync/tar/unpack.ts";
 import { scratch } from "./scratch.ts";
 
 type Piece = Partial<Omit<Entry, "type">> & { name: string; data?: string };

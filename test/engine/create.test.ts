@@ -62,7 +62,6 @@ describe("creating a sandbox", () => {
     [{ persistence: "persistent" }, "persistence"],
     [{ scope: "shared" }, "scope"],
     [{ workspace: { access: "rw", path: "/srv" } }, "workspace.access"],
-    [{ workspace: { sync: "mirror" } }, "workspace.sync"],
     [{ pool: { warm: 1 } }, "pool.warm"],
     [{ lifetime: { on_idle: "pause" } }, "lifetime.on_idle"],
     [{ lifetime: { on_expire: "checkpoint" } }, "lifetime.on_expire"],

@@ -43,6 +43,12 @@ async function print(info: SandboxInfo, usage: Usage | null, network: NetworkVie
       `${isolation.effective ?? "not verified yet"} (at least ${isolation.min} asked)${isolation.runtime === null ? "" : `, ${isolation.runtime}`}`,
     ],
     ...isolation.notes.map((text) => ["  note", text] as const),
+    [
+      "workspace",
+      info.workspace === null
+        ? null
+        : `${info.workspace.path ?? "a directory of the client's"}, ${info.workspace.access === "isolated" ? `synced (${info.workspace.sync ?? ""})` : `mounted ${info.workspace.access}`}`,
+    ],
     ["backend", info.backend],
     ["route", route.reason],
     ["instead of", route.instead_of?.map(({ profile, code, reason }) => `profile ${profile} (${code}: ${reason})`).join("; ") ?? null],

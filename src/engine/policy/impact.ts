@@ -13,6 +13,7 @@ import { type Ask, egressFacts, type Policy } from "../../guard/index.ts";
 import { findKey, findNetwork, type KeyRow, liveAll, type SandboxRow } from "../../ledger/index.ts";
 import type { Context } from "../context.ts";
 import { resolveProfile } from "../profiles.ts";
+import { mountedAt } from "../view.ts";
 import { createFacts, profileThing, sandboxThing } from "./things.ts";
 
 /** Sandboxes between two breaths of everybody else. */
@@ -51,6 +52,7 @@ async function asksOf(ctx: Context, row: SandboxRow): Promise<Ask[]> {
     secrets: (document.secrets ?? []).map(({ name }) => name),
     backends: [row.backend],
     metadata: JSON.parse(row.metadata) as Record<string, string>,
+    workspace: mountedAt(row),
   };
   return [
     { who, action: "sandbox.create", resource: profileThing(profile, row.tenant), context: createFacts(bounds, wish) },

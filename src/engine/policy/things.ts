@@ -1,4 +1,4 @@
-import { type PortVisibility, type ProfileRecord, type Resources } from "../../contract/index.ts";
+import { type MountedWorkspace, type PortVisibility, type ProfileRecord, type Resources } from "../../contract/index.ts";
 import { atLeast, egressFacts, type Facts, type Settings, type Subject, type Thing } from "../../guard/index.ts";
 import type { SandboxRow } from "../../ledger/index.ts";
 
@@ -42,6 +42,8 @@ export interface Wish {
   readonly secrets: readonly string[];
   readonly backends: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** The host directory that is mounted; null: none. */
+  readonly workspace: MountedWorkspace | null;
   /** Micro-dollars; absent where it is not known. */
   readonly pricePerHour?: number | undefined;
 }
@@ -71,6 +73,8 @@ export function createFacts({ isolationMin, resources, ttl, maxLife, idle, egres
     secrets: wish.secrets,
     setup: wish.setup,
     backends: wish.backends,
+    workspace: wish.workspace?.access ?? "isolated",
+    workspace_path: wish.workspace?.path,
     price_micros_per_hour: wish.pricePerHour,
     metadata: Object.entries(wish.metadata).map(([name, value]) => `${name}=${value}`),
   };

@@ -8,7 +8,7 @@ const BASE: Facts = { isolation: "container", isolation_at_least: atLeast("conta
 const CONTEXTS: Readonly<Record<string, Facts>> = {
   Create: {
     ...BASE, cpu_milli: 1000, memory_mib: 512, disk_mib: 2048, pids: 256, ttl: 1800, max_life: 28_800, image: "host", egress: egressFacts(null),
-    ports: [], public_ports: [], secrets: [], setup: false, backends: ["local"], metadata: [],
+    ports: [], public_ports: [], secrets: [], setup: false, backends: ["local"], metadata: [], workspace: "isolated",
   },
   Run: { program: "sh", shell: true, user: "" },
   File: { path: "." },

@@ -41,6 +41,8 @@ type Create = {
   setup: Bool,                       // runs commands of the profile
   backends: Set<String>,             // that may be tried
   metadata: Set<String>,             // "key=value"
+  workspace: String,                 // "isolated", or what is mounted there: "ro", "rw"
+  workspace_path?: String,           // the host directory that is mounted: like "/srv/projects/*"
   price_micros_per_hour?: Long,      // of the dearest backend that may be tried; absent where one is not known
 };
 type Run = { program: String, shell: Bool, user: String };

@@ -11,7 +11,7 @@ const NATIVE: readonly Capability[] = [
 /** The companion inside, or fixed scripts, make up for what the engine lacks. */
 const EMULATED: readonly Capability[] = [
   "ttl.max", "exec.stream", "exec.split_stderr", "exec.stdin", "exec.timeout", "exec.pty", "exec.background", "exec.reattach",
-  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "ports.http", "ports.signed", "ports.dynamic",
+  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "ports.http", "ports.signed", "ports.dynamic", "workspace.mirror",
 ]; // prettier-ignore
 
 /** The runtime that sandboxes get. */

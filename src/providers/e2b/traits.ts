@@ -6,7 +6,7 @@ const NATIVE = ["ttl.max", "net.block_all", "exec.user", "exec.cwd_env"] as cons
 /** The companion inside, the labels or fixed scripts make up for what E2B lacks. */
 const EMULATED = [
   "create.idempotent", "exec.stream", "exec.split_stderr", "exec.stdin", "exec.timeout", "exec.pty", "exec.background", "exec.reattach",
-  "fs.rw", "fs.tree", "fs.watch", "fs.stream",
+  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "workspace.mirror",
 ] as const; // prettier-ignore
 
 /**

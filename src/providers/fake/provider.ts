@@ -16,7 +16,7 @@ import { FakeWorld } from "./world.ts";
 const CAPABILITIES: readonly Capability[] = [
   "image.host", "resources.cpu_mem", "resources.disk", "resources.pids", "create.idempotent", "create.labels", "ttl.max", "net.block_all",
   "exec.stream", "exec.split_stderr", "exec.stdin", "exec.pty", "exec.background", "exec.reattach", "exec.user", "exec.timeout", "exec.cwd_env",
-  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics", "ports.http", "ports.dynamic", "ports.signed",
+  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics", "ports.http", "ports.dynamic", "ports.signed", "workspace.mirror",
 ]; // prettier-ignore
 
 /** The provider that {@link openFake} gives: with the handle on its faults. */

@@ -6,8 +6,10 @@ import type { Host } from "./host.ts";
 import type { SandboxNetwork } from "./network/network.ts";
 import type { OciProcess } from "./oci-process.ts";
 import { type SeccompProfile, seccompProfile } from "../shared/seccomp.ts";
+import { filterFor } from "./seccomp-cache.ts";
 import { type RuntimeName, RUNTIMES } from "./runtime.ts";
 import { HELPERS, type Skeleton } from "./skeleton.ts";
+import type { WorkspaceMount } from "./workspace.ts";
 
 /**
  * The OCI bundle: the whole of a sandbox's confinement as one document.
@@ -62,6 +64,8 @@ export interface BundleInput {
   readonly network: SandboxNetwork | undefined;
   /** The system call filter as this runtime has compiled it before, in base64. */
   readonly compiledFilter: string | undefined;
+  /** A directory of the host's that stands at the workspace; undefined: the sandbox's own disk does. */
+  readonly workspace: WorkspaceMount | undefined;
 }
 
 const MiB = 1024 ** 2;
@@ -94,13 +98,14 @@ function tmpfs(destination: string, bytes: number, inodes: number, mode: string,
   };
 }
 
-function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: BundleInput, owner: number): Mount[] {
+function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network, workspace }: BundleInput, owner: number): Mount[] {
   // gVisor makes its own /sys, and its tmpfs knows no owner.
   const gvisor = runtime === "runsc";
   const owned = gvisor ? [] : [`uid=${owner}`, `gid=${owner}`];
+  const places = Object.entries(WRITABLE).filter(([name]) => workspace === undefined || name !== "workspace");
   const writable =
     slot.directory === undefined
-      ? Object.entries(WRITABLE).map(([name, path]) =>
+      ? places.map(([name, path]) =>
           tmpfs(
             path,
             spec.resources.diskBytes / 3,
@@ -109,7 +114,7 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: Bund
             ...owned,
           ),
         )
-      : Object.entries(WRITABLE).map(([name, path]) => bind(join(slot.directory ?? "", name), path));
+      : places.map(([name, path]) => bind(join(slot.directory ?? "", name), path));
   return [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     {
@@ -136,6 +141,16 @@ function mounts({ skeleton, slot, spec, cpus, runtime, rootless, network }: Bund
     ...(gvisor ? [] : [bind(join(skeleton.cpus, String(cpus.count)), "/sys/devices/system/cpu", "ro", "noexec")]),
     bind(skeleton.helpers, HELPERS, "ro"),
     ...writable,
+    ...(workspace === undefined ? [] : workspaceMounts(workspace, runtime)),
+  ];
+}
+
+/** crun takes along nothing that is mounted in what it binds, whatever is asked: what hides something is bound once more by itself. */
+function workspaceMounts({ source, readOnly, covers }: WorkspaceMount, runtime: RuntimeName): Mount[] {
+  const over = runtime === "crun" ? covers : [];
+  return [
+    bind(source, WRITABLE.workspace, ...(readOnly ? ["ro"] : [])),
+    ...over.map(({ name, fresh }) => bind(join(source, name), join(WRITABLE.workspace, name), ...(fresh ? [] : ["ro"]))),
   ];
 }
 
@@ -183,7 +198,7 @@ export function ociConfig(input: BundleInput, owner: number): OciConfig {
       uidMappings,
       gidMappings,
       ...(rootless === undefined ? { cgroupsPath: input.cgroupsPath, resources: resources(input) } : {}),
-      seccomp: seccompProfile({ ptrace: input.spec.allowPtrace, arch: process.arch }),
+      seccomp: seccompProfile(filterFor(input.spec)),
       maskedPaths: MASKED,
       readonlyPaths: READ_ONLY,
       rootfsPropagation: "private",

@@ -12,9 +12,10 @@ import { identify } from "./process-tree.ts";
 import { NOT_EXECUTED, startProgram } from "./program.ts";
 import { refOf, type SandboxRecord } from "./record.ts";
 import { lastWords, RUNTIMES, runtimeArgv } from "./runtime.ts";
-import { compiledFilter, keepCompiledFilter } from "./seccomp-cache.ts";
+import { compiledFilter, filterFor, keepCompiledFilter } from "./seccomp-cache.ts";
 import { SANDBOX_UID } from "./skeleton.ts";
 import { missingConfinement } from "./verify.ts";
+import { lookAtWorkspace, prepareWorkspace } from "./workspace.ts";
 
 /** The steps at which a test may kill the control plane. */
 export const CREATE_FAILPOINTS = [
@@ -37,6 +38,9 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
       issues: [{ path: "user", message: "cannot be given without root", nearest: "sandbox" }],
     });
   }
+  const gvisor = choice.level === "gvisor";
+  const places = { sandboxes: host.sandboxes, disks: host.pool.disks, gvisor };
+  const seen = spec.workspace === undefined ? undefined : lookAtWorkspace(spec.workspace, places);
   const directory = directoryOf(host, spec.id);
   const cgroup = cgroupOf(host, spec.id);
   throwIfAborted(op.signal);
@@ -59,10 +63,12 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     const network =
       spec.egress === undefined ? undefined : await host.network.prepare(spec.id, directory.file("network"), spec.egress, joins);
     host.failpoint("local.create.after_namespace");
+    const workspace = seen === undefined ? undefined : prepareWorkspace(seen, { directory, slot, user: owner });
+    const notes = workspace === undefined ? choice.notes : [...choice.notes, workspace.note];
     const seconds = Math.max(1, Math.ceil((spec.maxLifeAt - Date.now()) / 1000));
     const { runtime } = choice;
     if (host.rootless === undefined) cgroup.prepareParent();
-    const filter = compiledFilter(host.seccompCache, runtime, spec.allowPtrace);
+    const filter = compiledFilter(host.seccompCache, runtime, filterFor(spec));
     const config = ociConfig(
       {
         spec,
@@ -75,6 +81,7 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
         network,
         compiledFilter: filter,
         rootless: host.rootless,
+        workspace,
       },
       owner.uid,
     );
@@ -82,23 +89,19 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     const [log, pidFile] = [join(bundle, "runtime.log"), join(bundle, "pid")];
     mkdirSync(bundle, { recursive: true, mode: 0o700 });
     writeFileSync(join(bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
-    const started = runDetached(
-      host,
-      runtimeArgv(
-        choice.runtime,
-        log,
-        ...(network === undefined ? [] : joinFlags),
-        "run",
-        "--detach",
-        "--bundle",
-        bundle,
-        "--pid-file",
-        pidFile,
-        spec.id,
-      ),
+    const argv = runtimeArgv(
+      choice.runtime,
       log,
-      op.signal,
+      ...(network === undefined ? [] : joinFlags),
+      "run",
+      "--detach",
+      "--bundle",
+      bundle,
+      "--pid-file",
+      pidFile,
+      spec.id,
     );
+    const started = runDetached(host, workspace?.around(argv, log) ?? argv, log, op.signal);
     host.fifos.prepare();
     await started;
     host.failpoint("local.create.after_run");
@@ -107,15 +110,17 @@ export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Prom
     if (init === undefined) throw new SandboxerError("backend_unavailable", `the sandbox ended at once: ${lastWords(log)}`);
     const missing = await missingPromises(host, choice, spec, pid, slot.number);
     if (network !== undefined) missing.push(...missingNetwork(pid, network.namespace ?? (await host.network.pool.hold(spec.id, pid))));
+    // gVisor's first process has mounts of its own: what stands behind them is as the kernel was told to mount it.
+    if (!gvisor) missing.push(...(workspace?.missing(pid) ?? []));
     if (missing.length > 0) {
       throw new SandboxerError("isolation_unavailable", `${choice.runtime.name} did not give the sandbox: ${missing.join(", ")}`);
     }
-    if (filter === undefined) keepCompiledFilter(host.seccompCache, runtime, spec.allowPtrace, spec.id);
-    const record: SandboxRecord = { ...planned, slot: slot.number, init, lifeSeconds: seconds };
+    if (filter === undefined) keepCompiledFilter(host.seccompCache, runtime, filterFor(spec), spec.id);
+    const record: SandboxRecord = { ...planned, notes, slot: slot.number, init, lifeSeconds: seconds };
     directory.write(record);
     return {
       ref: refOf(record),
-      isolation: { level: choice.level, runtime: `${choice.runtime.name} ${choice.runtime.version}`, notes: choice.notes },
+      isolation: { level: choice.level, runtime: `${choice.runtime.name} ${choice.runtime.version}`, notes },
     };
   } catch (error) {
     // Whatever went wrong, nothing of it stays; a clean-up that fails itself is the graver news.

@@ -1,4 +1,4 @@
-import { availableParallelism, totalmem } from "node:os";
+import { availableParallelism, release, totalmem } from "node:os";
 import type { Capability, Traits } from "../../contract/index.ts";
 import { MAX_SLOTS } from "./disk/slot.ts";
 import type { Host } from "./host.ts";
@@ -9,8 +9,8 @@ const NATIVE: readonly Capability[] = [
   "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics", "ports.dynamic", "ports.signed",
 ]; // prettier-ignore
 
-/** Where no socket leads in, a connection is a command that stands inside while it lasts. */
-const EMULATED: readonly Capability[] = ["ports.http"];
+/** Where no socket leads in, a connection is a command that stands inside while it lasts. A mirror is kept by whoever has the directory. */
+const EMULATED: readonly Capability[] = ["ports.http", "workspace.mirror"];
 
 /** Needs control groups. */
 const LIMITED: readonly Capability[] = ["resources.cpu_mem", "resources.pids"];
@@ -21,11 +21,19 @@ const EGRESS: readonly Capability[] = ["net.allow_domain", "net.allow_cidr", "ne
 /** Needs root: a socket that is made in the sandbox's network namespace. */
 const PORTS: readonly Capability[] = ["ports.http", "ports.tcp"];
 
+/** Needs root, and mounts that are made of open directories: Linux 5.12. */
+const MOUNTS: readonly Capability[] = atLeastLinux(5, 12) ? ["workspace.mount"] : [];
+
+function atLeastLinux(major: number, minor: number): boolean {
+  const [has = 0, of = 0] = release().split(".").map(Number);
+  return has > major || (has === major && of >= minor);
+}
+
 /** What this host was seen to do. */
 export function traitsOf({ levels, egressLevels, withoutEgress, rootless, unavailable }: Host): Traits {
   const capabilities =
     rootless === undefined
-      ? [...NATIVE, ...PORTS, ...(egressLevels.length > 0 ? EGRESS : [])]
+      ? [...NATIVE, ...PORTS, ...MOUNTS, ...(egressLevels.length > 0 ? EGRESS : [])]
       : NATIVE.filter((capability) => !LIMITED.includes(capability));
   return {
     isolation: levels.map(({ level, runtime, notes }) => {

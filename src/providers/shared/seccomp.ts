@@ -107,8 +107,42 @@ function ioctlRules(): Rule[] {
   ];
 }
 
+export interface SeccompOptions {
+  readonly ptrace: boolean;
+  readonly arch: string;
+  /** false: no file is made or changed to run as its owner or group. */
+  readonly setId?: boolean;
+}
+
+/** Calls that make or change a file's mode, by the argument that has it. Of openat2 it stands in memory: programs fall back to openat. */
+const MODES: readonly (readonly [name: string, index: number])[] = [
+  ["chmod", 1], ["fchmod", 1], ["fchmodat", 2], ["creat", 1], ["mknod", 1], ["mknodat", 2],
+]; // prettier-ignore
+const OPENS = [
+  ["open", 1],
+  ["openat", 2],
+] as const;
+const SET_ID = 0o6000;
+const CREATES = 0o20000100;
+
+/** Those calls without the set-id bits; a mode of open counts only where a file may be made. */
+function withoutSetId(): Rule[] {
+  const rule = (name: string, ...args: Arg[]): Rule => ({ names: [name], action: "SCMP_ACT_ALLOW", args });
+  const refuse = (name: string, ...args: Arg[]): Rule => ({ ...rule(name, ...args), action: "SCMP_ACT_ERRNO", errnoRet: EPERM });
+  return [
+    ...MODES.flatMap(([name, index]) => [
+      rule(name, masked(index, SET_ID, 0)),
+      ...[0o2000, 0o4000, 0o6000].map((bits) => refuse(name, masked(index, SET_ID, bits))),
+    ]),
+    ...OPENS.flatMap(([name, index]) => [rule(name, masked(index, CREATES, 0)), rule(name, masked(index + 1, SET_ID, 0))]),
+  ];
+}
+
+const RULED_BY_MODE = ["openat2", ...MODES.map(([name]) => name), ...OPENS.map(([name]) => name)];
+
 /** The profile for this machine's architecture (x64 or arm64). */
-export function seccompProfile(options: { ptrace: boolean; arch: string }): SeccompProfile {
+export function seccompProfile(options: SeccompOptions): SeccompProfile {
+  const plain = options.setId === false ? ALLOWED.filter((name) => !RULED_BY_MODE.includes(name)) : ALLOWED;
   const allow = (names: string[], args?: Arg[]): Rule => ({ names, action: "SCMP_ACT_ALLOW", ...(args === undefined ? {} : { args }) });
   const refuse = (names: string[], errnoRet: number): Rule => ({ names, action: "SCMP_ACT_ERRNO", errnoRet });
   return {
@@ -116,7 +150,7 @@ export function seccompProfile(options: { ptrace: boolean; arch: string }): Secc
     defaultErrnoRet: ENOSYS,
     architectures: [options.arch === "arm64" ? "SCMP_ARCH_AARCH64" : "SCMP_ARCH_X86_64"],
     syscalls: [
-      allow(options.ptrace ? [...ALLOWED, ...TRACING] : ALLOWED),
+      allow(options.ptrace ? [...plain, ...TRACING] : plain),
       refuse(options.ptrace ? REFUSED : [...REFUSED, ...TRACING], EPERM),
       // Its flags stand in memory, where seccomp cannot look: libraries fall back to clone.
       refuse(["clone3"], ENOSYS),
@@ -126,6 +160,7 @@ export function seccompProfile(options: { ptrace: boolean; arch: string }): Secc
       allow(["socketpair"], [equal(0, AF_UNIX)]),
       ...PERSONALITIES.map((persona) => allow(["personality"], [equal(0, persona)])),
       ...ioctlRules(),
+      ...(options.setId === false ? withoutSetId() : []),
     ],
   };
 }

@@ -42,6 +42,11 @@ export class SlotPool {
     }
   }
 
+  /** Whether slots have disks of their own. */
+  get disks(): boolean {
+    return this.#options.disks;
+  }
+
   /** After a reboot the disks of prepared slots are not mounted: those slots are thrown away. Call once at start. */
   async recover(): Promise<void> {
     if (!this.#options.disks) return;

@@ -1,0 +1,78 @@
+import { lstatSync, readdirSync, readlinkSync } from "node:fs";
+import type { Stats } from "node:fs";
+import { pathFromBytes } from "../contract/path.ts";
+import { SandboxerError } from "../contract/errors.ts";
+import { type Found, MODE, type Side, systemPath } from "./entry.ts";
+import type { Rules } from "./rules.ts";
+
+/** A file that was changed less than this before a look, in ms, may be changed again without any trace that a look sees. */
+const RACY_MS = 50;
+
+/** Entries between two breaths of everybody else in this process. */
+const AT_ONCE = 5000;
+
+function problem(path: string, cause: unknown): SandboxerError {
+  const { code = "unknown" } = cause as NodeJS.ErrnoException;
+  return new SandboxerError(code === "ENOENT" ? "file_not_found" : "file_denied", `cannot look at ${path} here (${code})`, {
+    phase: "sync",
+    hint: "What cannot be read would look removed, so nothing was synced: make it readable, or ignore it in .sandboxerignore.",
+    cause,
+  });
+}
+
+/** Names in a directory; those that are not UTF-8 as contract/path has them. */
+function namesIn(path: string | Buffer): string[] {
+  const names = readdirSync(path);
+  return names.some((name) => name.includes("\ufffd")) ? readdirSync(path, { encoding: "buffer" }).map(pathFromBytes) : names;
+}
+
+/** What a look at a path says; undefined for what does not travel. */
+export function foundAt(stat: Stats, path: string | Buffer, now: number): Found | undefined {
+  const mode = stat.mode & MODE;
+  if (stat.isFile()) {
+    const racy = stat.ctimeMs > now - RACY_MS;
+    const look = racy ? "" : `f ${mode.toString(8)} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs} ${stat.ino}`;
+    return { type: "f", mode, size: stat.size, look, target: "" };
+  }
+  if (stat.isDirectory()) return { type: "d", mode, size: 0, look: `d ${mode.toString(8)}`, target: "" };
+  if (!stat.isSymbolicLink()) return undefined;
+  const target = pathFromBytes(readlinkSync(path, { encoding: "buffer" }));
+  return { type: "l", mode: MODE, size: 0, look: `l ${target}`, target };
+}
+
+/**
+ * Looks at everything below a directory that is not ignored: a stat each, in one go, since that is what an unchanged tree costs. What
+ * goes away meanwhile is not there; what cannot be read is an error.
+ */
+export async function lookHere(root: string, rules: Rules, passed: (path: string) => boolean): Promise<Side> {
+  const entries = new Map<string, Found>();
+  const special: string[] = [];
+  const now = Date.now();
+  let count = 0;
+  const directories = [""];
+  for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+    const prefix = directory === "" ? "" : `${directory}/`;
+    let names: string[];
+    try {
+      names = namesIn(systemPath(`${root}/${directory}`));
+    } catch (thrown) {
+      if (directory !== "" && (thrown as NodeJS.ErrnoException).code === "ENOENT") continue;
+      throw problem(`${root}/${directory}`, thrown);
+    }
+    rules.enter(root, directory, names);
+    for (const name of names) {
+      if (++count % AT_ONCE === 0) await new Promise(setImmediate);
+      const path = prefix + name;
+      const place = systemPath(`${root}/${path}`);
+      const stat = lstatSync(place, { throwIfNoEntry: false });
+      if (stat === undefined) continue;
+      const isDirectory = stat.isDirectory();
+      if (!passed(path) && rules.ignores(path, isDirectory)) continue;
+      const found = foundAt(stat, place, now);
+      if (found === undefined) special.push(path);
+      else entries.set(path, found);
+      if (isDirectory) directories.push(path);
+    }
+  }
+  return { entries, special };
+}
