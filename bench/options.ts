@@ -14,6 +14,7 @@ import { network } from "./cases/network.ts";
 import { scale } from "./cases/scale.ts";
 import { router } from "./cases/router.ts";
 import { policy } from "./cases/policy.ts";
+import { sync } from "./cases/sync.ts";
 import type { Row } from "./row.ts";
 import type { Stage } from "./stage.ts";
 
@@ -27,6 +28,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   live,
   files,
   command,
+  sync,
   idle,
   e2b,
   network,

@@ -16,6 +16,8 @@ export interface Scale {
   readonly fileSizes: readonly number[];
   readonly fileRounds: number;
   readonly commands: number;
+  /** Files of the directory that is synced. */
+  readonly syncFiles: number;
   readonly idleRounds: number;
   /** MiB of a file that the E2B SDK moves. */
   readonly transfer: number;
@@ -35,11 +37,11 @@ export interface Scale {
 }
 
 export const FULL: Scale = {
-  creates: 60, execs: 200, burst: 100, workers: 8, live: 500, restarts: 3, fileSizes: [256, 1024], fileRounds: 3, commands: 20, idleRounds: 20, transfer: 100, streams: 50, ledgerRows: 1_000_000, streamSeconds: 20, rate: 200, rateSeconds: 20, connections: 1_000_000, connectionSeconds: 180, seconds: 40,
+  creates: 60, execs: 200, burst: 100, workers: 8, live: 500, restarts: 3, fileSizes: [256, 1024], fileRounds: 3, commands: 20, syncFiles: 20_000, idleRounds: 20, transfer: 100, streams: 50, ledgerRows: 1_000_000, streamSeconds: 20, rate: 200, rateSeconds: 20, connections: 1_000_000, connectionSeconds: 180, seconds: 40,
 }; // prettier-ignore
 
 export const QUICK: Scale = {
-  creates: 15, execs: 30, burst: 20, workers: 8, live: 40, restarts: 1, fileSizes: [64], fileRounds: 2, commands: 4, idleRounds: 4, transfer: 100, streams: 50, ledgerRows: 50_000, streamSeconds: 5, rate: 200, rateSeconds: 5, connections: 10_000, connectionSeconds: 60, seconds: 6,
+  creates: 15, execs: 30, burst: 20, workers: 8, live: 40, restarts: 1, fileSizes: [64], fileRounds: 2, commands: 4, syncFiles: 20_000, idleRounds: 4, transfer: 100, streams: 50, ledgerRows: 50_000, streamSeconds: 5, rate: 200, rateSeconds: 5, connections: 10_000, connectionSeconds: 60, seconds: 6,
 }; // prettier-ignore
 
 /** What a case is given. */

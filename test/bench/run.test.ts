@@ -7,7 +7,7 @@ import { missingPackages } from "../../bench/network/programs.ts";
 import type { Scale } from "../../bench/stage.ts";
 
 const TINY: Scale = {
-  creates: 2, execs: 2, burst: 3, workers: 2, live: 12, restarts: 1, fileSizes: [1], fileRounds: 1, commands: 1, idleRounds: 1, transfer: 1, streams: 3, ledgerRows: 2000, streamSeconds: 1, rate: 20, rateSeconds: 1, connections: 100, connectionSeconds: 3, seconds: 5,
+  creates: 2, execs: 2, burst: 3, workers: 2, live: 12, restarts: 1, fileSizes: [1], fileRounds: 1, commands: 1, syncFiles: 200, idleRounds: 1, transfer: 1, streams: 3, ledgerRows: 2000, streamSeconds: 1, rate: 20, rateSeconds: 1, connections: 100, connectionSeconds: 3, seconds: 5,
 }; // prettier-ignore
 
 function runtimeIsThere(): boolean {
@@ -33,7 +33,19 @@ function leftovers(): string[] {
 }
 
 describe.runIf(possible)("the benchmark at its smallest", () => {
-  it.each(["lifecycle", "exec", "burst", "live", "files", "command", "idle", "e2b", "router", ...(possibleNetwork ? ["network"] : [])])(
+  it.each([
+    "lifecycle",
+    "exec",
+    "burst",
+    "live",
+    "files",
+    "command",
+    "sync",
+    "idle",
+    "e2b",
+    "router",
+    ...(possibleNetwork ? ["network"] : []),
+  ])(
     "measures %s beside the raw runtime and leaves nothing",
     // The network's has a part for each of its lines.
     { timeout: 300_000 },

@@ -9,7 +9,7 @@ const ASK: Ask = {
   action: "sandbox.create",
   resource: { type: "Profile", id: "p", attributes: { name: "prod-a", version: 3, labels: ["x"], shipped: false }, tenant: "acme" },
   context: {
-    isolation: "gvisor", isolation_at_least: atLeast("gvisor"), cpu_milli: 1000, memory_mib: 512, disk_mib: 2048, pids: 64, ttl: 60, max_life: 120, image: "host",
+    isolation: "gvisor", isolation_at_least: atLeast("gvisor"), cpu_milli: 1000, memory_mib: 512, disk_mib: 2048, pids: 64, ttl: 60, max_life: 120, image: "host", workspace: "isolated",
     egress: egressFacts(null), ports: [], public_ports: [], secrets: [], setup: false, backends: [], metadata: ["team=web"],
   },
 }; // prettier-ignore
