@@ -1,22 +1,35 @@
 import { pathToBytes } from "../contract/path.ts";
 
-/** A file, directory or symlink as a look at it found it. */
+/** A file, directory, symlink or (x) something else as a look at it found it. */
 export interface Found {
-  readonly type: "f" | "d" | "l";
+  readonly type: "f" | "d" | "l" | "x";
   /** Permission bits. */
   readonly mode: number;
   readonly size: number;
-  /** Changes with everything that a look can see of it; "" where it may change without that. */
+  /** Changes with everything that a look can see of it; with a "?" before it where it may change without that for a moment still. */
   readonly look: string;
   /** What a symlink points to. */
   readonly target: string;
 }
 
-/** One side: what is there by path, in an order where a directory comes before what is in it. */
+/** What is on one side, by path. */
 export interface Side {
-  readonly entries: Map<string, Found>;
-  /** What is there and is neither a file, a directory nor a symlink. */
-  readonly special: readonly string[];
+  get(path: string): Found | undefined;
+  /** All of it; asked for only where it matters what stays. */
+  keys(): Iterable<string>;
+}
+
+/** A look without the mark of a moment in which it did not say all. */
+export function plain(look: string): string {
+  return look.startsWith("?") ? look.slice(1) : look;
+}
+
+/** What was there when it was last in step, by what is known of that; its look says the rest. */
+export function foundIn(look: string, held: string): Found {
+  const [type = "x", mode = "0"] = held.split(" ");
+  if (type === "l") return { type, mode: MODE, size: 0, look, target: held.slice(2) };
+  const size = type === "f" ? Number(plain(look).split(" ")[2]) : 0;
+  return { type: type as Found["type"], mode: Number.parseInt(mode, 8), size, look, target: "" };
 }
 
 /** What both sides held when they were last in step. */

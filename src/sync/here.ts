@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, readlinkSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { pathFromBytes } from "../contract/path.ts";
 import { SandboxerError } from "../contract/errors.ts";
-import { type Found, MODE, type Side, systemPath } from "./entry.ts";
+import { type Found, MODE, systemPath } from "./entry.ts";
 import type { Rules } from "./rules.ts";
 
 /** A file that was changed less than this before a look, in ms, may be changed again without any trace that a look sees. */
@@ -26,16 +26,16 @@ function namesIn(path: string | Buffer): string[] {
   return names.some((name) => name.includes("\ufffd")) ? readdirSync(path, { encoding: "buffer" }).map(pathFromBytes) : names;
 }
 
-/** What a look at a path says; undefined for what does not travel. */
-export function foundAt(stat: Stats, path: string | Buffer, now: number): Found | undefined {
+/** What a look at a path says, at a time in ms. */
+export function foundAt(stat: Stats, path: string | Buffer, now: number): Found {
   const mode = stat.mode & MODE;
   if (stat.isFile()) {
-    const racy = stat.ctimeMs > now - RACY_MS;
-    const look = racy ? "" : `f ${mode.toString(8)} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs} ${stat.ino}`;
+    const racy = stat.ctimeMs > now - RACY_MS ? "?" : "";
+    const look = `${racy}f ${mode.toString(8)} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs} ${stat.ino}`;
     return { type: "f", mode, size: stat.size, look, target: "" };
   }
   if (stat.isDirectory()) return { type: "d", mode, size: 0, look: `d ${mode.toString(8)}`, target: "" };
-  if (!stat.isSymbolicLink()) return undefined;
+  if (!stat.isSymbolicLink()) return { type: "x", mode, size: 0, look: "x", target: "" };
   const target = pathFromBytes(readlinkSync(path, { encoding: "buffer" }));
   return { type: "l", mode: MODE, size: 0, look: `l ${target}`, target };
 }
@@ -44,9 +44,8 @@ export function foundAt(stat: Stats, path: string | Buffer, now: number): Found 
  * Looks at everything below a directory that is not ignored: a stat each, in one go, since that is what an unchanged tree costs. What
  * goes away meanwhile is not there; what cannot be read is an error.
  */
-export async function lookHere(root: string, rules: Rules, passed: (path: string) => boolean): Promise<Side> {
+export async function lookHere(root: string, rules: Rules, passed: (path: string) => boolean): Promise<Map<string, Found>> {
   const entries = new Map<string, Found>();
-  const special: string[] = [];
   const now = Date.now();
   let count = 0;
   const directories = [""];
@@ -68,11 +67,9 @@ export async function lookHere(root: string, rules: Rules, passed: (path: string
       if (stat === undefined) continue;
       const isDirectory = stat.isDirectory();
       if (!passed(path) && rules.ignores(path, isDirectory)) continue;
-      const found = foundAt(stat, place, now);
-      if (found === undefined) special.push(path);
-      else entries.set(path, found);
+      entries.set(path, foundAt(stat, place, now));
       if (isDirectory) directories.push(path);
     }
   }
-  return { entries, special };
+  return entries;
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { SandboxerError } from "../contract/errors.ts";
 import type { FileInfo, Sandbox } from "../sdk/index.ts";
-import { type Found, MODE, type Side } from "./entry.ts";
+import { type Found, MODE } from "./entry.ts";
 import type { Inside, Listing } from "./inside.ts";
 
 const KINDS: Readonly<Record<string, Found["type"]>> = { file: "f", directory: "d", symlink: "l" };
@@ -32,28 +32,23 @@ export class InsideByFiles implements Inside {
     const { files } = this.#sandbox;
     await files.mkdir(this.#directory);
     const { path: root } = await files.stat(this.#directory);
-    const [entries, special]: [Map<string, Found>, string[]] = [new Map(), []];
+    const all = new Map<string, Found>();
     const now = Date.now();
-    // Sorted by path: a directory comes before what is in it.
     for (const info of await files.list(this.#directory, { depth: DEEPEST })) {
       const path = posix.relative(root, info.path);
       if (info.type === "directory" && path.split("/").length >= DEEPEST)
         throw new SandboxerError("output_limit", `directories inside are more than ${DEEPEST} deep, at ${path}`, { phase: "sync" });
       if (!git && path.split("/").includes(".git")) continue;
-      const found = foundOf(info, now);
-      if (found === undefined) special.push(path);
-      else entries.set(path, found);
+      all.set(path, foundOf(info, now));
     }
-    const side: Side = { entries, special };
-    return { unchanged: false, side, name: "" };
+    return { name: "", all };
   }
 
   async looks(paths: readonly string[]): Promise<Map<string, Found>> {
     const found = new Map<string, Found>();
     for (const path of paths) {
       const info = await this.#unless(path, () => this.#sandbox.files.stat(this.#at(path)));
-      const one = info === undefined ? undefined : foundOf(info, Date.now());
-      if (one !== undefined) found.set(path, one);
+      if (info !== undefined) found.set(path, foundOf(info, Date.now()));
     }
     return found;
   }
@@ -95,13 +90,12 @@ export class InsideByFiles implements Inside {
   }
 }
 
-function foundOf(info: FileInfo, now: number): Found | undefined {
-  const type = KINDS[info.type];
-  if (type === undefined) return undefined;
+function foundOf(info: FileInfo, now: number): Found {
+  const type = KINDS[info.type] ?? "x";
   const mode = Number.parseInt(info.mode, 8) & MODE;
   const target = info.target ?? "";
   if (type === "l") return { type, mode: MODE, size: 0, look: `l ${target}`, target };
-  if (type === "d") return { type, mode, size: 0, look: `d ${info.mode}`, target: "" };
-  const racy = Date.parse(info.modified_at) > now - RACY_MS;
-  return { type, mode, size: info.size, look: racy ? "" : `f ${info.mode} ${info.size} ${info.modified_at}`, target: "" };
+  if (type !== "f") return { type, mode, size: 0, look: type === "d" ? `d ${info.mode}` : "x", target: "" };
+  const racy = Date.parse(info.modified_at) > now - RACY_MS ? "?" : "";
+  return { type, mode, size: info.size, look: `${racy}f ${info.mode} ${info.size} ${info.modified_at}`, target: "" };
 }

@@ -1,16 +1,22 @@
 import { SandboxerError } from "../contract/errors.ts";
 import { pathFromBytes } from "../contract/path.ts";
 import type { ExecResult, Sandbox } from "../sdk/index.ts";
-import { type Found, pathList, type Side } from "./entry.ts";
-import { parseListing } from "./listing.ts";
+import { type Found, pathList } from "./entry.ts";
+import { parseDifference, parseListing } from "./listing.ts";
 import { readTar } from "./tar/read.ts";
 
-/** A listing of inside. `unchanged`: all is as that with the same name said. */
-export type Listing = { readonly unchanged: true } | { readonly unchanged: false; readonly side: Side; readonly name: string };
+/**
+ * What is inside: all of it, or what is otherwise than in the listing with the name that was given (undefined: gone). `name` is that of
+ * this one, to be given the next time; "" where there can be no next time.
+ */
+export type Listing = { readonly name: string } & (
+  | { readonly all: Map<string, Found> }
+  | { readonly changed: Map<string, Found | undefined> }
+);
 
 /** What a sync asks of a sandbox, each with as few calls as can be. Paths are relative to the directory. */
 export interface Inside {
-  /** Everything in the directory; `.git` only where it is wanted. */
+  /** Everything in the directory, `.git` only where it is wanted, or what has changed since the `last` listing. */
   list(last: string, git: boolean): Promise<Listing>;
   /** What a look says now; what is not there is left out. */
   looks(paths: readonly string[]): Promise<Map<string, Found>>;
@@ -25,23 +31,32 @@ export interface Inside {
 const NO_TOOLS = 91;
 const UNREADABLE = 92;
 
-/** One entry's look: type, mode, size, both times, inode. A directory's times say nothing. */
-const LOOK = String.raw`\( -type d -printf '%y %m\0%p\0\0' \) -o -printf '%y %m %s %T@ %C@ %i\0%p\0%l\0'`;
+/** One entry's look: type, mode, size, both times, inode. A directory's times say nothing. See listing.ts. */
+const LOOK = String.raw`\( -type d -printf '%y %m\n%p\0' \) -o \( -type l -printf '%y %m\n%p//%l\0' \) -o -printf '%y %m %s %T@ %C@ %i\n%p\0'`;
 
 const AT = 'mkdir -p -- "$1" && cd -- "$1" || exit 1\n';
 
-/** The listing goes to a file first: it is made while we look at our own side, and is not sent where it is as it was. */
+/**
+ * The listing goes to a file that stays there, and the next time only what differs from it is sent. It is made while we look at our own side.
+ * Words: the last one's name, "check" or "", what find leaves out, and a name for the file.
+ */
 const LIST = `${AT}export LC_ALL=C
 if [ -n "$3" ]; then
-  find . -maxdepth 0 -printf '' 2>/dev/null && sha256sum -z </dev/null >/dev/null 2>&1 && xargs -0 -r true </dev/null 2>/dev/null &&
-  tar --hard-dereference --no-recursion -c -f /dev/null --null -T /dev/null 2>/dev/null || exit ${NO_TOOLS}
+  find . -maxdepth 0 -printf '' 2>/dev/null && sha256sum -z </dev/null >/dev/null 2>&1 && comm -z /dev/null /dev/null 2>/dev/null &&
+  xargs -0 -r true </dev/null 2>/dev/null && tar --hard-dereference --no-recursion -c -f /dev/null --null -T /dev/null 2>/dev/null || exit ${NO_TOOLS}
 fi
-t=$(mktemp) || exit ${NO_TOOLS}
+m=\${TMPDIR:-/tmp}/.sand-boxer-sync-$5
+t=$(mktemp "$m.XXXXXX") || exit ${NO_TOOLS}
 trap 'rm -f "$t"' EXIT
 n=$(date +%s.%N)
 find . -ignore_readdir_race -mindepth 1 $4 ${LOOK} >"$t" || exit ${UNREADABLE}
-h=$(sha256sum <"$t"); h=\${h%% *}
-[ "$h" = "$2" ] || { printf '%s %s\\n' "$h" "$n"; cat "$t"; }`;
+sort -z -o "$t" "$t" || exit 1
+h=$(sha256sum <"$t")
+o=; [ -z "$2" ] || o=$( (sha256sum <"$m") 2>/dev/null)
+if [ -n "$2" ] && [ "\${o%% *}" = "$2" ]; then echo "changed \${h%% *} $n"; comm -z -3 "$m" "$t" || exit 1
+else echo "all \${h%% *} $n"; cat "$t" || exit 1
+fi
+mv -f "$t" "$m"`;
 
 const LOOKS = `${AT}date +%s.%N; xargs -0 -r sh -c 'find "$@" -maxdepth 0 ${LOOK.replaceAll("'", `'\\''`)} 2>/dev/null; exit 0' sh`;
 const HASHES = `${AT}xargs -0 -r sh -c 'sha256sum -z -- "$@" 2>/dev/null; exit 0' sh`;
@@ -54,10 +69,16 @@ export class InsideByTools implements Inside {
   readonly #sandbox: Sandbox;
   readonly #directory: string;
   readonly #signal: AbortSignal | undefined;
+  readonly #name: string;
   #checked: boolean;
 
-  /** `checked`: an earlier sync has seen that the programs are there. */
-  constructor(sandbox: Sandbox, directory: string, { signal, checked }: { signal: AbortSignal | undefined; checked: boolean }) {
+  /** `checked`: an earlier sync has seen that the programs are there; `name`: the pair's, for the listing that stays inside. */
+  constructor(
+    sandbox: Sandbox,
+    directory: string,
+    { signal, checked, name }: { signal: AbortSignal | undefined; checked: boolean; name: string },
+  ) {
+    this.#name = name;
     this.#sandbox = sandbox;
     this.#directory = directory;
     this.#signal = signal;
@@ -69,7 +90,7 @@ export class InsideByTools implements Inside {
     const words = [last, this.#checked ? "" : "check"];
     const prune = git ? "" : "-name .git -prune -o";
     // Split into words by the shell on purpose: the options of find are ours.
-    const result = await this.#run(LIST, undefined, ...words, prune);
+    const result = await this.#run(LIST, undefined, ...words, prune, this.#name);
     if (result.exitCode === NO_TOOLS) throw new MissingTools();
     if (result.exitCode === UNREADABLE)
       throw new SandboxerError("file_denied", "something inside cannot be read by the sandbox's user", {
@@ -78,17 +99,17 @@ export class InsideByTools implements Inside {
       });
     const bytes = Buffer.from(good(result, "list the directory").stdoutBytes);
     this.#checked = true;
-    if (bytes.length === 0) return { unchanged: true };
     const newline = bytes.indexOf(10);
-    const [name = "", now = ""] = bytes.toString("latin1", 0, newline).split(" ");
-    return { unchanged: false, name, side: parseListing(bytes.subarray(newline + 1), Number(now)) };
+    const [what = "", name = "", now = ""] = bytes.toString("latin1", 0, newline).split(" ");
+    const body = bytes.subarray(newline + 1);
+    return what === "changed" ? { name, changed: parseDifference(body, Number(now)) } : { name, all: parseListing(body, Number(now)) };
   }
 
   async looks(paths: readonly string[]): Promise<Map<string, Found>> {
     if (paths.length === 0) return new Map();
     const bytes = Buffer.from(good(await this.#run(LOOKS, pathList(paths)), "look at files").stdoutBytes);
     const newline = bytes.indexOf(10);
-    return parseListing(bytes.subarray(newline + 1), Number(bytes.toString("latin1", 0, newline))).entries;
+    return parseListing(bytes.subarray(newline + 1), Number(bytes.toString("latin1", 0, newline)));
   }
 
   async hashes(paths: readonly string[]): Promise<Map<string, string>> {

@@ -1,7 +1,8 @@
-import { type Hashes, verdicts } from "./compare.ts";
-import { type Found, isNamed, type Known, parentOf } from "./entry.ts";
+import { type Both, type Hashes, verdictOf } from "./compare.ts";
+import { type Found, isNamed, parentOf, type Side } from "./entry.ts";
 import type { SyncChange, SyncConflict, SyncOptions } from "./options.ts";
 import { runByGit } from "./rules.ts";
+import type { SyncBook } from "./state.ts";
 import { stays } from "./tar/names.ts";
 
 /** What goes one way. */
@@ -19,17 +20,8 @@ export interface Plan {
   readonly conflicts: SyncConflict[];
   readonly left: { here: number; inside: number };
   readonly refused: { path: string; reason: string }[];
-  /** What is in step already, and what is as little settled as before. */
-  readonly known: Map<string, Known>;
-}
-
-type Entries = ReadonlyMap<string, Found>;
-
-interface Sides {
-  readonly known: ReadonlyMap<string, Known>;
-  readonly here: Entries;
-  readonly inside: Entries;
-  readonly hashes: { readonly here: Hashes; readonly inside: Hashes };
+  /** What is inside of that on which nothing was settled: it is not as the book has it. */
+  readonly unsettled: Map<string, Found | undefined>;
 }
 
 export function changeOf(before: Found | undefined, after: Found | undefined): SyncChange["change"] {
@@ -45,46 +37,60 @@ function unwelcome(path: string, found: Found | undefined): string | undefined {
     : `it is a symlink to "${found.target}", which leads or may lead out of the directory`;
 }
 
-/** Decides every path. Nothing is touched that the other side has changed since the last sync, but where a name says whose version wins. */
-export function planSync({ known, here, inside, hashes }: Sides, { direction = "both", ours = [], theirs = [] }: SyncOptions): Plan {
+/**
+ * Decides each path that is not as the book has it, and writes down in it what is in step. Nothing is to be touched that the other side has
+ * changed since the last sync, but where a name says whose version wins.
+ */
+export function planSync(
+  {
+    paths,
+    book,
+    here,
+    inside,
+    hashes,
+  }: { paths: readonly Both[]; book: SyncBook; here: Side; inside: Side; hashes: { readonly here: Hashes; readonly inside: Hashes } },
+  { direction = "both", ours = [], theirs = [] }: SyncOptions,
+): Plan {
   const ways = { push: new Map<string, Found | undefined>(), pull: new Map<string, Found | undefined>() };
-  const plan: Plan = {
-    push: { put: [], remove: [] },
-    pull: { put: [], remove: [] },
-    conflicts: [],
-    left: { here: 0, inside: 0 },
-    refused: [],
-    known: new Map(),
-  };
+  const none = (): Way => ({ put: [], remove: [] });
+  const plan: Plan = { push: none(), pull: none(), conflicts: [], left: { here: 0, inside: 0 }, refused: [], unsettled: new Map() };
   const conflict = (path: string) => {
-    const before = known.get(path) === undefined ? undefined : (here.get(path) ?? inside.get(path));
-    plan.conflicts.push({ path, here: changeOf(before, here.get(path)), inside: changeOf(before, inside.get(path)) });
+    const [ourOwn, theirOwn] = [here.get(path), inside.get(path)];
+    const before = book.known.has(path) ? (ourOwn ?? theirOwn) : undefined;
+    plan.conflicts.push({ path, here: changeOf(before, ourOwn), inside: changeOf(before, theirOwn) });
+    plan.unsettled.set(path, theirOwn);
   };
-  for (const one of verdicts(known, here, inside, hashes)) {
-    const { path, verdict } = one;
-    if (verdict.what === "forget") continue;
-    if (verdict.what === "keep") {
-      plan.known.set(path, verdict.known);
-      continue;
+  const refuse = (one: Both, reason: string) => {
+    plan.refused.push({ path: one.path, reason });
+    plan.unsettled.set(one.path, one.inside);
+  };
+  for (const one of paths) {
+    const { path } = one;
+    const verdict = verdictOf(one, hashes);
+    if (verdict.what === "forget") book.drop(path);
+    else if (one.here?.type === "x" || one.inside?.type === "x") refuse(one, "it is neither a file, a directory nor a symlink");
+    else if (verdict.what === "keep") book.set(path, verdict.known);
+    else if (verdict.what === "unsteady") refuse(one, "it changed while it was looked at; sync again");
+    else {
+      let way = verdict.what;
+      if (way === "conflict" && isNamed(path, ours)) way = "push";
+      else if (way === "conflict" && isNamed(path, theirs)) way = "pull";
+      if (way === "conflict") conflict(path);
+      else if (way === "push" && direction !== "pull") ways.push.set(path, one.here);
+      else if (way === "pull" && direction !== "push") {
+        const reason = unwelcome(path, one.inside);
+        if (reason === undefined) ways.pull.set(path, one.inside);
+        else refuse(one, reason);
+      } else {
+        plan.left[way === "push" ? "here" : "inside"]++;
+        plan.unsettled.set(path, one.inside);
+      }
     }
-    if (one.known !== undefined) plan.known.set(path, one.known);
-    let way = verdict.what;
-    if (way === "unsteady") {
-      plan.refused.push({ path, reason: "it changed while it was looked at; sync again" });
-      continue;
-    }
-    if (way === "conflict" && isNamed(path, ours)) way = "push";
-    else if (way === "conflict" && isNamed(path, theirs)) way = "pull";
-    if (way === "conflict") conflict(path);
-    else if (way === "push" && direction !== "pull") ways.push.set(path, one.here);
-    else if (way === "pull" && direction !== "push") {
-      const reason = unwelcome(path, one.inside);
-      if (reason === undefined) ways.pull.set(path, one.inside);
-      else plan.refused.push({ path, reason });
-    } else plan.left[way === "push" ? "here" : "inside"]++;
   }
-  settle(ways.push, inside, conflict, plan.push);
-  settle(ways.pull, here, conflict, plan.pull);
+  const skipped = (path: string) => void plan.unsettled.set(path, inside.get(path));
+  settle(ways.push, inside, { conflict, skipped }, plan.push);
+  settle(ways.pull, here, { conflict, skipped }, plan.pull);
+  plan.conflicts.sort(byPath);
   return plan;
 }
 
@@ -92,35 +98,50 @@ export function planSync({ known, here, inside, hashes }: Sides, { direction = "
  * Puts one way's changes in order, without those that would take along what nobody decided about: a file over a directory in which
  * something stays, or something in a directory that is none on the other side.
  */
-function settle(changes: Map<string, Found | undefined>, target: Entries, conflict: (path: string) => void, way: Way): void {
-  const held = heldBack(changes, target);
+function settle(
+  changes: Map<string, Found | undefined>,
+  target: Side,
+  say: { conflict: (path: string) => void; skipped: (path: string) => void },
+  way: Way,
+): void {
+  const staying = takesAway(changes, target) ? parentsOfWhatStays(changes, target) : new Set<string>();
+  const held = heldBack(changes, target, staying);
   for (const path of held) {
     changes.delete(path);
-    conflict(path);
+    say.conflict(path);
   }
-  const lasting = new Set<string>();
-  const lasts = (path: string) => {
-    for (let at = parentOf(path); at !== "" && !lasting.has(at); at = parentOf(at)) lasting.add(at);
-  };
-  for (const path of target.keys()) if (!changes.has(path) || changes.get(path) !== undefined) lasts(path);
-  for (const [path, found] of changes) if (found !== undefined) lasts(path);
+  const lasting = new Set(staying);
+  for (const [path, found] of changes) if (found !== undefined) addParents(path, lasting);
+  for (const path of held) addParents(path, lasting);
   for (const [path, found] of changes) {
     const before = target.get(path);
     if (found !== undefined) way.put.push({ path, found });
-    else if (before !== undefined && !(before.type === "d" && lasting.has(path))) way.remove.push({ path, found: before });
+    else if (before !== undefined && before.type === "d" && lasting.has(path)) say.skipped(path);
+    else if (before !== undefined) way.remove.push({ path, found: before });
   }
   way.put.sort(byPath);
   way.remove.sort(byPath).reverse();
 }
 
-function heldBack(changes: ReadonlyMap<string, Found | undefined>, target: Entries): Set<string> {
-  const held = new Set<string>();
-  // What stays below each directory of the target: nothing may take a directory's place in which something does.
+/** Whether a directory of the target's is to go, or to give way: only then it matters what stays in it. */
+function takesAway(changes: ReadonlyMap<string, Found | undefined>, target: Side): boolean {
+  for (const [path, found] of changes) if (found?.type !== "d" && target.get(path)?.type === "d") return true;
+  return false;
+}
+
+function addParents(path: string, to: Set<string>): void {
+  for (let at = parentOf(path); at !== "" && !to.has(at); at = parentOf(at)) to.add(at);
+}
+
+/** Every directory of the target's in which something stays. */
+function parentsOfWhatStays(changes: ReadonlyMap<string, Found | undefined>, target: Side): Set<string> {
   const staying = new Set<string>();
-  for (const path of target.keys()) {
-    if (changes.has(path) && changes.get(path) === undefined) continue;
-    for (let at = parentOf(path); at !== "" && !staying.has(at); at = parentOf(at)) staying.add(at);
-  }
+  for (const path of target.keys()) if (!changes.has(path) || changes.get(path) !== undefined) addParents(path, staying);
+  return staying;
+}
+
+function heldBack(changes: ReadonlyMap<string, Found | undefined>, target: Side, staying: ReadonlySet<string>): Set<string> {
+  const held = new Set<string>();
   for (const [path, found] of changes)
     if (found !== undefined && found.type !== "d" && target.get(path)?.type === "d" && staying.has(path)) held.add(path);
   for (const [path, found] of changes) {

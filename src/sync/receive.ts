@@ -15,7 +15,7 @@ import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SandboxerError } from "../contract/errors.ts";
 import { pathToBytes } from "../contract/path.ts";
-import { type Found, identityOf, type Known, MODE, parentOf, systemPath } from "./entry.ts";
+import { type Found, identityOf, type Known, MODE, parentOf, plain, systemPath } from "./entry.ts";
 import { foundAt } from "./here.ts";
 import { write } from "./tar/drain.ts";
 
@@ -110,7 +110,7 @@ export class Receiver {
     return systemPath(`${this.#root}/${path}`);
   }
 
-  /** Whether the way to it is all directories, made where they are missing, and it is still as it was seen. A racy file is seen by its size. */
+  /** Whether the way to it is all directories, made where they are missing, and it is still as it was seen. */
   #ready(path: string): boolean {
     const parts = path.split("/");
     for (let i = 1; i < parts.length; i++) {
@@ -123,9 +123,7 @@ export class Receiver {
     const stat = lstatSync(place, { throwIfNoEntry: false });
     const seen = this.#gone.has(path) ? undefined : this.#seen.get(path);
     if (stat === undefined || seen === undefined) return stat === undefined && seen === undefined;
-    const now = foundAt(stat, place, Infinity);
-    if (now?.type !== seen.type || now.size !== seen.size) return false;
-    return seen.look === "" || seen.look === foundAt(stat, place, Infinity)?.look;
+    return foundAt(stat, place, Infinity).look === plain(seen.look);
   }
 
   /** A copy, so that there is no moment without one or the other. */
@@ -145,17 +143,16 @@ export class Receiver {
     const place = this.#place(path);
     const stat = lstatSync(place, { throwIfNoEntry: false });
     if (stat === undefined) return undefined;
-    const raw = foundAt(stat, place, Infinity);
-    this.written.set(path, raw?.look ?? "");
+    this.written.set(path, foundAt(stat, place, Infinity).look);
     const held = identityOf({ type: found.type, mode: stat.mode & MODE, target: found.target }, hash);
-    return { here: foundAt(stat, place, Date.now())?.look ?? "", inside: found.look, held, heldInside: identityOf(found, hash) };
+    return { here: foundAt(stat, place, Date.now()).look, inside: found.look, held, heldInside: identityOf(found, hash) };
   }
 
-  /** The look of something that was written, where by now it says that nobody has written it since; else "". */
-  settled(path: string, now: number): string {
+  /** The look of something that was written, where by now it says that nobody has written it since. */
+  settled(path: string, now: number): string | undefined {
     const place = this.#place(path);
     const stat = lstatSync(place, { throwIfNoEntry: false });
-    const look = stat === undefined ? "" : (foundAt(stat, place, now)?.look ?? "");
-    return look === this.written.get(path) ? look : "";
+    const look = stat === undefined ? undefined : foundAt(stat, place, now).look;
+    return look === this.written.get(path) ? look : undefined;
   }
 }

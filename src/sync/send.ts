@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { SandboxerError } from "../contract/errors.ts";
 import { pathToBytes } from "../contract/path.ts";
-import { type Found, identityOf, MODE, systemPath } from "./entry.ts";
+import { type Found, identityOf, MODE, plain, systemPath } from "./entry.ts";
 import { foundAt } from "./here.ts";
 import { BLOCK, encodeHeader } from "./tar/header.ts";
 
@@ -67,7 +67,8 @@ async function* file(root: string, path: string, name: string, sent: Map<string,
   const digest = hash.digest("hex");
   const after = await handle.stat();
   const steady = after.ctimeMs === stat.ctimeMs && after.size === stat.size;
-  const look = steady ? (foundAt(stat, place, Date.now())?.look ?? "") : "";
+  const { look: seen } = foundAt(stat, place, Date.now());
+  const look = steady ? seen : `?${plain(seen)}`;
   sent.set(path, { look, held: identityOf({ type: "f", mode, target: "" }, digest), hash: digest, size: stat.size });
 }
 

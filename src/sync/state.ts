@@ -1,20 +1,92 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { SandboxerError } from "../contract/errors.ts";
-import type { Known } from "./entry.ts";
+import type { Found, Known } from "./entry.ts";
 
-/** What the last sync of a directory with one inside saw. */
-export interface SyncState {
+/** What a sync ends with, beside what it knows. */
+export interface SyncEnd {
   /** Names the ignore rules that held. */
   readonly rules: string;
-  /** Names the listing of inside, where all in it was taken in; else empty. */
+  /** Names the listing of inside; "" where the next sync needs a whole one. */
   readonly listing: string;
   /** Whether the sandbox has the programs that a sync needs. */
   readonly tools: boolean;
-  readonly known: Map<string, Known>;
+  /** What was inside of that on which nothing was settled. */
+  readonly unsettled: ReadonlyMap<string, Found | undefined>;
 }
+
+/** What the last sync of a directory with one inside saw, and what changes in that. */
+export class SyncBook {
+  readonly last: SyncEnd;
+  readonly #known: Map<string, Known>;
+  readonly #touched = new Set<string>();
+  readonly #file: string;
+  readonly #lines: number;
+
+  constructor(file: string, { last, known, lines }: { last: SyncEnd; known: Map<string, Known>; lines: number }) {
+    this.#file = file;
+    this.last = last;
+    this.#known = known;
+    this.#lines = lines;
+  }
+
+  get known(): ReadonlyMap<string, Known> {
+    return this.#known;
+  }
+
+  set(path: string, known: Known): void {
+    this.#touched.add(path);
+    this.#known.set(path, known);
+  }
+
+  drop(path: string): void {
+    if (this.#known.delete(path)) this.#touched.add(path);
+  }
+
+  /** Adds a line with what has changed; now and then the whole is written anew, whole or not at all. Nothing where nothing has. */
+  write(end: SyncEnd): void {
+    if (this.#touched.size === 0 && JSON.stringify(endOf(end)) === JSON.stringify(endOf(this.last))) return;
+    if (this.#lines > 0 && this.#lines < LINES && this.#touched.size * 4 < this.#known.size) {
+      const [set, dropped]: [string[], string[]] = [[], []];
+      for (const path of this.#touched) {
+        const known = this.#known.get(path);
+        if (known === undefined) dropped.push(path);
+        else set.push(...flat(path, known));
+      }
+      appendFileSync(this.#file, linesOf({ set, dropped }, end));
+      return;
+    }
+    const set: string[] = [];
+    for (const [path, known] of this.#known) set.push(...flat(path, known));
+    writeFileSync(`${this.#file}.draft`, linesOf({ set, dropped: [] }, end), { mode: 0o600 });
+    renameSync(`${this.#file}.draft`, this.#file);
+  }
+}
+
+/** A write is two lines: what changed, then what the sync ended with, which is read before all the rest. */
+interface Changes {
+  readonly set: string[];
+  readonly dropped: string[];
+}
+
+type End = Omit<SyncEnd, "unsettled"> & { readonly form: number; readonly unsettled: [path: string, found: Found | null][] };
+
+function endOf({ rules, listing, tools, unsettled }: SyncEnd): End {
+  return { form: FORM, rules, listing, tools, unsettled: [...unsettled].map(([path, found]) => [path, found ?? null]) };
+}
+
+function linesOf(changes: Changes, end: SyncEnd): string {
+  return `${JSON.stringify(changes)}\n${JSON.stringify(endOf(end))}\n`;
+}
+
+function flat(path: string, { here, inside, held, heldInside }: Known): string[] {
+  return [path, here, inside, held, heldInside === held ? "" : heldInside];
+}
+
+/** Lines before the whole is written anew. */
+const LINES = 64;
 
 const FORM = 1;
 
@@ -36,27 +108,52 @@ export function stateFile(directory: string, sandbox: string, here: string, insi
   return join(directory, `${sandbox}.${pair}.json`);
 }
 
-/** Empty where there was no sync; throws `storage_unavailable` for what cannot be read. */
-export function readState(file: string): SyncState {
+/**
+ * What the last sync ended with, and a reader of all it saw. Empty where there was none.
+ *
+ * @throws SandboxerError `storage_unavailable` for what cannot be read.
+ */
+export function openBook(file: string): { readonly last: SyncEnd; readonly read: () => SyncBook } {
+  const fresh: SyncEnd = { rules: "", listing: "", tools: false, unsettled: new Map() };
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return { rules: "", listing: "", tools: false, known: new Map() };
-    throw unreadable(file, cause);
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw unreadable(file, cause);
+    return { last: fresh, read: () => new SyncBook(file, { last: fresh, known: new Map(), lines: 0 }) };
   }
-  try {
-    const read = JSON.parse(text) as { form: number; rules: string; listing: string; tools: boolean; known: string[] };
-    if (read.form !== FORM) throw new RangeError(`form ${read.form}`);
-    const known = new Map<string, Known>();
-    for (let i = 0; i + 4 < read.known.length; i += 5) {
-      const [path = "", here = "", inside = "", held = "", heldInside = ""] = read.known.slice(i, i + 5);
-      known.set(path, { here, inside, held, heldInside: heldInside === "" ? held : heldInside });
+  const lines = text.split("\n");
+  // A line ends with its mark: one without, or one without its second, was being written when its writer died.
+  const torn = lines.pop() !== "" || lines.length % 2 === 1;
+  if (lines.length % 2 === 1) lines.pop();
+  const parsed = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      throw unreadable(file, cause);
     }
-    return { rules: read.rules, listing: read.listing, tools: read.tools, known };
-  } catch (cause) {
-    throw unreadable(file, cause);
+  };
+  const last = parsed(() => {
+    const { form, rules, listing, tools, unsettled } = JSON.parse(lines.at(-1) ?? "") as End;
+    if (form !== FORM) throw new RangeError(`form ${form}`);
+    const found = new Map(unsettled.map(([path, one]) => [path, one ?? undefined]));
+    // Nothing is added behind half a line, and inside is then looked at as a whole.
+    return { rules, listing: torn ? "" : listing, tools, unsettled: found };
+  });
+  const read = () => {
+    const known = new Map<string, Known>();
+    for (let i = 0; i < lines.length; i += 2) apply(JSON.parse(lines[i] ?? "") as Changes, known);
+    return new SyncBook(file, { last, known, lines: torn ? 0 : lines.length });
+  };
+  return { last, read: () => parsed(read) };
+}
+
+function apply({ set, dropped }: Changes, known: Map<string, Known>): void {
+  for (let i = 0; i + 4 < set.length; i += 5) {
+    const [path, held, heldInside] = [set[i] ?? "", set[i + 3] ?? "", set[i + 4] ?? ""];
+    known.set(path, { here: set[i + 1] ?? "", inside: set[i + 2] ?? "", held, heldInside: heldInside === "" ? held : heldInside });
   }
+  for (const path of dropped) known.delete(path);
 }
 
 function unreadable(file: string, cause: unknown): SandboxerError {
@@ -65,15 +162,6 @@ function unreadable(file: string, cause: unknown): SandboxerError {
     hint: "Remove it to start over: what differs on both sides is then a conflict, and nothing is overwritten.",
     cause,
   });
-}
-
-/** Whole or not at all. */
-export function writeState(file: string, { rules, listing, tools, known }: SyncState): void {
-  const flat: string[] = [];
-  for (const [path, { here, inside, held, heldInside }] of known)
-    flat.push(path, here, inside, held, heldInside === held ? "" : heldInside);
-  writeFileSync(`${file}.draft`, JSON.stringify({ form: FORM, rules, listing, tools, known: flat }), { mode: 0o600 });
-  renameSync(`${file}.draft`, file);
 }
 
 /**
