@@ -73,7 +73,7 @@ export function isNamed(path: string, names: readonly string[]): boolean {
 
 /** The path for a call of the system's: names that are not UTF-8 are bytes. */
 export function systemPath(path: string): string | Buffer {
-  return /[\udc80-\udcff]/.test(path) && !path.isWellFormed() ? Buffer.from(pathToBytes(path)) : path;
+  return path.isWellFormed() ? path : Buffer.from(pathToBytes(path));
 }
 
 /** Paths as programs take them from standard input: separated by NUL bytes, and never taken for an option. */

@@ -20,13 +20,19 @@ export interface SyncEnd {
 /** What the last sync of a directory with one inside saw, and what changes in that. */
 export class SyncBook {
   readonly last: SyncEnd;
+  /** Paths whose looks did not say all when they were written down. */
+  readonly racy: ReadonlySet<string>;
   readonly #known: Map<string, Known>;
   readonly #touched = new Set<string>();
   readonly #file: string;
   readonly #lines: number;
 
-  constructor(file: string, { last, known, lines }: { last: SyncEnd; known: Map<string, Known>; lines: number }) {
+  constructor(
+    file: string,
+    { last, known, racy, lines }: { last: SyncEnd; known: Map<string, Known>; racy: ReadonlySet<string>; lines: number },
+  ) {
     this.#file = file;
+    this.racy = racy;
     this.last = last;
     this.#known = known;
     this.#lines = lines;
@@ -120,7 +126,7 @@ export function openBook(file: string): { readonly last: SyncEnd; readonly read:
     text = readFileSync(file, "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw unreadable(file, cause);
-    return { last: fresh, read: () => new SyncBook(file, { last: fresh, known: new Map(), lines: 0 }) };
+    return { last: fresh, read: () => new SyncBook(file, { last: fresh, known: new Map(), racy: new Set(), lines: 0 }) };
   }
   const lines = text.split("\n");
   // A line ends with its mark: one without, or one without its second, was being written when its writer died.
@@ -141,19 +147,24 @@ export function openBook(file: string): { readonly last: SyncEnd; readonly read:
     return { rules, listing: torn ? "" : listing, tools, unsettled: found };
   });
   const read = () => {
-    const known = new Map<string, Known>();
-    for (let i = 0; i < lines.length; i += 2) apply(JSON.parse(lines[i] ?? "") as Changes, known);
-    return new SyncBook(file, { last, known, lines: torn ? 0 : lines.length });
+    const [known, racy] = [new Map<string, Known>(), new Set<string>()];
+    for (let i = 0; i < lines.length; i += 2) apply(JSON.parse(lines[i] ?? "") as Changes, known, racy);
+    return new SyncBook(file, { last, known, racy, lines: torn ? 0 : lines.length });
   };
   return { last, read: () => parsed(read) };
 }
 
-function apply({ set, dropped }: Changes, known: Map<string, Known>): void {
+function apply({ set, dropped }: Changes, known: Map<string, Known>, racy: Set<string>): void {
   for (let i = 0; i + 4 < set.length; i += 5) {
-    const [path, held, heldInside] = [set[i] ?? "", set[i + 3] ?? "", set[i + 4] ?? ""];
-    known.set(path, { here: set[i + 1] ?? "", inside: set[i + 2] ?? "", held, heldInside: heldInside === "" ? held : heldInside });
+    const [path = "", here = "", inside = "", held = "", other = ""] = [set[i], set[i + 1], set[i + 2], set[i + 3], set[i + 4]];
+    known.set(path, { here, inside, held, heldInside: other === "" ? held : other });
+    if (here.startsWith("?") || inside.startsWith("?")) racy.add(path);
+    else if (racy.size > 0) racy.delete(path);
   }
-  for (const path of dropped) known.delete(path);
+  for (const path of dropped) {
+    known.delete(path);
+    racy.delete(path);
+  }
 }
 
 function unreadable(file: string, cause: unknown): SandboxerError {

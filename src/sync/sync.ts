@@ -122,10 +122,15 @@ async function lookAtOwn(
 }
 
 /** Every path of which one side is not as the book has it, or could not be told from it when that was written. */
-function notAsInBook({ known }: SyncBook, here: ReadonlyMap<string, Found>, inside: InsideView): Both[] {
-  const paths = new Set<string>(inside.differs.keys());
-  for (const [path, { look }] of here) if (known.get(path)?.here !== look) paths.add(path);
-  for (const [path, one] of known) if (one.here.startsWith("?") || one.inside.startsWith("?") || !here.has(path)) paths.add(path);
+function notAsInBook({ known, racy }: SyncBook, here: ReadonlyMap<string, Found>, inside: InsideView): Both[] {
+  const paths = new Set<string>([...inside.differs.keys(), ...racy]);
+  let met = 0;
+  for (const [path, { look }] of here) {
+    const before = known.get(path);
+    if (before !== undefined) met++;
+    if (before?.here !== look) paths.add(path);
+  }
+  if (met < known.size) for (const path of known.keys()) if (!here.has(path)) paths.add(path);
   return [...paths].map((path) => ({ path, known: known.get(path), here: here.get(path), inside: inside.get(path) }));
 }
 
