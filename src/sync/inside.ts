@@ -28,6 +28,8 @@ export interface Inside {
   fetch(paths: readonly string[]): AsyncIterable<{ readonly path: string; readonly content: AsyncIterable<Uint8Array> }>;
 }
 
+/** Of a shell that does not understand the script, or that is not there. */
+const NO_SHELL: ReadonlySet<number> = new Set([2, 126, 127]);
 const NO_TOOLS = 91;
 const UNREADABLE = 92;
 
@@ -91,7 +93,7 @@ export class InsideByTools implements Inside {
     const prune = git ? "" : "-name .git -prune -o";
     // Split into words by the shell on purpose: the options of find are ours.
     const result = await this.#run(LIST, undefined, ...words, prune, this.#name);
-    if (result.exitCode === NO_TOOLS) throw new MissingTools();
+    if (result.exitCode === NO_TOOLS || (!this.#checked && NO_SHELL.has(result.exitCode ?? 0))) throw new MissingTools();
     if (result.exitCode === UNREADABLE)
       throw new SandboxerError("file_denied", "something inside cannot be read by the sandbox's user", {
         phase: "sync",

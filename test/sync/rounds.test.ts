@@ -9,7 +9,7 @@ import { openLocal } from "../support/local-engine.ts";
 import { tree } from "./tree.ts";
 
 const NAMES = ["a", "b", "d", "d/a", "d/b", "d/e", "d/e/c", "f", "f/g"];
-const ROUNDS = 15;
+const ROUNDS = 12;
 
 /** Numbers that look random and are the same each time: mulberry32. */
 function numbers(seed: number): (below: number) => number {

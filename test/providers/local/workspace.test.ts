@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -172,6 +173,18 @@ describe.skipIf(!root)("what is mounted", () => {
     expect(await refusal({ path })).toMatchObject({ code: "invalid_request" });
     spawnSync("umount", [join(path, "sub")]);
     expect(mountsBelow(scratch.directory).filter((at) => !at.includes("/slots/"))).toEqual([]);
+  });
+
+  test("is as it was when a create fails after the mount, and nothing of it is left on the host", async () => {
+    const path = project(host);
+    const failing = await scratch.open({ runtimes: ["crun"] }, (name) => {
+      if (name === "local.create.after_run") throw new Error("failed after the mount");
+    });
+    const workspace = mounted(path, { as_owner: true, shadow: [".env", "node_modules/"] });
+    await expect(failing.create(specOf({ workspace }), op())).rejects.toThrow("failed after the mount");
+    expect(readdirSync(scratch.path("sandboxes"))).toEqual([]);
+    expect(readFileSync(join(path, ".env"), "utf8")).toBe("KEY=host");
+    expect(existsSync(join(path, "node_modules/host.js"))).toBe(true);
   });
 
   /** The very program, over a command instead of a runtime, after the directory was looked at. */
