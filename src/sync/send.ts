@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { SandboxerError } from "../contract/errors.ts";
 import { pathToBytes } from "../contract/path.ts";
 import { type Found, identityOf, MODE, plain, systemPath } from "./entry.ts";
@@ -28,53 +27,64 @@ export async function* tarOf(
   entries: readonly { path: string; found: Found }[],
   sent: Map<string, Sent>,
 ): AsyncGenerator<Buffer> {
+  // Small files go together: a chunk of its own for each costs more than to read it.
+  let parts: Buffer[] = [];
+  let size = 0;
   for (const { path, found } of entries) {
-    const name = latin1(path);
-    const header = { mode: found.mode, mtime: Date.now() / 1000, size: 0, link: "" };
-    if (found.type === "f") {
-      yield* file(root, path, name, sent);
-      continue;
+    for (const part of found.type === "f" ? file(root, path, sent) : [link(path, found, sent)]) {
+      parts.push(part);
+      size += part.length;
+      if (size < CHUNK) continue;
+      yield Buffer.concat(parts);
+      [parts, size] = [[], 0];
     }
-    const held = identityOf(found, "");
-    sent.set(path, { look: found.look, held, hash: "", size: 0 });
-    yield found.type === "d"
-      ? encodeHeader({ ...header, name: `${name}/`, flag: "5" })
-      : encodeHeader({ ...header, name, flag: "2", link: latin1(found.target) });
   }
-  yield Buffer.alloc(2 * BLOCK);
+  yield Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
 }
 
-async function* file(root: string, path: string, name: string, sent: Map<string, Sent>): AsyncGenerator<Buffer> {
+/** A directory or a symlink. */
+function link(path: string, found: Found, sent: Map<string, Sent>): Buffer {
+  sent.set(path, { look: found.look, held: identityOf(found, ""), hash: "", size: 0 });
+  const header = { mode: found.mode, mtime: Date.now() / 1000, size: 0 };
+  return found.type === "d"
+    ? encodeHeader({ ...header, name: `${latin1(path)}/`, flag: "5", link: "" })
+    : encodeHeader({ ...header, name: latin1(path), flag: "2", link: latin1(found.target) });
+}
+
+function* file(root: string, path: string, sent: Map<string, Sent>): Generator<Buffer> {
   const place = systemPath(`${root}/${path}`);
-  await using handle = await openFile(place);
-  if (handle === undefined) return;
-  const stat = await handle.stat();
-  if (!stat.isFile()) return;
-  const mode = stat.mode & MODE;
-  yield encodeHeader({ name, flag: "0", mode, mtime: stat.mtimeMs / 1000, size: stat.size, link: "" });
-  const hash = createHash("sha256");
-  let left = stat.size;
-  while (left > 0) {
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK, left));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length);
-    const data = bytesRead === 0 ? buffer.fill(0) : buffer.subarray(0, bytesRead);
-    left -= data.length;
-    hash.update(data);
-    yield data;
+  const fd = openFile(place);
+  if (fd === undefined) return;
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) return;
+    const mode = stat.mode & MODE;
+    yield encodeHeader({ name: latin1(path), flag: "0", mode, mtime: stat.mtimeMs / 1000, size: stat.size, link: "" });
+    const hash = createHash("sha256");
+    let left = stat.size;
+    while (left > 0) {
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, left));
+      const count = readSync(fd, buffer, 0, buffer.length, null);
+      const data = count === 0 ? buffer.fill(0) : buffer.subarray(0, count);
+      left -= data.length;
+      hash.update(data);
+      yield data;
+    }
+    const rest = stat.size % BLOCK;
+    if (rest > 0) yield Buffer.alloc(BLOCK - rest);
+    const digest = hash.digest("hex");
+    const after = fstatSync(fd);
+    const { look: seen } = foundAt(stat, place, Date.now());
+    const look = after.ctimeMs === stat.ctimeMs && after.size === stat.size ? seen : `?${plain(seen)}`;
+    sent.set(path, { look, held: identityOf({ type: "f", mode, target: "" }, digest), hash: digest, size: stat.size });
+  } finally {
+    closeSync(fd);
   }
-  const rest = stat.size % BLOCK;
-  if (rest > 0) yield Buffer.alloc(BLOCK - rest);
-  const digest = hash.digest("hex");
-  const after = await handle.stat();
-  const steady = after.ctimeMs === stat.ctimeMs && after.size === stat.size;
-  const { look: seen } = foundAt(stat, place, Date.now());
-  const look = steady ? seen : `?${plain(seen)}`;
-  sent.set(path, { look, held: identityOf({ type: "f", mode, target: "" }, digest), hash: digest, size: stat.size });
 }
 
-async function openFile(place: string | Buffer) {
+function openFile(place: string | Buffer): number | undefined {
   try {
-    return await open(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
     const { code = "unknown" } = cause as NodeJS.ErrnoException;
     // Gone, or a symlink by now: the next sync sees it.
