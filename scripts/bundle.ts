@@ -48,7 +48,11 @@ const oneLanguage: Plugin = {
 const groups = [
   // Before all others, since it says where compiled code is kept.
   { name: "start", test: /\/dist\/cli\/data-directory\.js$/, priority: 2 },
-  { name: "cli", test: /\/dist\/(cli\/(?!index)|sdk\/|contract\/(errors|format|ids|nearest|path|plain-web)\.js$)/, priority: 1 },
+  {
+    name: "cli",
+    test: /\/dist\/(cli\/(?!index)|sdk\/|sync\/tar\/|contract\/(errors|format|ids|image-reference|nearest|path|plain-web)\.js$)/,
+    priority: 1,
+  },
   {
     name: "engine",
     test: /\/dist\/(main|contract\/|engine\/(?!hub\/)|guard\/(?!outbound\/)|ledger\/|providers\/(local\/(?!doctor)|shared\/)|server\/(?!listener|openapi|socket|tunnel-door|caller-life|tls-server|e2b\/|preview\/(?!address|cookies|headers|origins|tokens)|docs\/page))|\/node_modules\/(hono|kysely|zod)\//,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { SandboxerError } from "../contract/errors.ts";
-import { fullReference } from "../contract/image.ts";
+import { fullReference } from "../contract/image-reference.ts";
 import { usageError } from "./failure.ts";
 import { hiddenInput } from "./hidden.ts";
 

@@ -16,6 +16,7 @@ export * from "./fleet.ts";
 export * from "./hub-config.ts";
 export * from "./ids.ts";
 export * from "./image.ts";
+export * from "./image-reference.ts";
 export * from "./inventory.ts";
 export * from "./issues.ts";
 export type * from "./keeping.ts";

@@ -88,8 +88,8 @@ export function planSync(
     }
   }
   const skipped = (path: string) => void plan.unsettled.set(path, inside.get(path));
-  settle(ways.push, inside, { conflict, skipped }, plan.push);
-  settle(ways.pull, here, { conflict, skipped }, plan.pull);
+  settle(ways.push, here, inside, { conflict, skipped }, plan.push);
+  settle(ways.pull, inside, here, { conflict, skipped }, plan.pull);
   plan.conflicts.sort(byPath);
   return plan;
 }
@@ -100,6 +100,7 @@ export function planSync(
  */
 function settle(
   changes: Map<string, Found | undefined>,
+  source: Side,
   target: Side,
   say: { conflict: (path: string) => void; skipped: (path: string) => void },
   way: Way,
@@ -118,6 +119,13 @@ function settle(
     if (found !== undefined) way.put.push({ path, found });
     else if (before !== undefined && before.type === "d" && lasting.has(path)) say.skipped(path);
     else if (before !== undefined) way.remove.push({ path, found: before });
+  }
+  // A directory that the target has not, or not any more, goes along as it is, and not as whoever unpacks would make it.
+  const missing = new Set<string>();
+  for (const { path } of way.put) addParents(path, missing);
+  for (const path of missing) {
+    const found = changes.has(path) || target.get(path) !== undefined ? undefined : source.get(path);
+    if (found?.type === "d") way.put.push({ path, found });
   }
   way.put.sort(byPath);
   way.remove.sort(byPath).reverse();

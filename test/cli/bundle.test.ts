@@ -16,6 +16,14 @@ function loadedWith(file: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
+test.skipIf(!existsSync(BUNDLE))(
+  "the command line stands without the engine, which stands on it: a circle would use what is not made yet",
+  () => {
+    const cli = readdirSync(BUNDLE).find((file) => /^cli-[\w-]+\.js$/.test(file)) ?? "no command line";
+    expect([...loadedWith(cli)].filter((file) => file.startsWith("engine-"))).toEqual([]);
+  },
+);
+
 test("what a command without a server loads brings in neither Node's HTTP nor its TLS", (context) => {
   if (!existsSync(BUNDLE)) {
     console.log("not tested: nothing is built (npm run build)");

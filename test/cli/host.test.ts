@@ -27,7 +27,7 @@ test.skipIf(reason !== undefined)(
     expect((await box.run(["host", "check", "box1"])).stdout).toMatch(
       /^box1: answered in \d+ ms, 0 sandboxes of ours there\n {2}process \(namespaces\)$/m,
     );
-    const ran = await box.run(["create", "--profile", "helper", "--backend", "box1"]);
+    const ran = await box.run(["create", "--profile", "helper", "--backend", "box1", "--max-life", "3m"]);
     const id = ran.stdout.trim();
     expect(ran.stderr + id).toMatch(/sb/);
     expect((await box.run(["exec", id, "--", "id", "-un"])).stdout).toBe("sandbox\n");

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { SandBoxer } from "../../src/sdk/index.ts";
 import { sync } from "../../src/sync/index.ts";
 import { openLocal } from "../support/local-engine.ts";
@@ -50,6 +50,7 @@ test.skipIf(process.getuid?.() !== 0)(
   "after any changes on both sides what is no conflict is alike, and what is one is as it was",
   async () => {
     const base = mkdtempSync(join(tmpdir(), "sand-boxer-rounds-"));
+    onTestFinished(() => rmSync(base, { recursive: true, force: true }));
     await using local = await openLocal("rounds", { runtime: "crun" });
     const { url, key } = await local.listen();
     const sandbox = await new SandBoxer({ url, apiKey: await key() }).create();

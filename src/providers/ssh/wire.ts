@@ -3,6 +3,7 @@ import { SandboxerError } from "../../contract/index.ts";
 /** What goes between us and native/ssh-host.pl: a big-endian u32 channel, a letter, a u32 length, and so many bytes. */
 
 export type HostFrameKind = "h" | "o" | "e" | "x";
+/** Of output it may be a part of one. */
 export interface HostFrame {
   readonly channel: number;
   readonly kind: HostFrameKind;
@@ -47,44 +48,43 @@ export function unpackWords(bytes: Buffer): string[] {
   return words;
 }
 
-/** Cuts a stream of pieces into frames; a frame may be spread over any number of them. */
+/** Cuts a stream of pieces into frames. Output is given as it comes, in parts of a frame, so that none of it is copied or waited for. */
 export class HostFrameReader {
-  #held: Buffer[] = [];
-  #size = 0;
-  /** Bytes that the next look needs: what is smaller is not joined. */
-  #wanted = HEAD;
+  /** The begin of a head, or of a frame that is no output. */
+  #held: Buffer = Buffer.alloc(0);
+  #output: { readonly channel: number; readonly kind: "o" | "e"; left: number } | undefined;
 
-  /** The frames that are whole with this piece. Throws `backend_rejected` where it is no frame, as where a login prints words of its own. */
+  /** What is there with this piece. Throws `backend_rejected` where it is no frame, as where a login prints words of its own. */
   push(piece: Buffer): HostFrame[] {
-    this.#held.push(piece);
-    this.#size += piece.length;
-    if (this.#size < this.#wanted) return [];
-    const all = this.#held.length === 1 ? piece : Buffer.concat(this.#held);
     const frames: HostFrame[] = [];
-    let at = 0;
-    this.#wanted = HEAD;
-    while (all.length - at >= HEAD) {
-      const [kind, length] = [all.toString("latin1", at + 4, at + 5), all.readUInt32BE(at + 5)];
-      if (!KINDS.has(kind) || length > LARGEST)
-        throw new SandboxerError(
-          "backend_rejected",
-          `the host sent what is no frame: ${JSON.stringify(all.toString("latin1", at, at + 80))}`,
-          {
-            phase: "connect",
-            hint: "Does the login there print something of its own?",
-          },
-        );
-      const end = at + HEAD + length;
-      if (end > all.length) {
-        this.#wanted = HEAD + length;
-        break;
+    let rest = this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece]);
+    for (;;) {
+      if (this.#output !== undefined) {
+        if (rest.length === 0) break;
+        const { channel, kind, left } = this.#output;
+        const body = rest.subarray(0, left);
+        frames.push({ channel, kind, body });
+        rest = rest.subarray(body.length);
+        this.#output = left > body.length ? { channel, kind, left: left - body.length } : undefined;
+        continue;
       }
-      frames.push({ channel: all.readUInt32BE(at), kind: kind as HostFrameKind, body: all.subarray(at + HEAD, end) });
-      at = end;
+      if (rest.length < HEAD) break;
+      const [channel, kind, length] = [rest.readUInt32BE(0), rest.toString("latin1", 4, 5), rest.readUInt32BE(5)];
+      if (!KINDS.has(kind) || length > LARGEST)
+        throw new SandboxerError("backend_rejected", `the host sent what is no frame: ${JSON.stringify(rest.toString("latin1", 0, 80))}`, {
+          phase: "connect",
+          hint: "Does the login there print something of its own?",
+        });
+      if (kind === "o" || kind === "e") {
+        rest = rest.subarray(HEAD);
+        this.#output = length === 0 ? undefined : { channel, kind, left: length };
+      } else if (rest.length < HEAD + length) break;
+      else {
+        frames.push({ channel, kind: kind as HostFrameKind, body: rest.subarray(HEAD, HEAD + length) });
+        rest = rest.subarray(HEAD + length);
+      }
     }
-    const rest = all.subarray(at);
-    this.#held = rest.length === 0 ? [] : [rest];
-    this.#size = rest.length;
+    this.#held = rest;
     return frames;
   }
 }

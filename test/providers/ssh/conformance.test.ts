@@ -24,7 +24,6 @@ describe.skipIf(reason !== undefined)("the SSH provider keeps the contract at a 
   const options = {
     name: "ssh",
     pace: 0.5,
-    outputBytes: 40_000_000,
     fileBytes: 16 * 1024 ** 2,
     open: async () => ({ provider: shared.provider, dispose: async () => undefined }),
     /** It was let in once, and is not any more. */

@@ -41,6 +41,7 @@ describe.skipIf(reason !== undefined)("the SSH provider at a real sshd", { timeo
   const child = (id: string, what: string) =>
     spawn(process.execPath, ["--disable-warning=ExperimentalWarning", CHILD, JSON.stringify(optionsFor(sshd)), id, what], {
       stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, TMPDIR: sshd.directory },
     });
   const cut = () => {
     for (const pid of sshd.connections()) process.kill(pid, "SIGKILL");

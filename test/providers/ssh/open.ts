@@ -39,13 +39,20 @@ export async function openProvider(
   more: { instance?: string; failpoint?: (name: string) => void } = {},
 ): Promise<{ provider: Provider; dispose: () => Promise<void> }> {
   const directory = mkdtempSync(join(tmpdir(), "sbx-ssh-provider-"));
-  const provider = await ssh.open(ssh.options.parse(options), {
+  const context = {
     backend: "box",
     directory,
     instance: more.instance ?? "conformance",
     log: silent,
     failpoint: more.failpoint ?? (() => {}),
-  });
+  };
+  let provider: Provider;
+  try {
+    provider = await ssh.open(ssh.options.parse(options), context);
+  } catch (thrown) {
+    rmSync(directory, { recursive: true, force: true });
+    throw thrown;
+  }
   return {
     provider,
     async dispose() {
