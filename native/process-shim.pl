@@ -130,7 +130,9 @@ sub kill_tree {
       if ($at == $root) { kill 'KILL', $pid; last }
     }
   }
-  $freeze->(0);
+  # A sandbox that is paused stands still on: the marker is beside the directory of its processes.
+  my ($home) = $disk =~ m{^(.*)/[^/]+/[^/]+$};
+  $freeze->(0) unless defined $home && -e "$home/paused";
 }
 
 # What every process needs and none differs in, done ahead: the pipes, and a fork that waits to become the runtime.

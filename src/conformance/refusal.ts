@@ -16,7 +16,7 @@ const start =
     );
 
 /** How each capability would be used; those that cannot be used by themselves are not here. */
-const USES: Partial<Record<Capability, { group?: "files" | "processes" | "ports"; use: Use }>> = {
+const USES: Partial<Record<Capability, { group?: "files" | "processes" | "ports" | "pause" | "suspend"; use: Use }>> = {
   "exec.stdin": {
     use: (stage, ref) => drain(stage.exec(ref, { run: { shell: "cat" } }, { stdin: { kind: "bytes", bytes: Uint8Array.of(1) } })),
   },
@@ -27,6 +27,8 @@ const USES: Partial<Record<Capability, { group?: "files" | "processes" | "ports"
   "exec.reattach": { group: "processes", use: start(false) },
   "exec.pty": { group: "processes", use: start(true) },
   "ports.http": { group: "ports", use: async (stage, ref) => stage.provider.ports?.connect(ref, 18_080, stage.op()) },
+  "pause.memory": { group: "pause", use: async (stage, ref) => stage.provider.pause?.pause(ref, stage.op()) },
+  "pause.disk": { group: "suspend", use: async (stage, ref) => stage.provider.suspend?.suspend(ref, stage.op()) },
   "fs.rw": { group: "files", use: (stage, ref) => stage.files.write(ref, "f", bytesOf("x"), {}, stage.op()) },
   "fs.stream": { group: "files", use: (stage, ref) => stage.files.write(ref, "f", bytesOf("x"), {}, stage.op()) },
   "fs.tree": { group: "files", use: (stage, ref) => drain(stage.files.exportTree(ref, ".", stage.op())) },

@@ -8,6 +8,7 @@ import { NAME_CASES } from "./cases-names.ts";
 import { OUTPUT_CASES } from "./cases-output.ts";
 import { PORT_CASES } from "./cases-ports.ts";
 import { PROCESS_CASES } from "./cases-processes.ts";
+import { REST_CASES } from "./cases-rest.ts";
 import { TERMINAL_CASES } from "./cases-terminal.ts";
 import { TREE_CASES } from "./cases-trees.ts";
 import { assertRefused } from "./refusal.ts";
@@ -24,7 +25,7 @@ export interface CaseDefinition {
 }
 
 const DEFINITIONS: readonly CaseDefinition[] = [
-  ...EXEC_CASES, ...OUTPUT_CASES, ...KILL_CASES, ...PROCESS_CASES, ...TERMINAL_CASES, ...FILE_CASES, ...NAME_CASES, ...TREE_CASES, ...PORT_CASES, ...LIFECYCLE_CASES, ...CREDENTIAL_CASES,
+  ...EXEC_CASES, ...OUTPUT_CASES, ...KILL_CASES, ...PROCESS_CASES, ...TERMINAL_CASES, ...FILE_CASES, ...NAME_CASES, ...TREE_CASES, ...PORT_CASES, ...LIFECYCLE_CASES, ...REST_CASES, ...CREDENTIAL_CASES,
 ]; // prettier-ignore
 
 /**

@@ -20,6 +20,8 @@ export interface ConformanceOptions {
    * provider with `ports`. Perl's unless given.
    */
   readonly server?: (port: number) => string;
+  /** A shell line that counts from 1, a number a line every 20 ms, until it is killed. A POSIX loop unless given. */
+  readonly counter?: string;
   /** Bytes of the large output; 100 MB unless given. */
   readonly outputBytes?: number;
   /** Bytes of the large file; 64 MiB unless given. */

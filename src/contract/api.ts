@@ -17,6 +17,11 @@ export const CreateRequest = z
     profile: ProfileReference.optional(),
     name: z.string().min(1).max(128).optional().meta({ description: "For people; need not be unique." }),
     metadata: Metadata.optional(),
+    scope_key: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,255}$/, "must be 1 to 255 visible ASCII characters")
+      .optional()
+      .meta({ description: "Finds the live sandbox of this profile with the same key, or makes it." }),
     ...Overrides.shape,
   })
   .meta({ id: "CreateRequest" });
@@ -29,6 +34,17 @@ export const RenewRequest = z
   })
   .meta({ id: "RenewRequest" });
 export type RenewRequest = z.input<typeof RenewRequest>;
+
+/** Body of `POST /v1/sandboxes/{id}/pause`. */
+export const PauseRequest = z
+  .strictObject({
+    to: z
+      .enum(["paused", "suspended"])
+      .optional()
+      .meta({ description: "paused keeps memory and processes; suspended keeps the disk alone. paused unless given." }),
+  })
+  .meta({ id: "PauseRequest" });
+export type PauseRequest = z.input<typeof PauseRequest>;
 
 export const SandboxPage = z
   .object({ object: z.literal("list"), data: z.array(Sandbox), next_cursor: z.string().nullable() })

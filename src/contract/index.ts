@@ -16,6 +16,7 @@ export * from "./fleet.ts";
 export * from "./hub-config.ts";
 export * from "./ids.ts";
 export * from "./issues.ts";
+export type * from "./logger.ts";
 export * from "./money.ts";
 export * from "./nearest.ts";
 export * from "./network-api.ts";

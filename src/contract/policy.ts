@@ -23,6 +23,8 @@ export const POLICY_ACTIONS = {
   "sandbox.list": { on: "Tenant", scope: "read", group: "see" },
   "sandbox.renew": { on: "Sandbox", scope: "write", group: "use" },
   "sandbox.touch": { on: "Sandbox", scope: "write", group: "use" },
+  "sandbox.pause": { on: "Sandbox", scope: "write", group: "use" },
+  "sandbox.resume": { on: "Sandbox", scope: "write", group: "use" },
   "sandbox.destroy": { on: "Sandbox", scope: "write", group: "use" },
   "exec.run": { on: "Sandbox", scope: "write", group: "use", context: "Run" },
   "process.start": { on: "Sandbox", scope: "write", group: "use", context: "Run" },

@@ -3,6 +3,7 @@ import { IsolationLevel } from "./capability.ts";
 import { Env } from "./exec.ts";
 import { Network } from "./network.ts";
 import { Routing } from "./routing.ts";
+import { OnExpire, OnIdle, OnUse, Persistence, ScopeKind } from "./sandbox.ts";
 import { ProfileSecrets } from "./secret.ts";
 import { Services } from "./services.ts";
 import { Duration, Size } from "./units.ts";
@@ -34,8 +35,9 @@ const LifetimeInput = z.strictObject({
   max_life: positive(Duration).optional().meta({ description: "Ends then whatever happens." }),
   idle: positive(Duration).optional().meta({ description: "Ends after this long without use." }),
   ready_timeout: positive(Duration).optional(),
-  on_idle: z.enum(["terminate", "pause", "suspend"]).optional(),
-  on_expire: z.enum(["terminate", "pause", "suspend", "checkpoint"]).optional(),
+  on_idle: OnIdle.optional(),
+  on_expire: OnExpire.optional(),
+  on_use: OnUse.optional(),
 });
 
 /** A user inside: a name of the image's, or a number below 2^31; more would wrap to root in some runtimes. */
@@ -52,8 +54,8 @@ export const Profile = z
     version: z.int().min(1).max(999_999_999),
     description: z.string().max(500).optional(),
     isolation_level: z.strictObject({ min: IsolationLevel }).optional(),
-    persistence: z.enum(["ephemeral", "persistent", "checkpoint"]).optional(),
-    scope: z.enum(["agent", "session", "shared"]).optional(),
+    persistence: Persistence.optional(),
+    scope: ScopeKind.optional(),
     workspace: z
       .strictObject({
         access: z.enum(["isolated", "ro", "rw"]).optional(),
@@ -105,6 +107,9 @@ export const Overrides = z.strictObject({
   idle: positive(Duration).optional(),
   max_life: positive(Duration).optional(),
   ready_timeout: positive(Duration).optional(),
+  on_idle: OnIdle.optional().meta({ description: "What idle does: terminate unless profile or request say otherwise." }),
+  on_expire: OnExpire.optional().meta({ description: "What the ttl does; it then ends at max_life." }),
+  on_use: OnUse.optional().meta({ description: "resume: use wakes it where it is paused or suspended." }),
   isolation_level: z.strictObject({ min: IsolationLevel }).optional(),
   resources: ResourcesInput.optional(),
   env: Env.optional(),

@@ -4,18 +4,11 @@ import type { Usage } from "./api.ts";
 import type { Capability, IsolationLevel, Limits, Support } from "./capability.ts";
 import type { Outcome } from "./exec.ts";
 import type { FileEvent, FileInfo } from "./files.ts";
+import type { Logger } from "./logger.ts";
 import type { EgressInside } from "./network.ts";
 import type { Beside } from "./beside.ts";
 import type { Processes } from "./background.ts";
 import type { Services } from "./services.ts";
-
-/** What providers log to; pino fits. Never pass a secret. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 /** What goes with every call to a provider. */
 export interface Op {
@@ -67,7 +60,10 @@ export interface Ref {
   readonly maxLifeAt: number;
 }
 
-/** An entry of `list`. A provider that knows without another call whether it runs says so, and saves the sweep an `inspect`. */
+/**
+ * An entry of `list`. A provider that knows without another call whether it runs, and does not stand still, says so, and saves the sweep
+ * an `inspect`.
+ */
 export interface Listed extends Ref {
   readonly running?: boolean;
 }
@@ -119,7 +115,7 @@ export interface ExecOptions {
 
 /** What a backend says of a sandbox now. */
 export interface Observed {
-  readonly state: "running" | "paused" | "stopped";
+  readonly state: "running" | "paused" | "suspended" | "stopped";
   /** Where it stopped by itself: why, as far as the backend knows. */
   readonly stoppedBecause?: "expired" | "oom" | "exited" | "unknown";
   readonly usage: Usage;
@@ -159,6 +155,22 @@ export interface Files {
 export interface Ports {
   /** A connection to a TCP port on the sandbox's loopback. Throws `not_found` where nothing listens there. */
   connect(ref: Ref, port: number, op: Op): Promise<Duplex>;
+}
+
+/** Standing still with memory and processes. Where it has this, capability `pause.memory`. */
+export interface Pause {
+  /** Resolves once nothing in it runs any more; commands under way go on after the resume. Safe to repeat. */
+  pause(ref: Ref, op: Op): Promise<void>;
+  /** Safe to repeat, and where it was never paused. */
+  resume(ref: Ref, op: Op): Promise<void>;
+}
+
+/** Keeping the disk alone. Where it has this, capability `pause.disk`. */
+export interface Suspend {
+  /** Ends every process and lets go of all but the disk, of one that runs, is paused, or has stopped by itself. Safe to repeat. */
+  suspend(ref: Ref, op: Op): Promise<void>;
+  /** Makes it run again on its disk, under the same handle and as confined as a create does. A disk that is gone is an empty one. */
+  wake(ref: Ref, op: Op): Promise<Created>;
 }
 
 /** Egress through the boundary of this host. */
@@ -208,6 +220,8 @@ export interface Provider {
   readonly ports?: Ports;
   readonly network?: EgressNetwork;
   readonly beside?: Beside;
+  readonly pause?: Pause;
+  readonly suspend?: Suspend;
   /** After a restart of the control plane: ends what a foreground exec left running (the engine settles it as `unknown`). */
   abandonExec?(ref: Ref, execId: string, op: Op): Promise<void>;
   /** Its own figures of a stay that is over; null: none yet, ask again later. Where it has this, capability `usage.metered`. */

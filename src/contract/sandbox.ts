@@ -29,7 +29,7 @@ export type Action = (typeof ACTIONS)[number];
 export const TRANSITIONS: Readonly<Record<SandboxState, Readonly<Partial<Record<Action, SandboxState>>>>> = {
   provisioning: { mark_ready: "ready", fail: "failed", stop: "stopping", lose: "lost" },
   ready: { use: "ready", renew: "ready", pause: "paused", suspend: "suspended", stop: "stopping", lose: "lost" },
-  paused: { renew: "paused", resume: "ready", stop: "stopping", lose: "lost" },
+  paused: { renew: "paused", resume: "ready", suspend: "suspended", stop: "stopping", lose: "lost" },
   suspended: { renew: "suspended", wake: "ready", stop: "stopping", lose: "lost" },
   stopping: { stop: "stopping", confirm_gone: "terminated", fail: "failed" },
   lost: { stop: "stopping", recover: "ready", confirm_gone: "terminated" },
@@ -56,6 +56,21 @@ export const Resources = z
   .meta({ id: "Resources" });
 export type Resources = z.infer<typeof Resources>;
 
+/** What is kept of a sandbox that stops: `ephemeral` nothing, `persistent` its disk, `checkpoint` what was saved. */
+export const Persistence = z.enum(["ephemeral", "persistent", "checkpoint"]).meta({ id: "Persistence" });
+export type Persistence = z.infer<typeof Persistence>;
+
+/** Whose sandbox is found again by a key. */
+export const ScopeKind = z.enum(["agent", "session", "shared"]).meta({ id: "ScopeKind" });
+export type ScopeKind = z.infer<typeof ScopeKind>;
+
+export const OnIdle = z.enum(["terminate", "pause", "suspend"]);
+export const OnExpire = z.enum(["terminate", "pause", "suspend", "checkpoint"]);
+export const OnUse = z.enum(["refuse", "resume"]);
+
+/** How a sandbox stands still. */
+export type RestState = "paused" | "suspended";
+
 /** A sandbox as everyone outside sees it. */
 export const Sandbox = z
   .object({
@@ -67,7 +82,7 @@ export const Sandbox = z
     profile: z.object({ name: z.string(), version: z.int(), digest: z.string() }),
     backend: z.string().nullable(),
     state: SandboxState,
-    desired: z.enum(["running", "terminated"]).meta({ description: "Where the engine is taking it." }),
+    desired: z.enum(["running", "paused", "suspended", "terminated"]).meta({ description: "Where the engine is taking it." }),
     generation: z.int().meta({ description: "Grows with each replacement; an old handle never reaches a new one." }),
     isolation: z.object({
       min: IsolationLevel,
@@ -89,6 +104,16 @@ export const Sandbox = z
     termination: z.object({ reason: TerminationReason, detail: z.string().nullable() }).nullable(),
     error: z.object({ code: z.string(), message: z.string() }).nullable().meta({ description: "Why it failed, where it did." }),
     state_lost: z.boolean().meta({ description: "True where it had to be made anew; never passes as the old one." }),
+    persistence: Persistence,
+    scope: z.object({ kind: ScopeKind, key: z.string() }).nullable().meta({ description: "By which a create finds it again." }),
+    lifetime: z
+      .object({ on_idle: OnIdle, on_expire: OnExpire, on_use: OnUse })
+      .meta({ description: "What its clocks do with it, and whether use wakes it where it is paused or suspended." }),
+    resting: z
+      .object({ since: Timestamp, because: z.enum(["user", "idle", "expired", "stopped"]) })
+      .nullable()
+      .meta({ description: "While it is paused or suspended. stopped: by itself, and its disk is kept." }),
+    attached: z.boolean().optional().meta({ description: "In a create's answer: true where its scope_key found this one." }),
     cost: SandboxCost.optional(),
   })
   .meta({ id: "Sandbox" });

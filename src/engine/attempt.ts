@@ -10,6 +10,7 @@ import {
 import { type SandboxRow, updateNetwork, updateSandbox } from "../ledger/index.ts";
 import type { Settings } from "../guard/index.ts";
 import { usedAt } from "./activity.ts";
+import { wantsCanary, writeCanary } from "./canary.ts";
 import { type Context, durability, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
 import { attachEgress, prepareEgress, releaseEgress } from "./network/egress.ts";
@@ -154,6 +155,7 @@ async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, secret
       await ctx.telemetry.span("sandbox.setup", { "sandbox.id": row.id }, () => runSetup(ctx, row, made, settings.setup, signal));
       ctx.failpoint("create.after_setup");
     }
+    const canary = wantsCanary(row) ? await writeCanary(ctx, row, created.ref, signal) : null;
     signal.throwIfAborted();
     ctx.failpoint("create.before_ready");
     const at = ctx.clock.now();
@@ -164,6 +166,7 @@ async function tryOnce(ctx: Context, row: SandboxRow, settings: Settings, secret
           at,
           patch: {
             ref,
+            canary,
             ready_at: at,
             owner: null,
             ...usedAt(row, at),

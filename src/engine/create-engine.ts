@@ -37,6 +37,7 @@ import { withCost } from "./money/cost.ts";
 import { BoundaryLink } from "./network/link.ts";
 import { network } from "./network/network.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
+import { pause, resume } from "./pause.ts";
 import { guarded } from "./policy/gate.ts";
 import { PolicyLink } from "./policy/link.ts";
 import { policy } from "./policy/policy.ts";
@@ -187,6 +188,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     usage: (who, id) => usage(ctx, who, id),
     renew: (who, id, request) => renew(ctx, who, id, request),
     touch: (who, id) => touch(ctx, who, id),
+    pause: (who, id, request) => pause(ctx, who, id, request),
+    resume: (who, id) => resume(ctx, who, id),
     async destroy(who, id, reason = "user") {
       const row = await endableSandbox(ctx, who, id);
       if (row.tenant !== who.tenant) await writable(ctx, "who ends another tenant's sandbox", () => auditForeignEnd(ctx, who, row));

@@ -1,5 +1,5 @@
 import type {
-  AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, Fleet, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, ServiceLogOptions, ServiceState, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
+  AuditAnchor, AuditPage, AuditReport, AuditVerifyRequest, BackendInfo, CreateRequest, EventPage, EventType, ExecEvent, FileEvent, FileInfo, Fleet, KeyInfo, KeyRequest, KeyRotation, LedgerEvent, MetricSample, NetworkChange, NetworkCheck, NetworkCheckRequest, NetworkLogPage, NetworkSuggestion, NetworkUpdate, NetworkVerdict, NetworkView, OutputChunk, PauseRequest, Principal, ProcessInfo, ProcessRequest, ProfileRecord, PtySize, PublishRequest, RenewRequest, Route, Sandbox, SandboxPage, SandboxState, SecretInfo, SecretRequest, ServiceLogOptions, ServiceState, Stdin, SweepReport, TerminationReason, Usage, WatchOptions, WebhookChange, WebhookDelivery, WebhookInfo, WebhookReplay, WebhookRequest, WebhookTestResult,
 } from "../contract/index.ts"; // prettier-ignore
 import type { MoneyEngine } from "./money/verbs.ts";
 import type { PolicyVerbs, ProjectVerbs, QuotaVerbs, TenantVerbs } from "./access-verbs.ts";
@@ -25,11 +25,12 @@ export interface ExecInput {
  * `SandboxerError`.
  */
 export interface Engine {
+  /** `replayed`: the idempotency key had made it. `attached`: its scope's key found a live one, which runs then. */
   create(
     who: Principal,
     request: CreateRequest,
     options: { idempotencyKey?: string; signal?: AbortSignal },
-  ): Promise<{ sandbox: Sandbox; replayed: boolean }>;
+  ): Promise<{ sandbox: Sandbox; replayed: boolean; attached: boolean }>;
   get(who: Principal, id: string): Promise<Sandbox>;
   list(
     who: Principal,
@@ -38,6 +39,10 @@ export interface Engine {
   usage(who: Principal, id: string): Promise<Usage>;
   renew(who: Principal, id: string, request: RenewRequest): Promise<Sandbox>;
   touch(who: Principal, id: string): Promise<Sandbox>;
+  /** Has it stand still, with its memory or with its disk alone. Safe to repeat. */
+  pause(who: Principal, id: string, request: PauseRequest): Promise<Sandbox>;
+  /** Has it run again, paused or suspended. Safe to repeat. */
+  resume(who: Principal, id: string): Promise<Sandbox>;
   /** Resolves when the backend has confirmed it. Safe to repeat; an ended sandbox answers as it is. */
   destroy(who: Principal, id: string, reason?: TerminationReason): Promise<Sandbox>;
 

@@ -5,7 +5,7 @@ import { type Context, neverAborted, op } from "./context.ts";
 import type { ExecInput } from "./engine.ts";
 import { move } from "./lifecycle.ts";
 import { lookAgain } from "./observe.ts";
-import { explain, requireCapability, type Usable, usable } from "./use.ts";
+import { explain, requireCapability, type Usable, used } from "./use.ts";
 
 const KILLED: End = { outcome: "killed", exitCode: null, signal: null, oomKilled: false, truncated: false };
 
@@ -165,7 +165,7 @@ export async function exec(
   caller: AbortSignal = neverAborted(),
 ): Promise<{ execId: string; events: AsyncIterable<ExecEvent> }> {
   const began = performance.now();
-  const target = await usable(ctx, who, id);
+  const target = await used(ctx, who, id);
   checkCapabilities(target, input);
   const execId = newId("exec");
   const ended = new AbortController();

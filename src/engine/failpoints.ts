@@ -5,6 +5,8 @@ export const FAILPOINTS = [
   "destroy.before_row", "destroy.after_row", "destroy.after_provider", "destroy.after_release", "destroy.before_settle", "destroy.after_settle",
   "process.after_row", "process.after_start",
   "network.after_row", "network.after_apply",
+  "pause.after_row", "pause.after_provider", "resume.after_row", "resume.after_provider",
+  "suspend.after_row", "suspend.after_provider", "wake.after_row", "wake.after_provider",
 ] as const; // prettier-ignore
 
 /** The same for what goes on beside the verbs: the telling of events. */

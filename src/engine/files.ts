@@ -1,7 +1,7 @@
 import { type Capability, type Files, type Op, type Principal, SandboxerError, SandboxPath, parse, type Ref } from "../contract/index.ts";
 import { type Context, op } from "./context.ts";
 import type { Engine } from "./engine.ts";
-import { requireCapability, streaming, type Usable, usable, using } from "./use.ts";
+import { requireCapability, streaming, type Usable, used, using } from "./use.ts";
 
 type Call<T> = (files: Files, ref: Ref, op: Op) => T;
 
@@ -14,7 +14,7 @@ export function files(ctx: Context): Engine["files"] {
     capability: Capability,
   ): Promise<{ at: Usable; files: Files }> {
     for (const path of paths) parse(SandboxPath, path, { what: "path" });
-    const at = await usable(ctx, who, id);
+    const at = await used(ctx, who, id);
     requireCapability(at, capability, "files");
     if (at.provider.files === undefined)
       throw new SandboxerError("capability_unsupported", `backend ${at.row.backend} has no files`, { backend: at.row.backend });

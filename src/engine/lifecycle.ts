@@ -7,6 +7,7 @@ import {
   findSandbox,
   finishExec,
   insertSandbox,
+  markRest,
   type NewSandboxRow,
   openExecs,
   openUsage,
@@ -39,6 +40,8 @@ export interface Change {
   readonly data?: Record<string, unknown>;
 }
 
+const RESUME_FIRST = "Resume it first: 'sand-boxer resume ID'. With lifetime.on_use: resume in its profile, use does.";
+
 function refused(row: SandboxRow, action: Action): SandboxerError {
   const why =
     row.termination_reason === null
@@ -48,6 +51,7 @@ function refused(row: SandboxRow, action: Action): SandboxerError {
       : ` (${row.termination_reason}${row.termination_detail === null ? "" : `: ${row.termination_detail}`})`;
   return new SandboxerError("wrong_state", `sandbox ${row.id} is ${row.state}${why}, and cannot ${action === "use" ? "be used" : action}`, {
     phase: action,
+    ...(action === "use" && (row.state === "paused" || row.state === "suspended") ? { hint: RESUME_FIRST } : {}),
   });
 }
 
@@ -83,6 +87,9 @@ export async function move(tx: Db, id: string, action: Action, change: Change): 
   if (state === undefined) throw refused(row, action);
   const ends = isTerminal(state);
   if (ends) await closeAll(tx, row, change.at, state === "failed");
+  else if (state === "paused" || state === "suspended") await markRest(tx, id, state, change.at);
+  else if (state === "ready") await markRest(tx, id, null, change.at);
+  if (state === "suspended") await closeWork(tx, row, change.at, "sandbox suspended");
   const patch: SandboxPatch = { ...change.patch, state, ...(ends ? { ended_at: change.at, owner: null, desired: "terminated" } : {}) };
   await updateSandbox(tx, id, patch);
   const moved = { ...row, ...patch } as SandboxRow;
@@ -102,7 +109,8 @@ export async function move(tx: Db, id: string, action: Action, change: Change): 
   return moved;
 }
 
-async function closeAll(tx: Db, row: SandboxRow, at: number, failed: boolean): Promise<void> {
+/** Nothing that ran in it runs any more. */
+async function closeWork(tx: Db, row: SandboxRow, at: number, because: string): Promise<void> {
   for (const exec of await openExecs(tx, row.id)) {
     await finishExec(tx, exec.id, { at, outcome: "killed", exitCode: null });
     await appendEvent(tx, {
@@ -110,10 +118,14 @@ async function closeAll(tx: Db, row: SandboxRow, at: number, failed: boolean): P
       at,
       tenant: row.tenant,
       sandboxId: row.id,
-      data: { exec_id: exec.id, outcome: "killed", exit_code: null, because: "sandbox ended" },
+      data: { exec_id: exec.id, outcome: "killed", exit_code: null, because },
     });
   }
   await endProcesses(tx, row.id, at);
+}
+
+async function closeAll(tx: Db, row: SandboxRow, at: number, failed: boolean): Promise<void> {
+  await closeWork(tx, row, at, "sandbox ended");
   await closeUsage(tx, row.id, at);
   await settleOpen(tx, row, at);
   if (failed) await releaseIdempotent(tx, row.id);

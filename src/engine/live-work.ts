@@ -6,6 +6,7 @@ export class LiveWork {
   readonly #execs = new Map<string, { readonly sandboxId: string; readonly abort: AbortController }>();
   readonly #connections = new Map<AbortController, { readonly sandboxId: string; readonly published: number | null }>();
   readonly #ends = new Map<string, Promise<SandboxRow>>();
+  readonly #turns = new Map<string, Promise<unknown>>();
   readonly #background = new Set<Promise<unknown>>();
 
   /** Registers a create until the returned function is called. */
@@ -69,6 +70,26 @@ export class LiveWork {
     const started = work().finally(() => this.#ends.delete(sandboxId));
     this.#ends.set(sandboxId, started);
     return started;
+  }
+
+  /** Moves of one sandbox, one after the other. */
+  inTurn<T>(sandboxId: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(sandboxId) ?? Promise.resolve()).then(work, work);
+    this.#turns.set(sandboxId, turn);
+    const forget = () => {
+      if (this.#turns.get(sandboxId) === turn) this.#turns.delete(sandboxId);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+
+  isMoving(sandboxId: string): boolean {
+    return this.#turns.has(sandboxId);
+  }
+
+  /** Resolves when nothing moves it; how that went does not matter here. */
+  async moved(sandboxId: string): Promise<void> {
+    await this.#turns.get(sandboxId)?.catch(() => undefined);
   }
 
   /** Work that nobody awaits; it must handle its own errors. `settled` waits for it. */

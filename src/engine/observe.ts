@@ -1,6 +1,8 @@
 import { isTerminal, type Observed } from "../contract/index.ts";
 import { findSandbox, type SandboxRow } from "../ledger/index.ts";
 import { type Context, op, providerOf } from "./context.ts";
+import { isBeingMoved } from "./rest.ts";
+import { keepDisk, settleRest } from "./resting.ts";
 import { endSandbox, type Why } from "./teardown.ts";
 import { storedRef } from "./view.ts";
 
@@ -32,8 +34,16 @@ export async function lookAgain(ctx: Context, seen: SandboxRow): Promise<Look> {
   const ref = storedRef(row);
   const ending = isTerminal(row.state) || row.state === "stopping";
   if (ending || ref === null) return { row, gone: ending, found: false };
+  if (await isBeingMoved(ctx, row)) return { row, gone: false, found: false };
   const observed = await providerOf(ctx, row.backend).inspect(ref, op(ctx));
-  if (observed !== "absent" && observed.state !== "stopped") return { row, gone: false, found: false };
+  // Whoever moved it meanwhile knows better.
+  const now = (await findSandbox(ctx.ledger.db, row.id)) ?? row;
+  if (now.state !== row.state || now.desired !== row.desired || ctx.live.isMoving(row.id))
+    return { row: now, gone: isTerminal(now.state) || now.state === "stopping", found: false };
+  if (observed !== "absent" && observed.state !== "stopped")
+    return { row: await settleRest(ctx, row, observed.state), gone: false, found: false };
+  const kept = await keepDisk(ctx, row, observed);
+  if (kept !== undefined) return { row: kept, gone: false, found: false };
   const why = reasonFor(ctx, row, observed);
   const ended = await endSandbox(ctx, row, why);
   return { row: ended, gone: true, found: ended.termination_reason === why.reason };

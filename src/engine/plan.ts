@@ -23,6 +23,7 @@ export interface Plan {
   readonly request: Request;
   readonly profile: ProfileRecord;
   readonly settings: Settings;
+  readonly document: Profile;
   /** The profile's, unresolved. */
   readonly secrets: readonly ProfileSecret[];
   /** Ports that the profile publishes. */
@@ -112,7 +113,7 @@ export function planOf(ctx: Context, { request, profile, document, settings }: D
   // Where no backend can have secrets at all, that is what is told.
   if (ranking.ranked.length > 0) checkSecretBindings(document);
   return {
-    request, profile, settings, secrets: document.secrets ?? [], ports: document.network?.ports ?? [],
+    request, profile, document, settings, secrets: document.secrets ?? [], ports: document.network?.ports ?? [],
     ranking: { ...ranking, route: { ...ranking.route, profile: `${profile.name}@${profile.version}` } },
   }; // prettier-ignore
 }

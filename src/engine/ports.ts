@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 import { holds } from "./keys.ts";
 import type { PortConnection, Visitor } from "./publication.ts";
 import { listPublished, publish, published, redeem, unpublish } from "./publish.ts";
-import { explain, requireCapability, type Usable, usable } from "./use.ts";
+import { explain, requireCapability, type Usable, used } from "./use.ts";
 
 /** Open at once to one sandbox: each may be a process inside, and visitors must not use up what the owner needs. */
 const MAX_CONNECTIONS = 512;
@@ -27,10 +27,10 @@ async function tenantFor(ctx: Context, { publication, keyId }: Visitor, id: stri
 }
 
 async function targetFor(ctx: Context, who: Principal | Visitor, id: string, port: number): Promise<Usable> {
-  if (!isVisitor(who)) return usable(ctx, who, id);
+  if (!isVisitor(who)) return used(ctx, who, id);
   const tenant = await tenantFor(ctx, who, id, port);
   if (tenant === undefined) throw new SandboxerError("not_found", `port ${port} is not published`, { phase: "ports" });
-  return usable(ctx, { tenant, key_id: null, scopes: [] }, id);
+  return used(ctx, { tenant, key_id: null, scopes: [] }, id);
 }
 
 async function connect(

@@ -27,7 +27,7 @@ import { type Context, neverAborted, op } from "./context.ts";
 import type { Engine } from "./engine.ts";
 import { allow } from "./lifecycle.ts";
 import { waitForProcess } from "./process-wait.ts";
-import { requireCapability, streaming, type Usable, usable, using } from "./use.ts";
+import { requireCapability, streaming, type Usable, used, using } from "./use.ts";
 
 const DEFAULT_JOURNAL_BYTES = 64 * 1024 ** 2;
 /** For so long a row without a process may be one that another engine is starting. */
@@ -63,7 +63,7 @@ interface Target extends Usable {
 }
 
 async function target(ctx: Context, who: Principal, id: string): Promise<Target> {
-  const found = await usable(ctx, who, id);
+  const found = await used(ctx, who, id);
   requireCapability(found, "exec.background", "processes");
   const { processes } = found.provider;
   if (processes === undefined)

@@ -1,6 +1,6 @@
 import { type CreateRequest, newId, type Principal, type Route, type Sandbox, SandboxerError } from "../contract/index.ts";
 import type { MergedNetwork } from "../guard/index.ts";
-import { findIdempotent, insertIdempotent, insertNetwork, insertSandboxSecrets, type SandboxRow } from "../ledger/index.ts";
+import { findIdempotent, insertIdempotent, findInScope, insertNetwork, insertSandboxSecrets, type SandboxRow, type Scope } from "../ledger/index.ts";
 import { usedAt } from "./activity.ts";
 import { admit as admitOne } from "./admission.ts";
 import { digest } from "./canonical.ts";
@@ -9,6 +9,7 @@ import { type Context, durability, hostFor, neverAborted } from "./context.ts";
 import { replay } from "./idempotency.ts";
 import { beginSandbox } from "./lifecycle.ts";
 import { admit, make } from "./make.ts";
+import { withCost } from "./money/cost.ts";
 import { reserve } from "./money/reserve.ts";
 import { type Plan, refusal } from "./plan.ts";
 import { ask } from "./policy/ask.ts";
@@ -16,11 +17,25 @@ import { createSubject } from "./policy/things.ts";
 import { eachProfile, type Outcome } from "./profile-chain.ts";
 import type { Admission } from "./routing/gates.ts";
 import { instead } from "./routing/record.ts";
+import { attach, scopeOf, wasLost } from "./scope.ts";
 import { type ResolvedSecrets, resolveSecrets } from "./secret-binding.ts";
+import { toSandbox } from "./view.ts";
 
 export interface CreateOptions {
   readonly idempotencyKey?: string;
   readonly signal?: AbortSignal;
+}
+
+/** Of idempotency, with what was asked under it. */
+interface Key {
+  readonly key: string;
+  readonly digest: string;
+}
+
+export interface Provisioned {
+  readonly sandbox: Sandbox;
+  readonly replayed: boolean;
+  readonly attached: boolean;
 }
 
 /** Makes a sandbox: plan, row, provider, ready. On an error nothing is left, or the sweep is told what may be. */
@@ -29,15 +44,15 @@ export async function provision(
   who: Principal,
   input: CreateRequest,
   { idempotencyKey, signal = neverAborted() }: CreateOptions,
-): Promise<{ sandbox: Sandbox; replayed: boolean }> {
+): Promise<Provisioned> {
   const key = idempotencyKey === undefined ? undefined : { key: keyWithin(who, idempotencyKey), digest: digest(input) };
   if (key !== undefined) {
     const seen = await replay(ctx, who.tenant, key.key, key.digest, signal);
-    if (seen !== undefined) return { sandbox: seen, replayed: true };
+    if (seen !== undefined) return { sandbox: seen, replayed: true, attached: false };
   }
   const made = await eachProfile(ctx, who, input, (plan) => provisionAs(ctx, who, plan, key, signal));
-  if (made !== "taken") return { sandbox: made, replayed: false };
-  // The key was taken between two looks. If its user has failed and let go of it, the next round has it.
+  if (made !== "taken") return { sandbox: made, replayed: false, attached: made.attached === true };
+  // A key, of idempotency or of a scope, was taken between two looks. If its user has failed and let go of it, the next round has it.
   return provision(ctx, who, input, { signal, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) });
 }
 
@@ -46,10 +61,15 @@ async function provisionAs(
   ctx: Context,
   who: Principal,
   plan: Plan,
-  key: { key: string; digest: string } | undefined,
+  key: Key | undefined,
   signal: AbortSignal,
 ): Promise<Outcome<Sandbox | "taken">> {
   await ctx.telemetry.span("sandbox.policy", {}, () => askCreate(ctx, who, plan));
+  const scope = scopeOf(who, plan.document, plan.request);
+  if (scope !== null) {
+    const found = await attachTo(ctx, who, plan, scope, key, signal);
+    if (found !== undefined) return { done: found };
+  }
   if (plan.ranking.ranked.length === 0) return { error: refusal(plan), final: false };
   const secrets = await resolveSecrets(ctx, who, plan.profile, plan.secrets, signal);
   ctx.failpoint("create.before_row");
@@ -59,12 +79,13 @@ async function provisionAs(
   if (admission instanceof SandboxerError) return { error: admission, final: false };
   let used = false;
   try {
-    const row = newRow(ctx, who, plan, admission);
+    const row = newRow(ctx, who, plan, admission, scope);
+    if (scope !== null && (await wasLost(ctx, scope))) row.state_lost = 1;
     const abort = new AbortController();
     // Known as being made before its row can be seen, so that no sweep takes it for abandoned.
     const done = ctx.live.beginCreate(row.id, abort);
     try {
-      if (!(await ctx.telemetry.span("sandbox.admit", { "sandbox.id": row.id }, () => begin(ctx, who, row, plan, secrets, key))))
+      if (!(await ctx.telemetry.span("sandbox.admit", { "sandbox.id": row.id }, () => begin(ctx, who, row, plan, secrets, { key, scope }))))
         return { done: "taken" };
       used = true;
       return await make(ctx, row, plan, secrets, admission, AbortSignal.any([signal, abort.signal]));
@@ -102,14 +123,34 @@ function dearest({ ranked, route }: Plan["ranking"]): number | undefined {
   return known.length === prices.length && known.length > 0 ? Math.max(...known) : undefined;
 }
 
-/** The row before any effect, in one transaction with the count that admits it. False where the key is in use. */
+/** The one that has the scope's key, where one does: an idempotency key that came with it names it from now on. */
+async function attachTo(
+  ctx: Context,
+  who: Principal,
+  { settings }: Plan,
+  scope: Scope,
+  key: Key | undefined,
+  signal: AbortSignal,
+): Promise<Sandbox | undefined> {
+  // One that is being made may wait for a fallback or two.
+  const found = await attach(ctx, scope, settings.readyTimeout * 3000, signal);
+  if (found === undefined) return undefined;
+  if (key !== undefined)
+    await ctx.ledger.transaction(async (tx) => {
+      if ((await findIdempotent(tx, who.tenant, key.key)) !== undefined) return;
+      await insertIdempotent(tx, { tenant: who.tenant, ...key, sandbox_id: found.id, created_at: ctx.clock.now() });
+    });
+  return { ...(await withCost(ctx, toSandbox(found))), attached: true };
+}
+
+/** The row before any effect, in one transaction with the count that admits it. False where one of its keys is in use. */
 async function begin(
   ctx: Context,
   who: Principal,
   row: SandboxRow,
   { settings }: Plan,
   secrets: ResolvedSecrets,
-  key: { key: string; digest: string } | undefined,
+  { key, scope }: { key: Key | undefined; scope: Scope | null },
 ): Promise<boolean> {
   const data = {
     backend: row.backend, profile: `${row.profile_name}@${row.profile_version}`, route: told(JSON.parse(row.route) as Route), narrowed: settings.narrowed, key_id: who.key_id,
@@ -117,6 +158,7 @@ async function begin(
   return ctx.ledger.transaction(
     async (tx) => {
       if (key !== undefined && (await findIdempotent(tx, who.tenant, key.key)) !== undefined) return false;
+      if (scope !== null && (await findInScope(tx, scope)) !== undefined) return false;
       await admitOne(ctx, tx, who, row.created_at);
       await beginSandbox(tx, row, data);
       if (settings.network !== null) await insertNetwork(tx, egressOf(row, settings.network));
@@ -146,7 +188,13 @@ function egressOf({ id, tenant, generation, created_at }: SandboxRow, { policy, 
   return { sandboxId: id, tenant, generation, policy: JSON.stringify(policy), ceiling: JSON.stringify(ceiling), at: created_at };
 }
 
-function newRow(ctx: Context, who: Principal, { request, profile, settings, ranking }: Plan, admission: Admission): SandboxRow {
+function newRow(
+  ctx: Context,
+  who: Principal,
+  { request, profile, document, settings, ranking }: Plan,
+  admission: Admission,
+  scope: Scope | null,
+): SandboxRow {
   const now = ctx.clock.now();
   const maxLifeAt = now + Math.ceil(settings.maxLife * 1000);
   return {
@@ -183,6 +231,16 @@ function newRow(ctx: Context, who: Principal, { request, profile, settings, rank
     error_code: null,
     error_message: null,
     state_lost: 0,
+    persistence: document.persistence ?? "ephemeral",
+    on_idle: settings.onIdle,
+    on_expire: settings.onExpire,
+    on_use: settings.onUse,
+    ttl_seconds: settings.ttl,
+    rested_at: null,
+    rest_because: null,
+    canary: null,
+    scope: scope?.kind ?? null,
+    scope_key: scope?.key ?? null,
     project: who.project ?? null,
     key_id: who.key_id,
   };

@@ -5,7 +5,7 @@ import { audit } from "./audit.ts";
 import type { Context } from "./context.ts";
 import { portRules, type PortRules } from "./port-rules.ts";
 import type { Publication } from "./publication.ts";
-import { requireCapability, usable } from "./use.ts";
+import { requireCapability, usable, wakesOnUse } from "./use.ts";
 
 const WIDTH: Readonly<Record<PortVisibility, number>> = { private: 0, token: 1, public: 2 };
 
@@ -34,18 +34,23 @@ function inForce(
   return { ...of, visibility: narrower(visibility, widest), source: "request", serial, expiresAt };
 }
 
+/** One that stands still and is woken by use can be. */
+function canBeVisited(sandbox: SandboxRow): boolean {
+  return TRANSITIONS[sandbox.state].use !== undefined || wakesOnUse(sandbox);
+}
+
 /** What can be visited now. A sandbox that is not there, not in use or another's port: undefined, all alike. */
 export async function published(ctx: Context, id: string, port: number): Promise<Publication | undefined> {
   if (!isId("sandbox", id)) return undefined;
   const sandbox = await findSandbox(ctx.ledger.db, id);
-  if (sandbox === undefined || TRANSITIONS[sandbox.state].use === undefined) return undefined;
+  if (sandbox === undefined || !canBeVisited(sandbox)) return undefined;
   const rules = await portRules(ctx, sandbox);
   return inForce(ctx, sandbox, rules, port, await findPublishedPort(ctx.ledger.db, id, port));
 }
 
 export async function listPublished(ctx: Context, who: Principal, id: string): Promise<Publication[]> {
   const sandbox = await accessibleSandbox(ctx, who, id);
-  if (TRANSITIONS[sandbox.state].use === undefined) return [];
+  if (!canBeVisited(sandbox)) return [];
   const rules = await portRules(ctx, sandbox);
   const rows = new Map((await publishedPortsOf(ctx.ledger.db, id)).map((row) => [row.port, row]));
   const ports = [...new Set([...rules.ports, ...rows.keys()])].sort((a, b) => a - b);

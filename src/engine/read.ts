@@ -15,7 +15,8 @@ import { type Context, op } from "./context.ts";
 import type { Engine, EventQuery } from "./engine.ts";
 import { withCost, withCosts } from "./money/cost.ts";
 import { viewOf } from "./network/read.ts";
-import { usable } from "./use.ts";
+import { allow } from "./lifecycle.ts";
+import { handleOf } from "./use.ts";
 import { toSandbox } from "./view.ts";
 
 /** Between looks for events that another process wrote. */
@@ -50,7 +51,9 @@ export async function list(ctx: Context, who: Principal, query: Parameters<Engin
 
 /** What it uses now, from the backend. Does not count as use. */
 export async function usage(ctx: Context, who: Principal, id: string): Promise<Usage> {
-  const { row, ref, provider } = await usable(ctx, who, id);
+  const seen = await accessibleSandbox(ctx, who, id);
+  if (seen.state !== "paused" && seen.state !== "suspended") allow(seen, "use");
+  const { row, ref, provider } = await handleOf(ctx, seen);
   const observed = await provider.inspect(ref, op(ctx));
   if (observed === "absent")
     throw new SandboxerError("wrong_state", `backend ${row.backend} no longer has sandbox ${id}`, { phase: "usage", backend: row.backend });

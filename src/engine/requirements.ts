@@ -1,5 +1,5 @@
 import type { Capability, Profile } from "../contract/index.ts";
-import type { Request } from "../guard/index.ts";
+import { mergeRest, mergeUse, type Request } from "../guard/index.ts";
 
 /** A capability that a field needs. */
 export interface Requirement {
@@ -12,11 +12,14 @@ export interface Requirement {
 export const NOT_IN_THIS_VERSION: ReadonlySet<Capability> = new Set<Capability>([
   "image.build", "resources.gpu", "create.region",
   "ports.tcp",
-  "pause.memory", "pause.disk", "resume.auto", "snapshot.disk", "snapshot.memory", "snapshot.keeps_running",
-  "restore.new", "restore.in_place", "fork", "scope.attach", "workspace.mount", "workspace.mirror", "pool.warm", "volumes",
+  "snapshot.disk", "snapshot.memory", "snapshot.keeps_running",
+  "restore.new", "restore.in_place", "fork", "workspace.mount", "workspace.mirror", "pool.warm", "volumes",
 ]); // prettier-ignore
 
-const WHEN_IDLE: Readonly<Record<string, Capability>> = { pause: "pause.memory", suspend: "pause.disk", checkpoint: "snapshot.disk" };
+/** What the engine does by itself, over any backend. */
+const ENGINES_OWN: ReadonlySet<Capability> = new Set<Capability>(["scope.attach"]);
+
+const WHEN_DUE: Readonly<Record<string, Capability>> = { pause: "pause.memory", suspend: "pause.disk", checkpoint: "snapshot.disk" };
 
 /** Everything the profile and the request use, as capabilities, each with the field that uses it. */
 export function requirements(profile: Profile, request: Request, required: readonly Capability[]): Requirement[] {
@@ -28,9 +31,12 @@ export function requirements(profile: Profile, request: Request, required: reado
   if (profile.image === "host") need("image.host", "image");
   if (profile.image?.startsWith("oci:") === true) need("image.oci", "image");
   if (profile.image?.startsWith("snapshot:") === true) need("restore.new", "image");
-  if (profile.persistence === "persistent") need("pause.disk", "persistence");
+  if (profile.persistence === "persistent") {
+    need("pause.disk", "persistence");
+    // Whether the state is the one of before is seen by a file.
+    need("fs.rw", "persistence");
+  }
   if (profile.persistence === "checkpoint") need("snapshot.disk", "persistence");
-  if (profile.scope === "agent" || profile.scope === "shared") need("scope.attach", "scope");
   const { access = "isolated", sync, path } = profile.workspace ?? {};
   if (access !== "isolated") need("workspace.mount", "workspace.access");
   else if (path !== undefined) need("workspace.mount", "workspace.path");
@@ -48,10 +54,13 @@ export function requirements(profile: Profile, request: Request, required: reado
   if ((profile.network?.publish ?? []).length > 0) need("ports.dynamic", "network.publish");
   if ((profile.secrets ?? []).length > 0) need("secrets.egress_inject", "secrets");
   if ((profile.pool?.warm ?? 0) > 0) need("pool.warm", "pool.warm");
-  const onIdle = WHEN_IDLE[profile.lifetime?.on_idle ?? ""];
-  if (onIdle !== undefined) need(onIdle, "lifetime.on_idle");
-  const onExpire = WHEN_IDLE[profile.lifetime?.on_expire ?? ""];
-  if (onExpire !== undefined) need(onExpire, "lifetime.on_expire");
+  for (const field of ["on_idle", "on_expire"] as const) {
+    const wanted = mergeRest(profile.lifetime?.[field], request[field]);
+    const capability = WHEN_DUE[wanted ?? ""];
+    if (capability !== undefined) need(capability, profile.lifetime?.[field] === wanted ? `lifetime.${field}` : field);
+  }
+  if (mergeUse(profile.lifetime?.on_use, request.on_use) === "resume")
+    need("resume.auto", profile.lifetime?.on_use === undefined ? "on_use" : "lifetime.on_use");
   if (profile.user !== undefined) need("exec.user", "user");
   if (Object.keys(profile.services ?? {}).length > 0) need("services", "services");
   for (const resources of [profile.resources, request.resources]) {
@@ -62,6 +71,6 @@ export function requirements(profile: Profile, request: Request, required: reado
       need("resources.disk", resources.disk === undefined ? "resources.inodes" : "resources.disk");
     if (resources?.pids !== undefined) need("resources.pids", "resources.pids");
   }
-  for (const capability of required) need(capability, "routing.require_capabilities");
+  for (const capability of required) if (!ENGINES_OWN.has(capability)) need(capability, "routing.require_capabilities");
   return needs;
 }

@@ -86,12 +86,15 @@ async function lose({ ctx, report, backend }: Sweep, row: SandboxRow, thrown: un
 async function sweepLive(sweep: Sweep, row: SandboxRow, objects: readonly Listed[]): Promise<void> {
   const { ctx, report, adopt, since } = sweep;
   const listed = objects.find(({ generation }) => generation === row.generation);
-  if (listed?.running !== true) {
+  const runs = (row.state === "ready" || row.state === "lost") && row.desired === "running";
+  let lost = row.state === "lost";
+  if (listed?.running !== true || !runs) {
     if (listed === undefined && (row.ready_at ?? since) >= since) return;
     try {
       const { row: seen, gone, found } = await lookAgain(ctx, row);
       if (found) report.ended(seen.id, seen.termination_reason);
       if (gone) return;
+      lost = seen.state === "lost";
     } catch (thrown) {
       // Neither in the list nor answered for: not known to be gone, so not ended.
       if (listed === undefined) await lose(sweep, row, thrown);
@@ -99,7 +102,7 @@ async function sweepLive(sweep: Sweep, row: SandboxRow, objects: readonly Listed
       return;
     }
   }
-  if (row.state === "lost") await ctx.ledger.transaction((tx) => move(tx, row.id, "recover", { at: ctx.clock.now() }));
+  if (lost) await ctx.ledger.transaction((tx) => move(tx, row.id, "recover", { at: ctx.clock.now() }));
   if (adopt) report.result.adopted.push(row.id);
 }
 

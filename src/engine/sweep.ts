@@ -33,6 +33,8 @@ const AT_ONCE = 8;
 /** An exec whose process died with it: what runs on is ended, and how it ended is not known. */
 async function settleExec(ctx: Context, exec: ExecRow): Promise<void> {
   const row = await findSandbox(ctx.ledger.db, exec.sandbox_id);
+  // What it left stands still as well; it is ended when it runs again.
+  if (row?.state === "paused") return;
   const ref = row === undefined ? null : storedRef(row);
   if (row !== undefined && !isTerminal(row.state) && ref !== null) await providerOf(ctx, row.backend).abandonExec?.(ref, exec.id, op(ctx));
   const at = ctx.clock.now();

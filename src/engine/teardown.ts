@@ -38,6 +38,7 @@ async function teardown(ctx: Context, seen: SandboxRow, why: Why): Promise<Sandb
   ctx.live.abortExecs(row.id);
   ctx.live.abortConnections(row.id);
   await ctx.live.cancelCreate(row.id);
+  await ctx.live.moved(row.id);
   row = await waitForOwner(ctx, (await findSandbox(ctx.ledger.db, row.id)) ?? row);
   if (isTerminal(row.state)) return row;
   try {

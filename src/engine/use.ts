@@ -1,8 +1,9 @@
-import { type Action, type Capability, type Principal, type Provider, type Ref, SandboxerError } from "../contract/index.ts";
+import { type Capability, type Principal, type Provider, type Ref, SandboxerError } from "../contract/index.ts";
 import type { SandboxRow } from "../ledger/index.ts";
-import { requireHere, sandboxFor } from "./access.ts";
+import { accessibleSandbox, requireHere, sandboxFor } from "./access.ts";
 import { type Context, providerOf } from "./context.ts";
 import { lookAgain } from "./observe.ts";
+import { rouse } from "./rest.ts";
 import { storedRef } from "./view.ts";
 
 /** A sandbox that may be used, with what is needed to use it. */
@@ -13,8 +14,26 @@ export interface Usable {
 }
 
 /** @throws SandboxerError `sandbox_not_found`, `wrong_state`, or what the backend could not be opened with. */
-export async function usable(ctx: Context, who: Principal, id: string, action: Action = "use"): Promise<Usable> {
-  const row = await sandboxFor(ctx, who, id, action);
+export async function usable(ctx: Context, who: Principal, id: string): Promise<Usable> {
+  return handleOf(ctx, await sandboxFor(ctx, who, id, "use"));
+}
+
+/** The same, for what counts as use: one that stands still is woken by it where its profile says so. */
+export async function used(ctx: Context, who: Principal, id: string): Promise<Usable> {
+  const row = await accessibleSandbox(ctx, who, id);
+  if (!wakesOnUse(row)) return usable(ctx, who, id);
+  await requireHere(ctx, row);
+  return handleOf(ctx, await rouse(ctx, row, "use"));
+}
+
+/** Whether it stands still, and use wakes it. */
+export function wakesOnUse({ state, on_use: onUse }: SandboxRow): boolean {
+  return onUse === "resume" && (state === "paused" || state === "suspended");
+}
+
+/** A row with what is needed to ask its backend about it. */
+export async function handleOf(ctx: Context, row: SandboxRow): Promise<Usable> {
+  const { id } = row;
   await requireHere(ctx, row);
   const ref = storedRef(row);
   if (ref === null) throw new SandboxerError("internal", `sandbox ${id} is ${row.state} without a handle`);

@@ -38,6 +38,10 @@ export function toSandbox(row: SandboxRow): Sandbox {
       row.termination_reason === null || row.state === "failed" ? null : { reason: row.termination_reason, detail: row.termination_detail },
     error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? "" },
     state_lost: row.state_lost === 1,
+    persistence: row.persistence,
+    scope: row.scope === null || row.scope_key === null ? null : { kind: row.scope, key: row.scope_key },
+    lifetime: { on_idle: row.on_idle, on_expire: row.on_expire, on_use: row.on_use },
+    resting: row.rested_at === null ? null : { since: time(row.rested_at), because: row.rest_because ?? "user" },
   };
 }
 

@@ -3,6 +3,7 @@ export * from "./ask-policy.ts";
 export { compilePolicy } from "./egress/policy/index.ts";
 export * from "./boundary-from-config.ts";
 export * from "./merge-network.ts";
+export * from "./merge-rest.ts";
 export * from "./merge.ts";
 export type * from "./merge-routing.ts";
 export * from "./money/index.ts";

@@ -6,9 +6,11 @@ import {
   type Overrides,
   type Profile,
   type Resources,
+  type Sandbox,
   type Services,
 } from "../contract/index.ts";
 import { type MergedNetwork, mergeNetwork } from "./merge-network.ts";
+import { mergeRest, mergeUse } from "./merge-rest.ts";
 import { type MergedRouting, mergeRouting } from "./merge-routing.ts";
 
 export type Floor = NonNullable<Config["floor"]>;
@@ -23,6 +25,9 @@ export interface Settings {
   readonly maxLife: number;
   readonly idle: number | null;
   readonly readyTimeout: number;
+  readonly onIdle: Sandbox["lifetime"]["on_idle"];
+  readonly onExpire: Sandbox["lifetime"]["on_expire"];
+  readonly onUse: Sandbox["lifetime"]["on_use"];
   readonly image: string;
   readonly user: string | undefined;
   readonly services: Services | undefined;
@@ -100,6 +105,12 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
     ]) ?? DEFAULTS.isolationMin;
   if (asked !== undefined && asked !== isolationMin) narrowed.add("isolation_level.min");
 
+  const onIdle = mergeRest(life.on_idle, request.on_idle) ?? "terminate";
+  const onExpire = mergeRest(life.on_expire, request.on_expire) ?? "terminate";
+  const onUse = mergeUse(life.on_use, request.on_use) ?? "refuse";
+  for (const [field, asked, given] of [["on_idle", request.on_idle, onIdle], ["on_expire", request.on_expire, onExpire], ["on_use", request.on_use, onUse]]) // prettier-ignore
+    if (field !== undefined && asked !== undefined && asked !== given) narrowed.add(field);
+
   return {
     isolationMin,
     resources: {
@@ -117,6 +128,9 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
       DEFAULTS.readyTimeout,
       narrowed,
     ),
+    onIdle,
+    onExpire,
+    onUse,
     image: profile.image ?? "host",
     user: profile.user,
     services: profile.services,

@@ -29,6 +29,7 @@ export type * from "./schema-access.ts";
 export type * from "./schema-hub.ts";
 export type * from "./schema.ts";
 export type * from "./schema-fleet.ts";
+export * from "./scopes.ts";
 export * from "./secrets.ts";
 export * from "./stats.ts";
 export * from "./storage-error.ts";

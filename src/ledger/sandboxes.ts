@@ -126,7 +126,10 @@ async function listInState(db: Db, query: SandboxQuery, state: SandboxState | un
   return select.orderBy("label.sandbox_id", "desc").limit(query.limit).execute();
 }
 
-/** Live ones that host reaches, whose ttl, max_life or idle clock has run out. An open exec holds the idle clock. */
+/**
+ * Live ones that host reaches, whose ttl, max_life or idle clock has run out. An open exec holds the idle clock; what stands still has
+ * none.
+ */
 export async function dueSandboxes(db: Db, now: number, host: string | null): Promise<SandboxRow[]> {
   const live = () =>
     db
@@ -141,6 +144,7 @@ export async function dueSandboxes(db: Db, now: number, host: string | null): Pr
     live()
       .where("idle_at", "is not", null)
       .where("idle_at", "<=", now)
+      .where("state", "not in", ["paused", "suspended"])
       .where((eb) =>
         eb.not(
           eb.exists(

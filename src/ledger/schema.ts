@@ -2,13 +2,14 @@ import type { Generated, Insertable, Selectable, Updateable } from "kysely";
 import type { HostTable, LeaseTable, UsageSummaryTable } from "./schema-fleet.ts";
 import type { KeyTable, PolicyTable, ProfileLabelsTable, ProjectTable, QuotaTable, TenantTable } from "./schema-access.ts";
 import type { IsolationLevel, PortVisibility, SandboxState, TerminationReason } from "../contract/index.ts";
+import type { RestColumns, UsageRestColumns } from "./schema-rest.ts";
 import type { HubTables } from "./schema-hub.ts";
 import type { MoneyTables } from "./schema-money.ts";
 
 /** Times are epoch milliseconds; `json` columns hold JSON text; booleans are 0 and 1: the same on SQLite and PostgreSQL. */
 type Json = string;
 
-export interface SandboxTable {
+export interface SandboxTable extends RestColumns {
   id: string;
   tenant: string;
   name: string | null;
@@ -19,7 +20,7 @@ export interface SandboxTable {
   /** The provider's {@link Ref}; null until `create` answered. */
   ref: Json | null;
   state: SandboxState;
-  desired: "running" | "terminated";
+  desired: "running" | "paused" | "suspended" | "terminated";
   generation: number;
   /** The instance that is working on it now; null: nobody, the sweep may settle it. */
   owner: string | null;
@@ -151,7 +152,7 @@ export interface InstanceTable {
 }
 
 /** One stay at one backend: opened with the row that stands before the create, closed when the release is confirmed. */
-export interface UsageTable {
+export interface UsageTable extends UsageRestColumns {
   sandbox_id: string;
   generation: number;
   tenant: string;

@@ -1,4 +1,6 @@
+import type { RestState } from "../contract/index.ts";
 import type { Db } from "./ledger.ts";
+import type { UsageRow } from "./schema.ts";
 
 export interface UsageStart {
   sandboxId: string;
@@ -33,17 +35,52 @@ export async function openUsage(tx: Db, start: UsageStart): Promise<void> {
     .execute();
 }
 
-/** Closes it on the confirmed release. Whole units, rounded up; a clock that went backwards counts as no time. */
+type Rest = Pick<UsageRow, "paused_ms" | "suspended_ms" | "rest_since" | "rest_kind">;
+
+/** How long of a stay it stood still until then, the rest that is under way included. */
+export function restOf({ paused_ms, suspended_ms, rest_since, rest_kind }: Rest, at: number): { pausedMs: number; suspendedMs: number } {
+  const now = rest_since === null ? 0 : Math.max(0, at - rest_since);
+  return {
+    pausedMs: paused_ms + (rest_kind === "paused" ? now : 0),
+    suspendedMs: suspended_ms + (rest_kind === "suspended" ? now : 0),
+  };
+}
+
+function rested(row: Rest, at: number, kind: RestState | null): Rest {
+  const { pausedMs, suspendedMs } = restOf(row, at);
+  return { paused_ms: pausedMs, suspended_ms: suspendedMs, rest_since: kind === null ? null : at, rest_kind: kind };
+}
+
+/** Of what is open: from then on it stands still in that way, or (null) runs. */
+export async function markRest(tx: Db, sandboxId: string, kind: RestState | null, at: number): Promise<void> {
+  const open = await tx.selectFrom("usage").selectAll().where("sandbox_id", "=", sandboxId).where("closed_at", "is", null).execute();
+  for (const row of open) {
+    if (row.rest_kind === kind) continue;
+    await tx
+      .updateTable("usage")
+      .set(rested(row, at, kind))
+      .where("sandbox_id", "=", sandboxId)
+      .where("generation", "=", row.generation)
+      .execute();
+  }
+}
+
+/**
+ * Closes it on the confirmed release. Whole units, rounded up; a clock that went backwards counts as no time. What stood still used no
+ * CPU, and no memory where it was suspended; its disk all the time.
+ */
 export async function closeUsage(tx: Db, sandboxId: string, at: number): Promise<void> {
   const open = await tx.selectFrom("usage").selectAll().where("sandbox_id", "=", sandboxId).where("closed_at", "is", null).execute();
   for (const row of open) {
     const ms = Math.max(0, at - row.opened_at);
+    const { pausedMs, suspendedMs } = restOf(row, at);
     await tx
       .updateTable("usage")
       .set({
         closed_at: at,
-        vcpu_seconds: Math.ceil((row.cpu_milli * ms) / 1_000_000),
-        mem_mib_seconds: Math.ceil((row.mem_mib * ms) / 1000),
+        ...rested(row, at, null),
+        vcpu_seconds: Math.ceil((row.cpu_milli * Math.max(0, ms - pausedMs - suspendedMs)) / 1_000_000),
+        mem_mib_seconds: Math.ceil((row.mem_mib * Math.max(0, ms - suspendedMs)) / 1000),
         disk_mib_seconds: Math.ceil((row.disk_mib * ms) / 1000),
       })
       .where("sandbox_id", "=", sandboxId)
@@ -56,7 +93,7 @@ export async function closeUsage(tx: Db, sandboxId: string, at: number): Promise
 export async function shiftUsage(tx: Db, by: number): Promise<void> {
   await tx
     .updateTable("usage")
-    .set((row) => ({ opened_at: row("opened_at", "+", by) }))
+    .set((row) => ({ opened_at: row("opened_at", "+", by), rest_since: row("rest_since", "+", by) }))
     .where("closed_at", "is", null)
     .execute();
 }

@@ -28,7 +28,7 @@ export interface SpawnOptions extends CommandOptions {
   maxOutputBytes?: number;
 }
 
-/** A handle to one sandbox. `await using` destroys it at the end of the block. */
+/** A handle to one sandbox. `await using` destroys it at the end of the block, also one that a `scope_key` has found. */
 export class Sandbox {
   readonly id: string;
   readonly files: Files;
@@ -102,6 +102,21 @@ export class Sandbox {
   /** Counts as use for the idle clock. */
   async touch(): Promise<SandboxInfo> {
     return this.#take({ method: "POST", path: `${this.#path}/touch` });
+  }
+
+  /** Has it stand still, with its memory and its processes. Safe to repeat. */
+  async pause(): Promise<SandboxInfo> {
+    return this.#take({ method: "POST", path: `${this.#path}/pause`, json: { to: "paused" } });
+  }
+
+  /** Ends its processes and lets go of its memory; its disk is kept. Safe to repeat. */
+  async suspend(): Promise<SandboxInfo> {
+    return this.#take({ method: "POST", path: `${this.#path}/pause`, json: { to: "suspended" } });
+  }
+
+  /** Has it run again, paused or suspended; `info.state_lost` says where its state is not the one of before. Safe to repeat. */
+  async resume(): Promise<SandboxInfo> {
+    return this.#take({ method: "POST", path: `${this.#path}/resume` });
   }
 
   /** What it uses now. */

@@ -9,6 +9,7 @@ export const FAKE: ConformanceOptions = {
   name: "fake",
   pace: 0.15,
   server: (port) => `httpd ${port}`,
+  counter: "count 0.003",
   open: () => Promise.resolve(opened(open({ latency_ms: { create: 3 } }))),
   openWithBadCredentials: () =>
     Promise.resolve(

@@ -42,6 +42,7 @@ export class TinyEngine {
       generation: 1, isolation: { min: "process", effective: "process", runtime: null, notes: [] },
       resources: { cpu: 1, memory_bytes: 1, disk_bytes: 1, inodes: 64, pids: 8 }, narrowed: [], route: { chosen: "tiny", reason: "only one", candidates: [] }, metadata: {},
       created_at: now, ready_at: now, last_active_at: now, expires_at: now, max_life_at: now, idle_seconds: null, ended_at: null, termination: null, error: null, state_lost: false,
+      persistence: "ephemeral", scope: null, lifetime: { on_idle: "terminate", on_expire: "terminate", on_use: "refuse" }, resting: null,
     }; // prettier-ignore
     this.sandboxes.set(sandbox.id, sandbox);
     return sandbox;
@@ -104,9 +105,9 @@ export class TinyEngine {
       fleet: absent, money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
       create: async (who) => {
         this.seen.creates++;
-        return { sandbox: this.sandbox(who.tenant), replayed: false };
+        return { sandbox: this.sandbox(who.tenant), replayed: false, attached: false };
       },
-      get: own, renew: own, touch: own, destroy: own,
+      get: own, renew: own, touch: own, pause: own, resume: own, destroy: own,
       list: async (who, { cursor }) => {
         if (cursor !== undefined && !isId("sandbox", cursor)) throw new SandboxerError("invalid_request", "bad cursor", { issues: [{ path: "cursor", message: "is not one of ours" }] });
         return { object: "list", data: [...this.sandboxes.values()].filter(({ tenant }) => tenant === who.tenant), next_cursor: null };

@@ -1,14 +1,17 @@
 import type { Price } from "../../contract/index.ts";
 import { costOf } from "../../guard/index.ts";
 import {
-  addToDay, type Db, findBudget, findUsage, openStays, post, type SandboxRow, settleHolds, settleInAccount, settleStay, type StayRow, type StayWithUsage, type UsageRow,
+  addToDay, type Db, findBudget, findUsage, openStays, post, restOf, type SandboxRow, settleHolds, settleInAccount, settleStay, type StayRow, type StayWithUsage, type UsageRow,
 } from "../../ledger/index.ts"; // prettier-ignore
 import { tellBudget } from "./tell-budget.ts";
 
 /** What a stay has cost until then, or in all. Never beyond max_life, at which the backend itself ends it. null: no price. */
 export function costUntil(
   stay: Pick<StayRow, "price">,
-  usage: { opened_at: number } & Pick<UsageRow, "cpu_milli" | "mem_mib" | "disk_mib" | "creates" | "egress_bytes_up">,
+  usage: { opened_at: number } & Pick<
+    UsageRow,
+    "cpu_milli" | "mem_mib" | "disk_mib" | "creates" | "egress_bytes_up" | "paused_ms" | "suspended_ms" | "rest_since" | "rest_kind"
+  >,
   at: number,
 ): ReturnType<typeof costOf> | null {
   if (stay.price === null) return null;
@@ -21,6 +24,7 @@ export function costUntil(
     creates,
     egressBytes,
     ms: at - usage.opened_at,
+    ...restOf(usage, at),
     activeCpuMs: null,
   });
 }

@@ -110,6 +110,8 @@ export const GATES: Gates<Engine> = {
   usage: onSandbox("sandbox.read"),
   renew: onSandbox("sandbox.renew"),
   touch: onSandbox("sandbox.touch"),
+  pause: onSandbox("sandbox.pause"),
+  resume: onSandbox("sandbox.resume"),
   destroy: onSandbox("sandbox.destroy"),
   exec: onSandbox("exec.run", run),
   processes: {

@@ -18,6 +18,10 @@ export interface Allocation {
 export interface Stay extends Allocation {
   /** Milliseconds from the open to the close. Rounded up to the price's granularity. */
   readonly ms: number;
+  /** Of `ms`, how long it stood still with its memory; 0 unless given. */
+  readonly pausedMs?: number;
+  /** Of `ms`, how long there was only its disk; 0 unless given. */
+  readonly suspendedMs?: number;
   readonly creates: number;
   /** Out of the sandbox. */
   readonly egressBytes: number;
@@ -49,10 +53,22 @@ export function allocationOf(resources: { cpu: number; memory_bytes: number; dis
   return { cpuMilli: milliOf(resources.cpu), memMib: mibOf(resources.memory_bytes), diskMib: mibOf(resources.disk_bytes) };
 }
 
-/** Pico-dollars of memory and disk for `ms`, times {@link MIB_IN_GB} and {@link HOUR_MS}. */
-function storage(price: Price, { memMib, diskMib }: Allocation, ms: bigint): bigint {
+/** Pico-dollars of memory for `memMs` and disk for `diskMs`, times {@link MIB_IN_GB} and {@link HOUR_MS}. */
+function storage(price: Price, { memMib, diskMib }: Allocation, memMs: bigint, diskMs: bigint): bigint {
   const paid = BigInt(Math.max(0, diskMib - Math.floor((price.disk_free_gb ?? 0) * 1024)));
-  return (BigInt(memMib) * pico(price.gb_hour) + paid * pico(price.disk_gb_hour ?? 0)) * ms;
+  return BigInt(memMib) * pico(price.gb_hour) * memMs + paid * pico(price.disk_gb_hour ?? 0) * diskMs;
+}
+
+/** How long each part is billed of a stay of `ms`: whole steps that it stood still are taken off, as the price's `paused` says. */
+function billed(price: Price, { pausedMs = 0, suspendedMs = 0 }: Stay, ms: number, step: number): { cpu: bigint; mem: bigint; disk: bigint } {
+  const whole = (rest: number): number => Math.floor(Math.max(0, rest) / step) * step;
+  const less = (rest: number): bigint => BigInt(Math.max(0, ms - whole(rest)));
+  const [all, still] = [BigInt(ms), less(pausedMs + suspendedMs)];
+  // What stands still keeps no CPU busy, whatever else is billed of it.
+  const cpu = price.cpu_basis === "active" ? still : all;
+  if (price.paused === "free") return { cpu: still, mem: still, disk: still };
+  if (price.paused === "memory") return { cpu: still, mem: less(suspendedMs), disk: all };
+  return { cpu, mem: all, disk: all };
 }
 
 /** Pico-dollars of that many vCPU milliseconds, times {@link HOUR_MS}; `cpuMs` is in thousandths. */
@@ -67,20 +83,20 @@ function cpu(price: Price, milliCpuMs: bigint): bigint {
 export function ratePerHour(price: Price, allocation: Allocation, dutyCycle = 1): MicroUsd {
   const busy = price.cpu_basis === "active" ? BigInt(Math.ceil(dutyCycle * Number(PARTS))) : PARTS;
   const cpuPart = ceil(cpu(price, BigInt(allocation.cpuMilli) * HOUR_MS) * busy, PARTS * HOUR_MS);
-  return toMicro(cpuPart + ceil(storage(price, allocation, HOUR_MS), MIB_IN_GB * HOUR_MS));
+  return toMicro(cpuPart + ceil(storage(price, allocation, HOUR_MS, HOUR_MS), MIB_IN_GB * HOUR_MS));
 }
 
 /** What a stay costs. Time is rounded up to the price's granularity, the amount to whole micro-dollars. */
 export function costOf(price: Price, stay: Stay): Cost {
   const step = Math.max(1, Math.round((price.granularity_s ?? 1) * 1000));
-  const ms = BigInt(Math.ceil(Math.max(0, stay.ms) / step) * step);
-  const allocated = BigInt(stay.cpuMilli) * ms;
+  const { cpu: cpuMs, mem, disk } = billed(price, stay, Math.ceil(Math.max(0, stay.ms) / step) * step, step);
+  const allocated = BigInt(stay.cpuMilli) * cpuMs;
   const active = price.cpu_basis === "active" && price.vcpu_hour > 0;
   const measured = active && stay.activeCpuMs !== null ? BigInt(Math.ceil(stay.activeCpuMs)) * 1000n : null;
   const milliCpuMs = measured === null || measured > allocated ? allocated : measured;
   const amount =
     ceil(cpu(price, milliCpuMs), HOUR_MS) +
-    ceil(storage(price, stay, ms), MIB_IN_GB * HOUR_MS) +
+    ceil(storage(price, stay, mem, disk), MIB_IN_GB * HOUR_MS) +
     ceil(BigInt(stay.creates) * pico(price.create_per_million ?? 0), 1_000_000n) +
     ceil(BigInt(Math.ceil(stay.egressBytes)) * pico(price.egress_gb ?? 0), 1_000_000_000n);
   return { microUsd: toMicro(amount), precision: active && stay.activeCpuMs === null && allocated > 0n ? "upper_bound" : "exact" };

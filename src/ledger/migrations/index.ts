@@ -8,6 +8,7 @@ import { measurements } from "./0006-measurements.ts";
 import { money } from "./0007-money.ts";
 import { access } from "./0008-access.ts";
 import { fleet } from "./0010-fleet.ts";
+import { restAndScope } from "./0012-rest-and-scope.ts";
 
 /** Every migration in order; the schema's version is how many have run. A released one is never edited. */
 export const MIGRATIONS: readonly { readonly name: string; readonly statements: readonly string[] }[] = [
@@ -21,4 +22,5 @@ export const MIGRATIONS: readonly { readonly name: string; readonly statements: 
   { name: "0008-access", statements: access },
   { name: "0009-hub", statements: hub },
   { name: "0010-fleet", statements: fleet },
+  { name: "0012-rest-and-scope", statements: restAndScope },
 ];

@@ -72,7 +72,7 @@ export type StayWithUsage = StayRow & {
   mem_mib_seconds: number | null;
   disk_mib_seconds: number | null;
   egress_bytes_up: number;
-};
+} & Pick<UsageRow, "paused_ms" | "suspended_ms" | "rest_since" | "rest_kind">;
 
 function withUsage(db: Db) {
   return db
@@ -85,6 +85,7 @@ function withUsage(db: Db) {
     .select([
       "usage.opened_at as usage_opened_at", "usage.closed_at", "sandboxes.max_life_at", "usage.cpu_milli", "usage.mem_mib", "usage.disk_mib", "usage.creates",
       "usage.vcpu_seconds", "usage.mem_mib_seconds", "usage.disk_mib_seconds", "usage.egress_bytes_up",
+      "usage.paused_ms", "usage.suspended_ms", "usage.rest_since", "usage.rest_kind",
     ]); // prettier-ignore
 }
 

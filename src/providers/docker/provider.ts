@@ -22,6 +22,7 @@ import { besideIn } from "./beside.ts";
 import { askAgain, engineFailure, statusOf } from "./failure.ts";
 import { removeLeftHelpers } from "./helper.ts";
 import { Images } from "./image.ts";
+import { dockerPause } from "./pause.ts";
 import { filterOf, isService, refOf } from "./labels.ts";
 import { type DockerOptions, settingsOf } from "./options.ts";
 import { hasDiskQuota } from "./quota.ts";
@@ -113,6 +114,7 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
 
   return {
     traits: traitsOf(settings, info, version.Version, diskQuota),
+    pause: dockerPause(maker, within),
     create,
     exec,
     destroy,

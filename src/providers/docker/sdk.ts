@@ -76,6 +76,8 @@ export interface ContainerStats {
 export interface Container {
   readonly id: string;
   start(options?: CallOptions): Promise<unknown>;
+  pause(options?: CallOptions): Promise<unknown>;
+  unpause(options?: CallOptions): Promise<unknown>;
   wait(options?: CallOptions): Promise<{ readonly StatusCode: number }>;
   commit(options: object): Promise<{ readonly Id: string }>;
   remove(options: object): Promise<unknown>;

@@ -6,12 +6,12 @@ import { promisedLevel } from "./verify.ts";
 /** The engine has it. */
 const NATIVE: readonly Capability[] = [
   "image.host", "image.oci", "resources.cpu_mem", "resources.pids", "create.idempotent", "net.block_all", "exec.user", "exec.cwd_env",
-  "usage.metered", "services",
+  "usage.metered", "services", "pause.memory",
 ]; // prettier-ignore
 /** The companion inside, or fixed scripts, make up for what the engine lacks. */
 const EMULATED: readonly Capability[] = [
   "ttl.max", "exec.stream", "exec.split_stderr", "exec.stdin", "exec.timeout", "exec.pty", "exec.background", "exec.reattach",
-  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "ports.http", "ports.signed", "ports.dynamic",
+  "fs.rw", "fs.tree", "fs.watch", "fs.stream", "ports.http", "ports.signed", "ports.dynamic", "resume.auto",
 ]; // prettier-ignore
 
 /** The runtime that sandboxes get. */

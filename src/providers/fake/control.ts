@@ -44,6 +44,21 @@ export class FakeControl {
     return this.#world?.stop(id, because) ?? false;
   }
 
+  /** The backend pauses it, or lets it run, by itself. Says whether it was there. */
+  setPaused(id: string, paused: boolean): boolean {
+    const gate = this.#world?.byId(id)?.gate;
+    if (paused) gate?.close();
+    else gate?.open();
+    return gate !== undefined;
+  }
+
+  /** Its disk is an empty one from now on. Says whether it was there. */
+  loseDisk(id: string): boolean {
+    const sandbox = this.#world?.byId(id);
+    sandbox?.loseDisk();
+    return sandbox !== undefined;
+  }
+
   /** Ids of all sandboxes at the backend, as it sees them itself: no fault strikes here. */
   ids(): string[] {
     return this.#world?.ids() ?? [];

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { SandboxerError } from "../../contract/index.ts";
 
-/** Where a fault can strike. `files`, `processes` and `ports` stand for every call of their group. */
-export const OPERATIONS = ["create", "exec", "destroy", "list", "inspect", "files", "processes", "ports"] as const;
+/** Where a fault can strike. `files`, `processes` and `ports` stand for every call of their group, `rest` for pause, resume, suspend and wake. */
+export const OPERATIONS = ["create", "exec", "destroy", "list", "inspect", "files", "processes", "ports", "rest"] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
 /**

@@ -10,6 +10,7 @@ import type { FakeOptions } from "./options.ts";
 import { FakeMeter } from "./meter.ts";
 import { fakePorts } from "./ports.ts";
 import { fakeProcesses } from "./processes.ts";
+import { fakePause, fakeSuspend } from "./rest.ts";
 import { CreateRate } from "./create-rate.ts";
 import { FakeWorld } from "./world.ts";
 
@@ -17,6 +18,7 @@ const CAPABILITIES: readonly Capability[] = [
   "image.host", "resources.cpu_mem", "resources.disk", "resources.pids", "create.idempotent", "create.labels", "ttl.max", "net.block_all",
   "exec.stream", "exec.split_stderr", "exec.stdin", "exec.pty", "exec.background", "exec.reattach", "exec.user", "exec.timeout", "exec.cwd_env",
   "fs.rw", "fs.tree", "fs.watch", "fs.stream", "metrics", "ports.http", "ports.dynamic", "ports.signed",
+  "pause.memory", "pause.disk", "resume.auto",
 ]; // prettier-ignore
 
 /** The provider that {@link openFake} gives: with the handle on its faults. */
@@ -53,6 +55,14 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
     if (strike.lose) world.vanish(ref.id);
     const sandbox = world.running(ref);
     // The groups' calls are many; what an answer lost after the fact means for each is left to `exec` and `destroy`.
+    if (strike.afterwards !== undefined) throw strike.afterwards;
+    return sandbox;
+  };
+
+  const reachAny = async (ref: Ref, op: Op) => {
+    const strike = await meet("rest", op);
+    if (strike.lose) world.vanish(ref.id);
+    const sandbox = world.present(ref);
     if (strike.afterwards !== undefined) throw strike.afterwards;
     return sandbox;
   };
@@ -112,6 +122,8 @@ export function openFake(options: FakeOptions, context: OpenContext): FakeProvid
     ...(has("exec.background") ? { processes: fakeProcesses(reach("processes"), has("exec.pty")) } : {}),
     ...(has("fs.rw") ? { files: fakeFiles(reach("files"), has("fs.watch")) } : {}),
     ...(has("ports.http") ? { ports: fakePorts(reach("ports")) } : {}),
+    ...(has("pause.memory") ? { pause: fakePause(reachAny) } : {}),
+    ...(has("pause.disk") ? { suspend: fakeSuspend(reachAny) } : {}),
     ...(meter === undefined ? {} : { metered: async (ref) => meter.read(ref) }),
     abandonExec: () => Promise.resolve(),
     dispose: async () => world.clear(),

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { SandboxerError } from "../../contract/index.ts";
 import type { Created, IsolationLevel, Observed, Ref, SandboxSpec } from "../../contract/index.ts";
 import type { BackgroundProcess } from "./background.ts";
+import { Gate } from "./gate.ts";
 import { Job, PidTable } from "./task.ts";
 import { Tree } from "./tree.ts";
 
@@ -22,12 +23,15 @@ const SANDBOX: User = { uid: 1000, gid: 1000, name: "sandbox" };
 export class FakeSandbox {
   readonly spec: SandboxSpec;
   readonly created: Created;
-  readonly tree: Tree;
+  tree: Tree;
   readonly pids = new PidTable();
   readonly processes = new Map<string, BackgroundProcess>();
   /** What takes connections, by port. */
   readonly listeners = new Map<number, (connection: Duplex) => void>();
   stopped: Observed["stoppedBecause"];
+  /** There is its tree and nothing else. */
+  suspended = false;
+  readonly gate = new Gate();
   oomKills = 0;
   #expiry: NodeJS.Timeout | undefined;
 
@@ -47,6 +51,26 @@ export class FakeSandbox {
     return new Job(this.pids);
   }
 
+  /** Everything in it dies, and its tree is kept. */
+  suspend(): void {
+    this.suspended = true;
+    this.stopped = undefined;
+    clearTimeout(this.#expiry);
+    for (const task of this.pids.tasks.values()) task.kill("SIGKILL");
+    this.gate.open();
+  }
+
+  wake(): void {
+    this.suspended = false;
+    clearTimeout(this.#expiry);
+    this.#expireAt(this.spec.maxLifeAt);
+  }
+
+  /** What it held is gone, and nothing of it says so. */
+  loseDisk(): void {
+    this.tree = furnish(this.spec);
+  }
+
   /** Everything in it dies; it is still listed until it is destroyed. */
   stop(because: NonNullable<Observed["stoppedBecause"]>): void {
     this.stopped ??= because;
@@ -64,7 +88,8 @@ export class FakeSandbox {
       pids: this.pids.tasks.size,
       oom_kills: this.oomKills,
     };
-    return this.stopped === undefined ? { state: "running", usage } : { state: "stopped", stoppedBecause: this.stopped, usage };
+    if (this.stopped !== undefined) return { state: "stopped", stoppedBecause: this.stopped, usage };
+    return { state: this.suspended ? "suspended" : this.gate.closed ? "paused" : "running", usage };
   }
 
   /** Whom a command runs as. Throws `invalid_request` for a name that the image does not have. */
@@ -97,8 +122,8 @@ export class FakeSandbox {
 function furnish(spec: SandboxSpec): Tree {
   const tree = new Tree({ bytes: spec.resources.diskBytes, inodes: spec.resources.inodes });
   const root = { cwd: "/", uid: 0 };
-  for (const directory of ["/bin", "/usr/bin", "/etc", "/dev", "/home", "/tmp"]) tree.makeParents(directory, root);
-  tree.lookup("/tmp", root).node.mode = 0o1777;
+  for (const directory of ["/bin", "/usr/bin", "/etc", "/dev", "/home", "/tmp", "/var/tmp"]) tree.makeParents(directory, root);
+  for (const everyones of ["/tmp", "/var/tmp"]) tree.lookup(everyones, root).node.mode = 0o1777;
   for (const home of [WORKSPACE, "/home/sandbox"]) tree.makeParents(home, root).uid = SANDBOX.uid;
   tree.make(tree.place("/home/user", root), "symlink", 0o777, root, "sandbox");
   for (const device of ["null", "zero"]) tree.make(tree.place(`/dev/${device}`, root), "char_device", 0o666, root, device);

@@ -39,7 +39,22 @@ export class FakeWorld {
     if (sandbox === undefined)
       throw new SandboxerError("sandbox_not_found", `the fake backend has no sandbox ${ref.id} of generation ${ref.generation}`);
     if (sandbox.stopped !== undefined) throw new SandboxerError("wrong_state", `sandbox ${ref.id} has stopped: ${sandbox.stopped}`);
+    if (sandbox.suspended || sandbox.gate.closed)
+      throw new SandboxerError("wrong_state", `sandbox ${ref.id} is ${sandbox.suspended ? "suspended" : "paused"}`);
     return sandbox;
+  }
+
+  /** The same, whether it runs or not. */
+  present(ref: Ref): FakeSandbox {
+    const sandbox = this.find(ref);
+    if (sandbox === undefined)
+      throw new SandboxerError("sandbox_not_found", `the fake backend has no sandbox ${ref.id} of generation ${ref.generation}`);
+    return sandbox;
+  }
+
+  /** By its id, whatever its generation. */
+  byId(id: string): FakeSandbox | undefined {
+    return this.#sandboxes.get(id);
   }
 
   destroy(ref: Ref): "destroyed" | "absent" {

@@ -46,10 +46,13 @@ export function findCgroups(): CgroupMounts {
 export class Cgroup {
   readonly #mounts: CgroupMounts;
   readonly path: string;
+  readonly #restMarker: string | undefined;
 
-  constructor(mounts: CgroupMounts, path: string) {
+  /** `restMarker`: a file that is there while everything in the group is to stand still. */
+  constructor(mounts: CgroupMounts, path: string, restMarker?: string) {
     this.#mounts = mounts;
     this.path = path;
+    this.#restMarker = restMarker;
   }
 
   /** Every directory it can have on this host, once each. */
@@ -183,6 +186,11 @@ export class Cgroup {
     if (file === undefined || !existsSync(file)) return false;
     writeFileSync(file, version1 ? (frozen ? "FROZEN" : "THAWED") : frozen ? "1" : "0");
     return true;
+  }
+
+  /** Lets go after a freeze that was for a moment: what is to stand still goes on to. */
+  thaw(): void {
+    if (this.#restMarker === undefined || !existsSync(this.#restMarker)) this.freeze(false);
   }
 
   /** The files that a process's shim needs; see native/process-shim.pl. */

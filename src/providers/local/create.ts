@@ -5,6 +5,7 @@ import { meetsIsolation, SandboxerError } from "../../contract/index.ts";
 import { throwIfAborted, whyAborted } from "./abort.ts";
 import { ociConfig } from "./bundle.ts";
 import { destroySandbox } from "./destroy.ts";
+import type { Slot } from "./disk/slot.ts";
 import { cgroupOf, directoryOf, type Host, hostUser, type Level, scratchOf } from "./host.ts";
 import { missingNetwork } from "./network/network.ts";
 import { initProcess, userIds } from "./oci-process.ts";
@@ -30,98 +31,116 @@ export const CREATE_FAILPOINTS = [
  * runtime failed, `storage_unavailable` where the disk is full.
  */
 export async function createSandbox(host: Host, spec: SandboxSpec, op: Op): Promise<Created> {
-  const choice = chooseLevel(host, spec);
-  const owner = userIds(spec.user);
-  if (host.rootless !== undefined && owner.uid !== SANDBOX_UID) {
+  const { uid } = userIds(spec.user);
+  if (host.rootless !== undefined && uid !== SANDBOX_UID) {
     throw new SandboxerError("capability_unsupported", "without root there is one user inside, sandbox", {
       issues: [{ path: "user", message: "cannot be given without root", nearest: "sandbox" }],
     });
   }
-  const directory = directoryOf(host, spec.id);
-  const cgroup = cgroupOf(host, spec.id);
   throwIfAborted(op.signal);
   try {
-    directory.create();
-    const planned: SandboxRecord = {
-      spec,
-      runtime: choice.runtime.name,
-      level: choice.level,
-      slot: -1,
-      cgroupsPath: cgroup.path,
-      notes: choice.notes,
-    };
-    directory.write(planned);
-    host.failpoint("local.create.after_record");
-    const slot = await host.pool.claim(spec.id, { bytes: spec.resources.diskBytes, inodes: spec.resources.inodes });
-    host.failpoint("local.create.after_slot");
-    host.pool.giveTo(slot, owner.uid);
-    const { joins, joinFlags } = RUNTIMES[choice.runtime.name];
-    const network =
-      spec.egress === undefined ? undefined : await host.network.prepare(spec.id, directory.file("network"), spec.egress, joins);
-    host.failpoint("local.create.after_namespace");
-    const seconds = Math.max(1, Math.ceil((spec.maxLifeAt - Date.now()) / 1000));
-    const { runtime } = choice;
-    if (host.rootless === undefined) cgroup.prepareParent();
-    const filter = compiledFilter(host.seccompCache, runtime, spec.allowPtrace);
-    const config = ociConfig(
-      {
-        spec,
-        slot,
-        skeleton: host.skeleton,
-        cgroupsPath: cgroup.path,
-        init: host.rootless === undefined ? initProcess(spec, seconds) : initProcess(spec, seconds, owner),
-        cpus: cpuList(host, slot.number, spec.resources.cpu),
-        runtime: runtime.name,
-        network,
-        compiledFilter: filter,
-        rootless: host.rootless,
-      },
-      owner.uid,
-    );
-    const bundle = scratchOf(host, spec.id);
-    const [log, pidFile] = [join(bundle, "runtime.log"), join(bundle, "pid")];
-    mkdirSync(bundle, { recursive: true, mode: 0o700 });
-    writeFileSync(join(bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
-    const started = runDetached(
-      host,
-      runtimeArgv(
-        choice.runtime,
-        log,
-        ...(network === undefined ? [] : joinFlags),
-        "run",
-        "--detach",
-        "--bundle",
-        bundle,
-        "--pid-file",
-        pidFile,
-        spec.id,
-      ),
-      log,
-      op.signal,
-    );
-    host.fifos.prepare();
-    await started;
-    host.failpoint("local.create.after_run");
-    const pid = Number(readFileSync(pidFile, "utf8"));
-    const init = identify(pid);
-    if (init === undefined) throw new SandboxerError("backend_unavailable", `the sandbox ended at once: ${lastWords(log)}`);
-    const missing = await missingPromises(host, choice, spec, pid, slot.number);
-    if (network !== undefined) missing.push(...missingNetwork(pid, network.namespace ?? (await host.network.pool.hold(spec.id, pid))));
-    if (missing.length > 0) {
-      throw new SandboxerError("isolation_unavailable", `${choice.runtime.name} did not give the sandbox: ${missing.join(", ")}`);
-    }
-    if (filter === undefined) keepCompiledFilter(host.seccompCache, runtime, spec.allowPtrace, spec.id);
-    const record: SandboxRecord = { ...planned, slot: slot.number, init, lifeSeconds: seconds };
-    directory.write(record);
-    return {
-      ref: refOf(record),
-      isolation: { level: choice.level, runtime: `${choice.runtime.name} ${choice.runtime.version}`, notes: choice.notes },
-    };
+    return await createOn(host, spec, op);
   } catch (error) {
     // Whatever went wrong, nothing of it stays; a clean-up that fails itself is the graver news.
     await destroySandbox(host, spec.id);
     throw SandboxerError.from(op.signal.aborted ? whyAborted(op.signal) : error, { phase: "create", backend: host.backend });
   }
+}
+
+/** A sandbox that was suspended: its record, and its disk. */
+export interface Kept {
+  readonly slot: Slot;
+  readonly record: SandboxRecord;
+}
+
+/** The runtime that made it, where that still works here. */
+function sameLevel(host: Host, spec: SandboxSpec, { record }: Kept): Level {
+  const levels = spec.egress === undefined ? host.levels : host.egressLevels;
+  return levels.find(({ runtime }) => runtime.name === record.runtime) ?? chooseLevel(host, spec);
+}
+
+/** What {@link createSandbox} does, on a new disk or on that of one that is woken. What it leaves where it throws is its caller's to see to. */
+export async function createOn(host: Host, spec: SandboxSpec, op: Op, kept?: Kept): Promise<Created> {
+  const choice = kept === undefined ? chooseLevel(host, spec) : sameLevel(host, spec, kept);
+  const owner = userIds(spec.user);
+  const directory = directoryOf(host, spec.id);
+  const cgroup = cgroupOf(host, spec.id);
+  directory.create();
+  const planned: SandboxRecord = {
+    spec,
+    runtime: choice.runtime.name,
+    level: choice.level,
+    slot: kept?.slot.number ?? -1,
+    cgroupsPath: cgroup.path,
+    notes: choice.notes,
+  };
+  directory.write(kept === undefined ? planned : { ...planned, suspended: true });
+  host.failpoint("local.create.after_record");
+  const slot = kept?.slot ?? (await host.pool.claim(spec.id, { bytes: spec.resources.diskBytes, inodes: spec.resources.inodes }));
+  host.failpoint("local.create.after_slot");
+  if (kept === undefined) host.pool.giveTo(slot, owner.uid);
+  const { joins, joinFlags } = RUNTIMES[choice.runtime.name];
+  const network =
+    spec.egress === undefined ? undefined : await host.network.prepare(spec.id, directory.file("network"), spec.egress, joins);
+  host.failpoint("local.create.after_namespace");
+  const seconds = Math.max(1, Math.ceil((spec.maxLifeAt - Date.now()) / 1000));
+  const { runtime } = choice;
+  if (host.rootless === undefined) cgroup.prepareParent();
+  const filter = compiledFilter(host.seccompCache, runtime, spec.allowPtrace);
+  const config = ociConfig(
+    {
+      spec,
+      slot,
+      skeleton: host.skeleton,
+      cgroupsPath: cgroup.path,
+      init: host.rootless === undefined ? initProcess(spec, seconds) : initProcess(spec, seconds, owner),
+      cpus: cpuList(host, slot.number, spec.resources.cpu),
+      runtime: runtime.name,
+      network,
+      compiledFilter: filter,
+      rootless: host.rootless,
+    },
+    owner.uid,
+  );
+  const bundle = scratchOf(host, spec.id);
+  const [log, pidFile] = [join(bundle, "runtime.log"), join(bundle, "pid")];
+  mkdirSync(bundle, { recursive: true, mode: 0o700 });
+  writeFileSync(join(bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
+  const started = runDetached(
+    host,
+    runtimeArgv(
+      choice.runtime,
+      log,
+      ...(network === undefined ? [] : joinFlags),
+      "run",
+      "--detach",
+      "--bundle",
+      bundle,
+      "--pid-file",
+      pidFile,
+      spec.id,
+    ),
+    log,
+    op.signal,
+  );
+  host.fifos.prepare();
+  await started;
+  host.failpoint(kept === undefined ? "local.create.after_run" : "local.wake.after_run");
+  const pid = Number(readFileSync(pidFile, "utf8"));
+  const init = identify(pid);
+  if (init === undefined) throw new SandboxerError("backend_unavailable", `the sandbox ended at once: ${lastWords(log)}`);
+  const missing = await missingPromises(host, choice, spec, pid, slot.number);
+  if (network !== undefined) missing.push(...missingNetwork(pid, network.namespace ?? (await host.network.pool.hold(spec.id, pid))));
+  if (missing.length > 0) {
+    throw new SandboxerError("isolation_unavailable", `${choice.runtime.name} did not give the sandbox: ${missing.join(", ")}`);
+  }
+  if (filter === undefined) keepCompiledFilter(host.seccompCache, runtime, spec.allowPtrace, spec.id);
+  const record: SandboxRecord = { ...planned, slot: slot.number, init, lifeSeconds: seconds };
+  directory.write(record);
+  return {
+    ref: refOf(record),
+    isolation: { level: choice.level, runtime: `${choice.runtime.name} ${choice.runtime.version}`, notes: choice.notes },
+  };
 }
 
 /** The runtime answers a moment before the first process has taken on its system call filter: this many looks, 1 ms apart. */

@@ -26,25 +26,14 @@ const GONE_WITHIN_MS = 10_000;
  */
 export async function destroySandbox(host: Host, id: string): Promise<"destroyed" | "absent"> {
   const directory = directoryOf(host, id);
-  const cgroup = cgroupOf(host, id);
   const slot = host.pool.live().get(id);
   const networked = host.network.pool.live().has(id);
   const record = directory.read();
-  // Also of a runtime that is not used, or not installed, any more.
-  const roots = Object.keys(RUNTIMES).map((name) => join(host.runtimeRoot, name));
-  const stateful = roots.filter((root) => stateNames(root, id).length > 0);
-  if (record === undefined && slot === undefined && !networked && stateful.length === 0 && !existsSync(directory.path) && !cgroup.exists())
+  const stateful = rootsWith(host, id);
+  if (record === undefined && slot === undefined && !networked && stateful.length === 0 && !existsSync(directory.path) && !cgroupOf(host, id).exists())
     return "absent";
 
-  // The kernel's own way: with the first process everything in its pid namespace ends. The runtimes' own delete of a live
-  // container waits in steps of 100 ms (runc), up to 2 s (runsc), or leaves the control group behind.
-  cgroup.freeze(false);
-  if (record?.init === undefined) await endMakers(id);
-  else signalProcess(record.init, "SIGKILL");
-  host.failpoint("local.destroy.after_kill");
-  await killAll(cgroup, record?.init);
-  await removeCgroup(cgroup);
-  for (const root of stateful) await removeState(root, id);
+  await endProcesses(host, id, record?.init, () => host.failpoint("local.destroy.after_kill"));
   host.failpoint("local.destroy.after_delete");
   if (slot !== undefined) host.pool.release(slot, id);
   host.failpoint("local.destroy.after_release");
@@ -53,6 +42,34 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   await rm(scratchOf(host, id), REMOVAL);
   await directory.remove();
   return "destroyed";
+}
+
+/** Also of a runtime that is not used, or not installed, any more. */
+function rootsWith(host: Host, id: string): string[] {
+  const roots = Object.keys(RUNTIMES).map((name) => join(host.runtimeRoot, name));
+  return roots.filter((root) => stateNames(root, id).length > 0);
+}
+
+/**
+ * Ends everything in a sandbox, and removes its control groups and what a runtime wrote about it: the kernel's own way, since with the first
+ * process everything in its pid namespace ends. The runtimes' own delete of a live container waits in steps of 100 ms (runc), up to 2 s
+ * (runsc), or leaves the control group behind. What stands still gets its end before it is let go, and runs no more.
+ */
+export async function endProcesses(
+  host: Host,
+  id: string,
+  init: ProcessIdentity | undefined,
+  killed: () => void = () => undefined,
+): Promise<void> {
+  const cgroup = cgroupOf(host, id);
+  if (cgroup.isFrozen()) for (const pid of cgroup.processes() ?? []) killQuietly(pid);
+  cgroup.freeze(false);
+  if (init === undefined) await endMakers(id);
+  else signalProcess(init, "SIGKILL");
+  killed();
+  await killAll(cgroup, init);
+  await removeCgroup(cgroup);
+  for (const root of rootsWith(host, id)) await removeState(root, id);
 }
 
 /**
@@ -91,6 +108,8 @@ async function killAll(cgroup: Cgroup, init: ProcessIdentity | undefined): Promi
     if (left.length === 0 && (init === undefined || !isAlive(init))) return;
     if (Date.now() > deadline)
       throw new SandboxerError("backend_unavailable", `${left.length} processes of the sandbox do not end`, { phase: "destroy" });
+    // Whoever is in the middle of a pause may have stopped them again.
+    if (pause > 2) cgroup.freeze(false);
     // After the first look: whoever is still there is not in the namespace that died, such as half a create.
     if (pause > 2) for (const pid of left) killQuietly(pid);
     await new Promise((resolve) => (pause === 0 ? setImmediate(resolve) : setTimeout(resolve, pause)));

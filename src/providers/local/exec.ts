@@ -7,7 +7,7 @@ import { SandboxerError } from "../../contract/index.ts";
 import { throwIfAborted } from "./abort.ts";
 import { ByteQueue, type Chunk } from "./byte-queue.ts";
 import { endOf } from "./end.ts";
-import { cgroupOf, checkedName, directoryOf, type Host, hostUser, scratchOf } from "./host.ts";
+import { cgroupOf, checkedName, directoryOf, type Host, hostUser, restMarker, scratchOf } from "./host.ts";
 import { commandProcess } from "./oci-process.ts";
 import { identify, isAlive, processesWith, signalTree } from "./process-tree.ts";
 import { type Program, startProgram } from "./program.ts";
@@ -25,6 +25,14 @@ export function liveRecord(host: Host, ref: Ref): SandboxRecord & { init: NonNul
     throw new SandboxerError("sandbox_not_found", `sandbox ${ref.id} does not run on this host`, { backend: host.backend });
   }
   return { ...record, init: record.init };
+}
+
+/** The same, of one that does not stand still. Throws `wrong_state` as well. */
+export function runningRecord(host: Host, ref: Ref): ReturnType<typeof liveRecord> {
+  const record = liveRecord(host, ref);
+  if (existsSync(restMarker(host, ref.id)))
+    throw new SandboxerError("wrong_state", `sandbox ${ref.id} is paused`, { backend: host.backend, hint: "Resume it first." });
+  return record;
 }
 
 /** Runs a command and streams what it says. A caller that stops early, or aborts, ends the command's whole tree. */
@@ -47,7 +55,7 @@ async function* execOnce(
   toldStarted: boolean,
 ): AsyncGenerator<ExecEvent, SandboxerError | undefined> {
   throwIfAborted(op.signal);
-  const record = liveRecord(host, ref);
+  const record = runningRecord(host, ref);
   const files = execFiles(host, ref.id, command.id);
   const cgroup = cgroupOf(host, ref.id);
   const oomKillsBefore = cgroup.oomKills();

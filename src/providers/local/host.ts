@@ -64,7 +64,12 @@ export function cgroupParent(instance: string): string {
 }
 
 export function cgroupOf(host: Host, id: string): Cgroup {
-  return new Cgroup(host.cgroups, `${cgroupParent(host.instance)}/${id}`);
+  return new Cgroup(host.cgroups, `${cgroupParent(host.instance)}/${id}`, restMarker(host, id));
+}
+
+/** The file that is there while the sandbox is to stand still. native/process-shim.pl knows its name too. */
+export function restMarker(host: Host, id: string): string {
+  return join(host.sandboxes, id, "paused");
 }
 
 /** Directory of a sandbox's bundle, and of the files of its running commands. */

@@ -1,4 +1,4 @@
-import type { Created, OpenContext, Op, Provider, SandboxSpec } from "../../contract/index.ts";
+import type { Created, OpenContext, Op, Provider, Ref, SandboxSpec } from "../../contract/index.ts";
 import { defineProvider } from "../../contract/index.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
 import { portsOverExec } from "../shared/ports-over-exec.ts";
@@ -15,9 +15,10 @@ import { WORKDIR } from "./oci-process.ts";
 import { isAlive } from "./process-tree.ts";
 import { localProcesses } from "./processes/processes.ts";
 import { refOf } from "./record.ts";
+import { pauseSandbox, resumeSandbox, suspendSandbox, wakeSandbox } from "./rest.ts";
 import { shared } from "./shared-work.ts";
 import { HELPERS } from "./skeleton.ts";
-import { traitsOf } from "./traits.ts";
+import { canKeepDisk, canRest, traitsOf } from "./traits.ts";
 
 /**
  * The embedded default: sandboxes on this machine by an OCI runtime, with no daemon. Everything about them is on disk and in the
@@ -74,6 +75,16 @@ function localProvider(host: Host): Provider {
         return host.network.of(ref.id);
       },
     },
+    ...(canRest(host)
+      ? {
+          pause: { pause: (ref: Ref, op: Op) => pauseSandbox(host, ref, op), resume: (ref: Ref, op: Op) => resumeSandbox(host, ref, op) },
+        }
+      : {}),
+    ...(canKeepDisk(host)
+      ? {
+          suspend: { suspend: (ref: Ref) => suspendSandbox(host, ref), wake: (ref: Ref, op: Op) => shared(creating, ref.id, () => wakeSandbox(host, ref, op)) }, // prettier-ignore
+        }
+      : {}),
     abandonExec: (ref, execId) => abandonExec(host, ref, execId),
     async maintain() {
       host.fifos.sweep();

@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Listed, Observed, Ref } from "../../contract/index.ts";
+import { mountPoints } from "./disk/image.ts";
 import { diskUsage } from "./disk/pool.ts";
 import { cgroupOf, cgroupParent, directoryOf, type Host } from "./host.ts";
 import { isBeingProbed } from "./probe.ts";
 import { isAlive } from "./process-tree.ts";
 import { recordedIds, refOf, type SandboxRecord } from "./record.ts";
+import { isPaused } from "./rest.ts";
 import { RUNTIMES, statefulIds } from "./runtime.ts";
 
 /** Looks at what is there, and says nothing that was not seen. */
@@ -20,7 +22,7 @@ export function* listSandboxes(host: Host): Generator<Listed> {
   for (const id of ids) {
     const record = directoryOf(host, id).read();
     if (record !== undefined && isBeingProbed(record)) continue;
-    const running = record?.init !== undefined && isAlive(record.init);
+    const running = record?.init !== undefined && isAlive(record.init) && record.suspended !== true && !isPaused(host, id);
     const half: Ref = { id, tenant: "", generation: 0, native: id, maxLifeAt: 0 };
     yield { ...(record === undefined ? half : refOf(record)), running };
   }
@@ -41,13 +43,24 @@ function groupedIds(host: Host): string[] {
   return [...ids];
 }
 
+/** Who ends a command's tree stops everything for under 1 ms; what is seen stopped again so much later was stopped by somebody else. */
+const LOOK_AGAIN_MS = 25;
+
+async function isStill(host: Host, id: string): Promise<boolean> {
+  const cgroup = cgroupOf(host, id);
+  if (!cgroup.isFrozen()) return false;
+  if (!isPaused(host, id)) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  return cgroup.isFrozen();
+}
+
 /** The state and the figures of one sandbox; `absent` where nothing of it is there. */
-export function inspectSandbox(host: Host, ref: Ref): Observed | "absent" {
+export async function inspectSandbox(host: Host, ref: Ref): Promise<Observed | "absent"> {
   const record = directoryOf(host, ref.id).read();
-  if (record?.init === undefined || record.spec.generation !== ref.generation) return "absent";
+  if (record === undefined || record.spec.generation !== ref.generation) return "absent";
+  if (record.init === undefined && record.suspended !== true) return "absent";
   const cgroup = cgroupOf(host, ref.id);
   const slot = host.pool.live().get(ref.id);
-  const disk = slot === undefined ? undefined : diskUsage(slot);
+  const disk = slot?.directory === undefined || !mountPoints().has(slot.directory) ? undefined : diskUsage(slot);
   const usage: Observed["usage"] = {
     cpu_seconds: cgroup.cpuSeconds() ?? null,
     memory_bytes: cgroup.memoryBytes() ?? null,
@@ -57,7 +70,8 @@ export function inspectSandbox(host: Host, ref: Ref): Observed | "absent" {
     pids: cgroup.pids() ?? null,
     oom_kills: cgroup.oomKills() ?? null,
   };
-  if (isAlive(record.init)) return { state: cgroup.isFrozen() ? "paused" : "running", usage };
+  if (record.init === undefined || (record.suspended === true && !isAlive(record.init))) return { state: "suspended", usage };
+  if (isAlive(record.init)) return { state: (await isStill(host, ref.id)) ? "paused" : "running", usage };
   return { state: "stopped", stoppedBecause: whyStopped(record, usage.oom_kills ?? 0), usage };
 }
 

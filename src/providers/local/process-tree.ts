@@ -110,6 +110,6 @@ export async function signalTree(cgroup: Cgroup, root: ProcessIdentity, signal: 
     }
     return true;
   } finally {
-    cgroup.freeze(false);
+    cgroup.thaw();
   }
 }

@@ -21,6 +21,8 @@ export interface SandboxRecord {
   /** Seconds that PID 1 was given to live. */
   readonly lifeSeconds?: number;
   readonly notes: readonly string[];
+  /** There is its disk and nothing else, or it is being brought there, or back. */
+  readonly suspended?: boolean;
 }
 
 /** Shims write on for a moment after their processes were killed: until a directory is gone, into which they make nothing new. */

@@ -21,8 +21,23 @@ const EGRESS: readonly Capability[] = ["net.allow_domain", "net.allow_cidr", "ne
 /** Needs root: a socket that is made in the sandbox's network namespace. */
 const PORTS: readonly Capability[] = ["ports.http", "ports.tcp"];
 
+/** Whether sandboxes can be stopped as a whole: that takes control groups. */
+export function canRest({ cgroups, levels }: Host): boolean {
+  return levels.length > 0 && (cgroups.version1.freezer !== undefined || cgroups.version2 !== undefined);
+}
+
+/** Whether what is written outlives the processes: with disks, and not in memory. */
+export function canKeepDisk(host: Host): boolean {
+  return canRest(host) && host.pool.disks;
+}
+
 /** What this host was seen to do. */
-export function traitsOf({ levels, egressLevels, withoutEgress, rootless, unavailable }: Host): Traits {
+export function traitsOf(host: Host): Traits {
+  const { levels, egressLevels, withoutEgress, rootless, unavailable } = host;
+  const rests: Traits["capabilities"] = {
+    ...(canRest(host) ? { "pause.memory": "native", "resume.auto": "emulated" } : {}),
+    ...(canKeepDisk(host) ? { "pause.disk": "native" } : {}),
+  };
   const capabilities =
     rootless === undefined
       ? [...NATIVE, ...PORTS, ...(egressLevels.length > 0 ? EGRESS : [])]
@@ -40,6 +55,7 @@ export function traitsOf({ levels, egressLevels, withoutEgress, rootless, unavai
         : Object.fromEntries([
             ...EMULATED.map((capability) => [capability, "emulated"] as const),
             ...capabilities.map((capability) => [capability, "native"] as const),
+            ...Object.entries(rests),
           ]),
     limits: {
       cpu: { min: 0.05, max: availableParallelism() },

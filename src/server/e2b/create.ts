@@ -52,11 +52,14 @@ export async function create(call: ControlCall): Promise<Answer> {
     profile: `${profile.name}@${profile.version}`,
     ttl: timeout,
     metadata: { ...body.metadata, [TRAFFIC_KEY]: body.network?.allowPublicTraffic === false ? "token" : "public" },
+    ...(body.autoPause === true ? { on_expire: body.autoPauseMemory === false ? "suspend" : "pause" } : {}),
+    ...(body.autoResume?.enabled === true ? { on_use: "resume" } : {}),
     ...(body.envVars === undefined ? {} : { env: body.envVars }),
     ...(allow === undefined ? {} : { network: { allow } }),
   };
-  const { sandbox } = await ctx.engine.create(who, request, { signal: call.call.signal });
+  const { sandbox } = await ctx.engine.create(who, request, { signal: call.call.signal }).catch(inTheirWords);
   await refuseShortened(call, sandbox, timeout);
+  await refuseUnpaused(call, sandbox);
   return { status: 201, body: sandboxAnswer(ctx, sandbox) };
 }
 
@@ -66,6 +69,22 @@ async function refuseShortened({ ctx, who }: ControlCall, sandbox: Sandbox, time
   await ctx.engine.destroy(who, sandbox.id, "policy");
   const given = Math.round((Date.parse(sandbox.expires_at) - Date.parse(sandbox.created_at)) / 1000);
   throw tooLong(timeout, given, "the operator's floor");
+}
+
+/** The same for a profile that says itself what its clock does. */
+async function refuseUnpaused({ ctx, who }: ControlCall, { id, narrowed, profile }: Sandbox): Promise<void> {
+  const field = ([["on_expire", "autoPause"], ["on_use", "autoResume"]] as const).find(([ours]) => narrowed.includes(ours))?.[1]; // prettier-ignore
+  if (field === undefined) return;
+  await ctx.engine.destroy(who, id, "policy");
+  throw unsupported(field, `profile ${profile.name}@${profile.version} says otherwise`);
+}
+
+/** What no backend can do is told by the name that the SDK's users know. */
+function inTheirWords(thrown: unknown): never {
+  const path = thrown instanceof SandboxerError && thrown.code === "capability_unsupported" ? thrown.details.issues?.[0]?.path : undefined;
+  if (path === "on_expire" && thrown instanceof SandboxerError) throw unsupported("autoPause", thrown.message);
+  if (path === "on_use" && thrown instanceof SandboxerError) throw unsupported("autoResume", thrown.message);
+  throw thrown;
 }
 
 function checkTimeout(timeout: number, { name, lifetime }: Profile, version: number): void {
@@ -87,8 +106,7 @@ function refuseWhatIsMissing(body: CreateBody, generation: 1 | 2): void {
   // The first generation of SDKs sends true whenever its user says nothing.
   if (body.allow_internet_access === true && generation === 2) throw unsupported("allow_internet_access", NOT_EVERYTHING);
   if (body.network !== undefined) checkNetwork(body.network, "network.");
-  if (body.autoPause === true) throw unsupported("autoPause", `needs pause, and ${version}; use lifecycle onTimeout "kill"`);
-  if (body.autoResume?.enabled === true) throw unsupported("autoResume", `needs pause, and ${version}`);
+  if (body.autoResume?.enabled === true && body.autoPause !== true) throw unsupported("autoResume", "goes with autoPause alone");
   for (const field of ["iam", "mcp"] as const) if (Object.keys(body[field] ?? {}).length > 0) throw unsupported(field, version);
   if ((body.volumeMounts ?? []).length > 0) throw unsupported("volumeMounts", `needs volumes, and ${version}`);
   const reserved = Object.keys(body.metadata ?? {}).find((key) => key.startsWith(RESERVED_PREFIX));

@@ -54,7 +54,10 @@ export async function sandboxInfo(call: ControlCall, sandbox: Sandbox): Promise<
     domain: ctx.domain(),
     allowInternetAccess: false,
     network: await networkOf(call, sandbox),
-    lifecycle: { autoResume: false, onTimeout: "kill" },
+    lifecycle: {
+      autoResume: sandbox.lifetime.on_use === "resume",
+      onTimeout: sandbox.lifetime.on_expire === "terminate" ? "kill" : "pause",
+    },
   };
 }
 

@@ -2,27 +2,16 @@ import { z } from "zod";
 import { isTerminal, SandboxerError } from "../../contract/index.ts";
 import { NO_CONTENT, type Answer, type ControlCall } from "./call.ts";
 import { DEFAULT_TIMEOUT, Timeout } from "./create.ts";
-import { sandboxAnswer, sandboxInfo } from "./describe.ts";
+import { sandboxInfo } from "./describe.ts";
 import { sandboxNotFound, unsupported } from "./errors.ts";
 import { knownSandbox, liveSandbox, orNotFound } from "./live.ts";
 
-const ConnectBody = z.strictObject({ timeout: Timeout.optional(), memory: z.boolean().optional(), autoPause: z.boolean().optional() });
 const TimeoutBody = z.strictObject({ timeout: Timeout });
 const RefreshBody = z.strictObject({ duration: Timeout.optional() });
 
 /** GET /sandboxes/{id}. */
 export async function info(call: ControlCall): Promise<Answer> {
   return { status: 200, body: await sandboxInfo(call, await liveSandbox(call)) };
-}
-
-/** POST .../connect: gives more time, never less. A paused sandbox is refused as long as nothing can wake it. */
-export async function connect(call: ControlCall): Promise<Answer> {
-  const { timeout = DEFAULT_TIMEOUT, autoPause } = await call.body(ConnectBody);
-  if (autoPause === true) throw unsupported("autoPause", "needs pause, which this version of sand-boxer does not have");
-  const { id, state } = await liveSandbox(call);
-  if (state !== "ready") throw unsupported("connect", `sandbox "${id}" is ${state}, and this version of sand-boxer cannot resume it`);
-  const sandbox = await extend(call, id, timeout);
-  return { status: 200, body: sandboxAnswer(call.ctx, sandbox) };
 }
 
 /** POST .../timeout: the sandbox ends so many seconds from now, earlier or later than before; 0 ends it. */
@@ -42,7 +31,8 @@ export async function refresh(call: ControlCall): Promise<Answer> {
   return NO_CONTENT;
 }
 
-async function extend({ ctx, who }: ControlCall, id: string, seconds: number) {
+/** More time, never less. */
+export async function extend({ ctx, who }: ControlCall, id: string, seconds: number) {
   // A renew is of more than nothing; of nothing it would change nothing.
   if (seconds === 0) return ctx.engine.get(who, id);
   return ctx.engine.renew(who, id, { ttl: seconds }).catch(orNotFound(id));

@@ -1,9 +1,10 @@
 import { SandboxerError, type Scope } from "../../contract/index.ts";
 import type { Answer, ControlCall } from "./call.ts";
 import { create } from "./create.ts";
-import { connect, info, kill, refresh, refused, setTimeout } from "./lifetime.ts";
+import { info, kill, refresh, refused, setTimeout } from "./lifetime.ts";
 import { list } from "./list.ts";
 import { Metrics } from "./metrics.ts";
+import { connect, pause } from "./pause.ts";
 import { updateNetwork } from "./network.ts";
 import { alias, deleteTemplate, noTemplateBuilds, snapshots } from "./templates.ts";
 import { unsupported } from "./errors.ts";
@@ -39,7 +40,7 @@ export function controlRoutes(): readonly ControlRoute[] {
     write("POST", "/sandboxes/{id}/refreshes", refresh),
     read("/sandboxes/{id}/metrics", (call) => metrics.answer(call)),
     write("PUT", "/sandboxes/{id}/network", updateNetwork),
-    write("POST", "/sandboxes/{id}/pause", refused("pause")),
+    write("POST", "/sandboxes/{id}/pause", pause),
     write("POST", "/sandboxes/{id}/snapshots", refused("snapshots")),
     write("POST", "/sandboxes/{id}/fork", refused("fork")),
     read("/sandboxes/{id}/logs", refused("logs")),

@@ -17,6 +17,7 @@ import type { Call } from "../call.ts";
 import { json } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { flag, integer } from "../schemas.ts";
+import { restRoutes } from "./rest.ts";
 
 const tag = "Sandboxes";
 const sandboxAnswer = (description: string) => ({ description, content: { "application/json": Sandbox } });
@@ -57,7 +58,8 @@ export const sandboxRoutes: readonly Route[] = [
       operation: "createSandbox",
       tag,
       summary: "Create a sandbox",
-      description: "Answers once commands can run. With an Idempotency-Key the same key and body give back the same sandbox.",
+      description:
+        "Answers once commands can run. With an Idempotency-Key the same key and body give back the same sandbox. With scope_key the live sandbox of the profile with that key is answered as it is, running, with attached: true; of a hundred at once one makes it.",
       scope: "write",
       body: CreateRequest,
       exampleBody: { profile: "python", ttl: "30m", metadata: { session: "s-81" } },
@@ -65,7 +67,7 @@ export const sandboxRoutes: readonly Route[] = [
       answers: {
         201: sandboxAnswer("The sandbox, ready."),
         200: {
-          ...sandboxAnswer("The sandbox that an earlier call with the same key has made."),
+          ...sandboxAnswer("The sandbox that an earlier call with the same Idempotency-Key has made (then with that header), or that has the scope_key."),
           headers: { "Idempotency-Replayed": "true" },
         },
       },
@@ -91,10 +93,11 @@ export const sandboxRoutes: readonly Route[] = [
     },
     async (call) => {
       const key = idempotencyKey(call);
-      const { sandbox, replayed } = await call.engine.create(call.who, call.body, {
+      const { sandbox, replayed, attached } = await call.engine.create(call.who, call.body, {
         ...(key === undefined ? {} : { idempotencyKey: key }),
         signal: call.signal,
       });
+      if (attached) return json(call, 200, sandbox);
       return replayed
         ? json(call, 200, sandbox, { "idempotency-replayed": "true" })
         : json(call, 201, sandbox, { location: `/v1/sandboxes/${sandbox.id}` });
@@ -193,6 +196,7 @@ export const sandboxRoutes: readonly Route[] = [
     },
     async (call) => json(call, 200, await call.engine.touch(call.who, call.id)),
   ),
+  ...restRoutes,
   defineRoute(
     {
       method: "post",

@@ -12,7 +12,17 @@ export const PROCESS_COMMANDS: Readonly<Record<string, CommandFunction>> = {
     const wanted = seconds === "infinity" ? 2 ** 31 / 1000 - 1 : Number(seconds);
     if (Number.isNaN(wanted)) return await complain(shell, `sleep: invalid time interval '${seconds}'`);
     await pause(wanted * 1000, shell.task.signal);
+    await shell.sandbox.gate.pass();
     return 0;
+  },
+  /** Counts from 1, a number a line every so many seconds, for as long as it runs. */
+  async count(shell, [seconds = "0.02"]) {
+    for (let number = 1; ; number++) {
+      await print(shell, `${number}\n`);
+      await pause(Number(seconds) * 1000, shell.task.signal);
+      await shell.sandbox.gate.pass();
+      shell.task.signal.throwIfAborted();
+    }
   },
   async kill(shell, args) {
     const named = args.length > 1 && args[0]?.startsWith("-") ? args.slice(args[0] === "-s" ? 1 : 0) : ["-TERM", ...args];

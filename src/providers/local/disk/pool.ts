@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { SandboxerError } from "../../../contract/index.ts";
 import { isBeingMade } from "../being-made.ts";
 import { identify } from "../process-tree.ts";
-import { discardDisk, makeTemplate, mountDisk, mountPoints } from "./image.ts";
+import { discardDisk, makeTemplate, mountAgain, mountDisk, mountPoints } from "./image.ts";
 import { idBase, MAX_SLOTS, parseSlotName, type Quota, type Slot, slotName, WRITABLE } from "./slot.ts";
 
 /** Host bytes below which no sandbox is made: a full host disk hurts every sandbox that runs. */
@@ -40,6 +40,11 @@ export class SlotPool {
     for (const name of ["", "ready", "live", "bin", "numbers", "disks", "templates"]) {
       mkdirSync(this.#path(name), { recursive: true, mode: 0o711 });
     }
+  }
+
+  /** Whether each slot has a disk of its own. */
+  get disks(): boolean {
+    return this.#options.disks;
   }
 
   /** After a reboot the disks of prepared slots are not mounted: those slots are thrown away. Call once at start. */
@@ -136,6 +141,24 @@ export class SlotPool {
       if (parsed !== undefined) slots.set(parsed.sandboxId, this.#slot(parsed.number));
     }
     return slots;
+  }
+
+  /**
+   * The slot that a sandbox has kept, its disk mounted: after a reboot it is not. A disk that is gone, or that this host no longer knows to
+   * be the sandbox's, is an empty one from then on.
+   */
+  async reopen(sandboxId: string, number: number, quota: Quota): Promise<Slot> {
+    const slot = this.live().get(sandboxId);
+    if (slot === undefined || slot.number !== number) return slot ?? this.claim(sandboxId, quota);
+    const disk = this.#path("disks", String(number));
+    if (slot.directory === undefined || mountPoints().has(disk)) return slot;
+    if (await exists(`${disk}.img`)) await mountAgain(`${disk}.img`, disk);
+    else {
+      const template = this.#path("templates", `${quotaKey(quota)}.img`);
+      if (!(await exists(template))) await makeTemplate(template, quota);
+      await mountDisk(template, `${disk}.img`, disk, number, this.#options.owner);
+    }
+    return slot;
   }
 
   /** Gives the writable directories to another user inside than the usual one. */

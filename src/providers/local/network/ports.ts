@@ -2,7 +2,7 @@ import type { Ports } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
 import { NetnsError } from "../../../netns/index.ts";
 import { throwIfAborted, whyAborted } from "../abort.ts";
-import { liveRecord } from "../exec.ts";
+import { runningRecord } from "../exec.ts";
 import type { Host } from "../host.ts";
 import { isAlive } from "../process-tree.ts";
 import { RUNTIMES } from "../runtime.ts";
@@ -26,7 +26,7 @@ export function localPorts(host: Host, inside: Ports): Ports {
   return {
     async connect(ref, port, op) {
       throwIfAborted(op.signal);
-      const record = liveRecord(host, ref);
+      const record = runningRecord(host, ref);
       if (host.rootless !== undefined || (record.spec.egress === undefined && !RUNTIMES[record.runtime].hostProcesses))
         return inside.connect(ref, port, op);
       const nothing = new SandboxerError("not_found", `nothing listens on port ${port} in sandbox ${ref.id}`);

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Command, Op, PtySize, Ref } from "../../../contract/index.ts";
 import { SandboxerError } from "../../../contract/index.ts";
 import { throwIfAborted } from "../abort.ts";
-import { liveRecord } from "../exec.ts";
+import { runningRecord } from "../exec.ts";
 import { cgroupOf, type Host, hostUser, scratchOf } from "../host.ts";
 import { commandProcess } from "../oci-process.ts";
 import { isAlive, signalProcess, signalTree } from "../process-tree.ts";
@@ -46,7 +46,7 @@ export async function startProcess(host: Host, ref: Ref, command: Command, optio
 /** One try. Answers why the runtime did not start it, if it did not. */
 async function startOnce(host: Host, ref: Ref, command: Command, options: StartOptions, op: Op): Promise<SandboxerError | undefined> {
   throwIfAborted(op.signal);
-  const record = liveRecord(host, ref);
+  const record = runningRecord(host, ref);
   const runtime = host.runtimes.get(record.runtime);
   if (runtime === undefined)
     throw new SandboxerError("backend_unavailable", `${record.runtime} is not on this host any more`, { phase: "processes" });

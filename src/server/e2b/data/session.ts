@@ -26,7 +26,11 @@ export class Session {
 
   /** @throws SandboxerError `wrong_state` or `sandbox_not_found` where it does not run. */
   static async open(ctx: E2bContext, call: DataCall): Promise<Session> {
-    const { state, profile } = await ctx.engine.get(call.who, call.sandboxId);
+    let { state, profile, lifetime } = await ctx.engine.get(call.who, call.sandboxId);
+    const still = state === "paused" || state === "suspended";
+    // Whoever asks whether it runs does not wake it.
+    if (still && lifetime.on_use === "resume" && new URL(call.request.url).pathname !== "/health")
+      ({ state } = await ctx.engine.resume(call.who, call.sandboxId));
     if (state !== "ready") throw new SandboxerError("wrong_state", `sandbox ${call.sandboxId} is ${state}`);
     const { homes } = stateOf(ctx);
     let home = homes.get(call.sandboxId);
