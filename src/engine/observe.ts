@@ -28,7 +28,10 @@ export interface Look {
   readonly found: boolean;
 }
 
-/** Asks the backend how a sandbox stands, and ends it truthfully where it is gone or has stopped. Throws what the backend throws. */
+/**
+ * Asks the backend how a sandbox stands, and ends it truthfully where it is gone or has stopped; one that stands still where it should not, or
+ * the other way round, is brought to where it should be. Throws what the backend throws.
+ */
 export async function lookAgain(ctx: Context, seen: SandboxRow): Promise<Look> {
   const row = (await findSandbox(ctx.ledger.db, seen.id)) ?? seen;
   const ref = storedRef(row);

@@ -1,4 +1,4 @@
-import type { Observed } from "../contract/index.ts";
+import type { Observed, Ref } from "../contract/index.ts";
 import { findSandbox, type SandboxRow } from "../ledger/index.ts";
 import { type Context, op, providerOf } from "./context.ts";
 import { move } from "./lifecycle.ts";
@@ -23,29 +23,35 @@ export async function settleRest(ctx: Context, row: SandboxRow, observed: "runni
   return rest(ctx, row, desired, { because: row.rest_because ?? "user" });
 }
 
+/** What is done to it where it is still as it was seen, with nobody else at it. */
+function unmoved(ctx: Context, seen: SandboxRow, work: (ref: Ref) => Promise<SandboxRow>): Promise<SandboxRow> {
+  return ctx.live.inTurn(seen.id, async () => {
+    const row = (await findSandbox(ctx.ledger.db, seen.id)) ?? seen;
+    const ref = storedRef(row);
+    return row.state !== seen.state || row.desired !== seen.desired || row.owner !== seen.owner || ref === null ? row : work(ref);
+  });
+}
+
 /** The row says that it runs, and the backend does not. */
 async function comeBack(ctx: Context, row: SandboxRow, observed: "running" | "paused" | "suspended"): Promise<SandboxRow> {
   if (observed === "suspended") return rest(ctx, row, "suspended", { because: "stopped" });
-  const ref = storedRef(row);
-  if (observed === "paused" && ref !== null) await providerOf(ctx, row.backend).pause?.resume(ref, op(ctx));
-  return row;
+  return unmoved(ctx, row, async (ref) => {
+    await providerOf(ctx, row.backend).pause?.resume(ref, op(ctx));
+    return row;
+  });
 }
 
 /** The row says that it stands still, and is metered so; the backend lets it run. */
-async function restAgain(ctx: Context, row: SandboxRow, observed: "running" | "paused" | "suspended"): Promise<SandboxRow> {
-  const ref = storedRef(row);
+function restAgain(ctx: Context, row: SandboxRow, observed: "running" | "paused" | "suspended"): Promise<SandboxRow> {
   const { pause, suspend } = providerOf(ctx, row.backend);
-  if (ref === null) return row;
-  if (row.state === "suspended") await suspend?.suspend(ref, op(ctx));
-  else if (observed === "running") await pause?.pause(ref, op(ctx));
-  else {
-    // Its memory is gone and its disk is not.
-    await suspend?.suspend(ref, op(ctx));
-    return ctx.ledger.transaction((tx) =>
-      move(tx, row.id, "suspend", { at: ctx.clock.now(), patch: { desired: "suspended", rest_because: "stopped" } }),
-    );
-  }
-  return row;
+  return unmoved(ctx, row, async (ref) => {
+    if (row.state === "paused" && observed === "running") await pause?.pause(ref, op(ctx));
+    else await suspend?.suspend(ref, op(ctx));
+    if (row.state === "suspended" || observed === "running") return row;
+    // Its memory is gone, and its disk is not.
+    const patch = { desired: "suspended", rest_because: "stopped" } as const;
+    return ctx.ledger.transaction((tx) => move(tx, row.id, "suspend", { at: ctx.clock.now(), patch }));
+  });
 }
 
 /**

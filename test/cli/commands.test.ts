@@ -24,6 +24,21 @@ test("create, ls, show, renew and rm work on the same sandbox", async () => {
   expect((await box.run(["ls", "-q", "--state", "terminated"])).stdout).toBe(`${id}\n`);
 });
 
+test("pause, resume and a scope's key work on the same sandbox", async () => {
+  const box = await served();
+  const id = (await box.run(["create", "--scope-key", "chat-81"])).stdout.trim();
+  expect(await box.run(["pause", id])).toMatchObject({ code: 0, stdout: `${id} is paused\n` });
+  const refused = await box.run(["exec", id, "--", "true"]);
+  expect(refused).toMatchObject({ code: 125 });
+  expect(refused.stderr).toMatch(/error\[wrong_state\].*sand-boxer resume/s);
+  expect((await box.run(["show", id])).stdout).toMatch(/standing still +since .*: user\n.*found by +session chat-81/s);
+  expect((await box.run(["pause", "--suspend", id])).stdout).toBe(`${id} is suspended\n`);
+  expect((await box.run(["resume", id])).stdout).toBe(`${id} is ready\n`);
+  const found = await box.run(["create", "--scope-key", "chat-81"]);
+  expect(found.stdout).toBe(`${id}\n`);
+  expect(found.stderr).toContain("it was there already");
+});
+
 test("rm --all ends every live sandbox with the label, and goes on after a failure", async () => {
   const box = await served();
   for (let i = 0; i < 3; i++) await box.run(["create", "-m", `job=${i % 2}`]);

@@ -9,7 +9,7 @@ test("commands, options, live sandboxes and profiles are completed", async () =>
   await box.serve();
   const id = (await box.run(["create"])).stdout.trim();
   const complete = async (...words: string[]) => (await box.run(["__complete", ...words])).stdout.trim().split("\n");
-  expect(await complete("r")).toEqual(["run", "rm", "renew", "route"]);
+  expect(await complete("r")).toEqual(["run", "rm", "renew", "resume", "route"]);
   expect(await complete("run", "--prof")).toEqual(["--profile"]);
   expect(await complete("run", "--profile", "def")).toEqual(["default", "default@1"]);
   expect(await complete("exec", "")).toEqual([id]);

@@ -3,6 +3,7 @@ import { conformanceSuite } from "../../src/conformance/index.ts";
 import type { Provider } from "../../src/contract/index.ts";
 import { BROKEN_EXECS, timeoutKillsOnlyTheClient } from "./broken/exec.ts";
 import { BROKEN_FILES, BROKEN_PORTS, BROKEN_PROCESSES } from "./broken/groups.ts";
+import { BROKEN_RESTS } from "./broken/rest.ts";
 import { BROKEN_LIFECYCLES } from "./broken/lifecycle.ts";
 import { FAKE, breaking } from "./fake-options.ts";
 
@@ -43,6 +44,11 @@ const CAUGHT_BY: [string, (provider: Provider) => Provider, string][] = [
   ["lists the dead", BROKEN_LIFECYCLES.listsTheDead, "list shows exactly"],
   ["says absent on an error", BROKEN_LIFECYCLES.saysAbsentOnError, "an aborted list"],
   ["leaves what was aborted", BROKEN_LIFECYCLES.leavesWhatWasAborted, "a create that is aborted"],
+  ["pretends to pause", BROKEN_RESTS.pretendsToPause, "a pause stops what runs"],
+  ["starts anew on a resume", BROKEN_RESTS.endsWhatRuns, "a pause stops what runs"],
+  ["lists a paused one as running", BROKEN_RESTS.listsAsRunning, "a pause stops what runs"],
+  ["loses the disk on a suspend", BROKEN_RESTS.losesTheDisk, "a suspend ends what runs"],
+  ["goes on while suspended", BROKEN_RESTS.suspendsNothing, "a suspend ends what runs"],
   ["starts output one byte early", BROKEN_PROCESSES.offsetOffByOne, "output can be read again"],
   ["ignores the offset", BROKEN_PROCESSES.ignoresTheOffset, "output can be read again"],
   ["answers the offset of the start", BROKEN_PROCESSES.answersTheOffsetOfTheStart, "the offset of each chunk"],

@@ -41,7 +41,7 @@ it("the profile in docs/profiles.md is one", () => {
 });
 
 it("what the README says is refused is what the engine cannot use yet", () => {
-  for (const capability of ["image.build", "pause.memory", "snapshot.disk", "fork", "resources.gpu", "pool.warm"] as const) {
+  for (const capability of ["image.build", "snapshot.disk", "fork", "resources.gpu", "pool.warm"] as const) {
     expect(CAPABILITIES).toContain(capability);
     expect(NOT_IN_THIS_VERSION).toContain(capability);
   }

@@ -70,6 +70,17 @@ test("renew moves the ttl and never shortens unless told to", async () => {
   expect(await sandbox.usage()).toHaveProperty("memory_bytes");
 });
 
+test("stands still both ways, runs again, and is found by its key", async () => {
+  const client = (await liveServer()).client();
+  const sandbox = await client.create({ scope_key: "chat-81" });
+  expect((await sandbox.pause()).state).toBe("paused");
+  await expect(sandbox.exec("true")).rejects.toMatchObject({ code: "wrong_state" });
+  expect((await sandbox.suspend()).state).toBe("suspended");
+  const found = await client.create({ scope_key: "chat-81" });
+  expect(found).toMatchObject({ id: sandbox.id, info: { attached: true, state: "ready", state_lost: false } });
+  expect((await sandbox.resume()).resting).toBeNull();
+});
+
 test("profiles, backends, routes and keys can be read and made", async () => {
   const client = (await liveServer()).client();
   const applied = await client.profiles.apply("kind: profile\nname: mine\nversion: 1\ndescription: of my own\n");

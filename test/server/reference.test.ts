@@ -74,6 +74,7 @@ describe("the OpenAPI document", () => {
       "/v1/sandboxes",
       "/v1/route",
       "/v1/sandboxes/{id}/renew",
+      "/v1/sandboxes/{id}/pause",
       "/v1/sandboxes/{id}/exec",
       "/v1/sandboxes/{id}/processes",
       "/v1/profiles",

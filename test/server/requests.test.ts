@@ -119,6 +119,7 @@ describe("a body", () => {
       "/v1/sandboxes",
       "/v1/route",
       `/v1/sandboxes/${id}/renew`,
+      `/v1/sandboxes/${id}/pause`,
       `/v1/sandboxes/${id}/touch`,
       `/v1/sandboxes/${id}/exec`,
       "/v1/sweep",

@@ -48,6 +48,8 @@ async function print(info: SandboxInfo, usage: Usage | null, network: NetworkVie
     ["instead of", route.instead_of?.map(({ profile, code, reason }) => `profile ${profile} (${code}: ${reason})`).join("; ") ?? null],
     ["price", costOf(route)],
     ["state lost", info.state_lost ? "yes: made anew, what an earlier one held is gone" : null],
+    ["standing still", info.resting === null ? null : `since ${when(info.resting.since)}: ${info.resting.because}`],
+    ["found by", info.scope === null ? null : `${info.scope.kind} ${info.scope.key}`],
     ["created", when(info.created_at)],
     ["ended", when(info.ended_at)],
     ["expires", info.ended_at === null ? when(info.expires_at) : null],

@@ -48,7 +48,7 @@ async function set(ctx: Context, who: Principal, name: string, input: BudgetRequ
   const request = parse(BudgetRequest, input, { what: "budget" });
   const { on_exhausted } = request;
   if (on_exhausted === "pause")
-    throw new SandboxerError("capability_unsupported", "on_exhausted: pause needs pause.memory, which no backend of this version has", {
+    throw new SandboxerError("capability_unsupported", "on_exhausted: pause is not in this version: what runs on a spent budget is ended", {
       phase: "money",
       issues: [{ path: "on_exhausted", message: 'must be "terminate", or left out', nearest: "terminate" }],
     });

@@ -31,7 +31,11 @@ sandbox.set_timeout(60)
 assert sandbox.get_info().end_at < info.end_at
 assert isinstance(sandbox.get_metrics(), list)
 
-for refused in (sandbox.pause, sandbox.create_snapshot):
+sandbox.pause()
+assert not sandbox.is_running()
+sandbox.connect(timeout=60)
+assert sandbox.is_running()
+for refused in (sandbox.create_snapshot,):
     try:
         refused()
         sys.exit("was not refused")

@@ -134,8 +134,6 @@ describe.each(SDKS)("the official SDK $version", ({ Sandbox }) => {
     const door = await openE2bDoor();
     const connection = await door.connection();
     const refusals = [
-      [{ lifecycle: { onTimeout: "pause" } }, /400.*autoPause/],
-      [{ lifecycle: { onTimeout: "pause", autoResume: true } }, /400.*auto(Pause|Resume)/],
       [{ network: { allowOut: ["1.1.1.1"] } }, /400.*network\.allowOut/],
       [{ network: { rules: { "api.test": [{ transform: { headers: { a: "b" } } }] } } }, /400.*network\.rules/],
       [{ volumeMounts: { "/data": "v" } }, /400.*volumeMounts/],
@@ -148,13 +146,50 @@ describe.each(SDKS)("the official SDK $version", ({ Sandbox }) => {
     }
     expect(await Sandbox.list(connection).nextItems()).toEqual([]);
     const sandbox = await Sandbox.create({ ...connection, network: { denyOut: ["0.0.0.0/0"] } });
-    await expect(sandbox.pause()).rejects.toThrow(/400.*pause/);
     await expect(sandbox.createSnapshot()).rejects.toThrow(/400.*snapshots/);
     await expect(Sandbox.fork(sandbox.sandboxId, connection)).rejects.toThrow(/400.*fork/);
     await expect(sandbox.updateNetwork({ allowOut: ["1.1.1.1"] })).rejects.toThrow(/400.*allowOut/);
     await sandbox.updateNetwork({ denyOut: ["10.0.0.0/8"], allowInternetAccess: false });
     expect(await Sandbox.listSnapshots(connection).nextItems()).toEqual([]);
     expect(await Sandbox.deleteSnapshot("none", connection)).toBe(false);
+  });
+
+  test("pauses, is not running then, and connect resumes it with the timeout of that call", async () => {
+    const door = await openE2bDoor();
+    const connection = await door.connection();
+    const sandbox = await Sandbox.create({ ...connection, timeoutMs: 60_000 });
+    await sandbox.files.write("kept", "kept");
+    for (const more of [{}, { keepMemory: false }]) {
+      expect(await sandbox.pause(more as object)).toBe(true);
+      expect(await sandbox.pause()).toBe(false);
+      expect(await sandbox.isRunning()).toBe(false);
+      expect(await Sandbox.getInfo(sandbox.sandboxId, connection)).toMatchObject({ state: "paused" });
+      expect(await Sandbox.list({ ...connection, query: { state: ["paused"] } }).nextItems()).toHaveLength(1);
+      await expect(sandbox.commands.run("true")).rejects.toThrow();
+      const again = await Sandbox.connect(sandbox.sandboxId, { ...connection, timeoutMs: 120_000 });
+      const { endAt, state } = await again.getInfo();
+      expect(state).toBe("running");
+      expect(Math.round((endAt.getTime() - Date.now()) / 60_000)).toBe(2);
+      expect(await again.files.read("kept")).toBe("kept");
+    }
+    expect(await sandbox.kill()).toBe(true);
+    await expect(sandbox.pause()).rejects.toMatchObject({ name: "SandboxNotFoundError" });
+  });
+
+  test("onTimeout: pause is what its clock does, autoResume what wakes it; a 400 where no backend can", async () => {
+    const door = await openE2bDoor();
+    const connection = await door.connection();
+    const sandbox = await Sandbox.create({ ...connection, lifecycle: { onTimeout: "pause", autoResume: true } });
+    expect(await sandbox.getInfo()).toMatchObject({ lifecycle: { onTimeout: "pause", autoResume: true } });
+    await sandbox.pause();
+    expect((await sandbox.commands.run("echo up")).stdout).toBe("up\n");
+    expect(await sandbox.getInfo()).toMatchObject({ state: "running" });
+    const without = { name: "memory", provider: "fake", options: { isolation: "container", without: ["pause.memory"] } };
+    const other = await openE2bDoor({ backends: [without] });
+    const refused = Sandbox.create({ ...(await other.connection()), lifecycle: { onTimeout: "pause" } });
+    await expect(refused).rejects.toThrow(/400.*autoPause/);
+    const plain = await Sandbox.create(await other.connection());
+    await expect(plain.pause()).rejects.toThrow(/400.*pause\.memory/);
   });
 
   test("metrics say what the backend says, as one point of now", async () => {

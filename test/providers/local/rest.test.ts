@@ -1,0 +1,66 @@
+import { afterAll, describe, expect, it } from "vitest";
+import { newId, type Provider, type Ref } from "../../../src/contract/index.ts";
+import { eventually, sandbox, say } from "./inside.ts";
+import { op, Scratch, unusable } from "./scratch.ts";
+
+const reason = await unusable({ runtimes: ["crun"] });
+
+describe.skipIf(reason !== undefined || process.getuid?.() !== 0)("a paused sandbox of the local provider", () => {
+  const scratch = new Scratch();
+  let opened: Promise<Provider> | undefined;
+  afterAll(() => scratch.remove());
+  const provider = () => (opened ??= scratch.open({ runtimes: ["crun"] }));
+  const stateOf = async (at: Provider, ref: Ref) => {
+    const seen = await at.inspect(ref, op());
+    return seen === "absent" ? seen : seen.state;
+  };
+  const rest = (at: Provider) => {
+    const { pause, processes } = at;
+    if (pause === undefined || processes === undefined) throw new Error("it cannot pause");
+    return { ...pause, processes };
+  };
+
+  it("stands still on while a command in it passes its timeout, and that is ended when it runs again", async () => {
+    const at = await provider();
+    const { pause, resume } = rest(at);
+    const ref = await sandbox(at);
+    const slow = say(at, ref, { run: { shell: "sleep 300" }, timeoutMs: 300 });
+    await eventually(async () => (await say(at, ref, "pgrep -c sleep || true")).stdout.trim() !== "0");
+    await pause(ref, op());
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(await stateOf(at, ref)).toBe("paused");
+    await resume(ref, op());
+    expect((await slow).end.outcome).toBe("timed_out");
+    expect(await stateOf(at, ref)).toBe("running");
+    await at.destroy(ref, op());
+  });
+
+  it("stands still on while its background process passes its timeout", async () => {
+    const at = await provider();
+    const { pause, resume, processes } = rest(at);
+    const ref = await sandbox(at);
+    const id = newId("process");
+    await processes.start(ref, { id, run: { shell: "sleep 300" }, timeoutMs: 300 }, { stdin: "none", maxOutputBytes: 1000 }, op());
+    await pause(ref, op());
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(await stateOf(at, ref)).toBe("paused");
+    await resume(ref, op());
+    await eventually(async () => {
+      const status = await processes.status(ref, id, op());
+      return status !== "absent" && status.end?.outcome === "timed_out";
+    });
+    await at.destroy(ref, op());
+  });
+
+  it("is not taken for one while the tree of a command is ended", async () => {
+    const at = await provider();
+    const ref = await sandbox(at);
+    const runs = Array.from({ length: 4 }, () => say(at, ref, { run: { shell: "sleep 300" }, timeoutMs: 200 }));
+    const states = new Set<string>();
+    let over = false;
+    void Promise.all(runs).then(() => (over = true));
+    while (!over) states.add(await stateOf(at, ref));
+    expect([...states]).toEqual(["running"]);
+    await at.destroy(ref, op());
+  });
+});
