@@ -160,17 +160,17 @@ export interface Ports {
 /** Standing still with memory and processes. Where it has this, capability `pause.memory`. */
 export interface Pause {
   /** Resolves once nothing in it runs any more; commands under way go on after the resume. Safe to repeat. */
-  pause(ref: Ref, op: Op): Promise<void>;
+  readonly pause: (ref: Ref, op: Op) => Promise<void>;
   /** Safe to repeat, and where it was never paused. */
-  resume(ref: Ref, op: Op): Promise<void>;
+  readonly resume: (ref: Ref, op: Op) => Promise<void>;
 }
 
 /** Keeping the disk alone. Where it has this, capability `pause.disk`. */
 export interface Suspend {
   /** Ends every process and lets go of all but the disk, of one that runs, is paused, or has stopped by itself. Safe to repeat. */
-  suspend(ref: Ref, op: Op): Promise<void>;
+  readonly suspend: (ref: Ref, op: Op) => Promise<void>;
   /** Makes it run again on its disk, under the same handle and as confined as a create does. A disk that is gone is an empty one. */
-  wake(ref: Ref, op: Op): Promise<Created>;
+  readonly wake: (ref: Ref, op: Op) => Promise<Created>;
 }
 
 /** Egress through the boundary of this host. */

@@ -1,6 +1,14 @@
 import { type CreateRequest, newId, type Principal, type Route, type Sandbox, SandboxerError } from "../contract/index.ts";
 import type { MergedNetwork } from "../guard/index.ts";
-import { findIdempotent, insertIdempotent, findInScope, insertNetwork, insertSandboxSecrets, type SandboxRow, type Scope } from "../ledger/index.ts";
+import {
+  findIdempotent,
+  insertIdempotent,
+  findInScope,
+  insertNetwork,
+  insertSandboxSecrets,
+  type SandboxRow,
+  type Scope,
+} from "../ledger/index.ts";
 import { usedAt } from "./activity.ts";
 import { admit as admitOne } from "./admission.ts";
 import { digest } from "./canonical.ts";

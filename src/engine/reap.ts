@@ -37,8 +37,7 @@ async function restIfDue(ctx: Context, seen: SandboxRow, to: RestState, because:
   if (seen.state === "lost") return;
   await rest(ctx, seen, to, {
     because,
-    due: async (tx, row) =>
-      (row.state === "ready" || resting(row)) && dueNow(ctx, row, (await openExecs(tx, row.id)).length)?.rest === to,
+    due: async (tx, row) => (row.state === "ready" || resting(row)) && dueNow(ctx, row, (await openExecs(tx, row.id)).length)?.rest === to,
   });
 }
 

@@ -150,7 +150,10 @@ async function beginRouse(ctx: Context, id: string): Promise<SandboxRow | undefi
 async function wake(ctx: Context, row: SandboxRow): Promise<Created> {
   const { suspend: group } = providerOf(ctx, row.backend);
   if (group === undefined)
-    throw new SandboxerError("capability_unsupported", `backend ${row.backend} cannot wake a sandbox`, { phase: "wake", backend: row.backend });
+    throw new SandboxerError("capability_unsupported", `backend ${row.backend} cannot wake a sandbox`, {
+      phase: "wake",
+      backend: row.backend,
+    });
   const signal = AbortSignal.timeout(WITHIN_MS);
   const created = await group.wake(refOf(row), op(ctx, signal));
   try {

@@ -17,7 +17,11 @@ const SHARED_KEY = "shared";
  *
  * @throws SandboxerError `invalid_request` where an agent's sandbox is asked for and nothing says whose.
  */
-export function scopeOf(who: Principal, { name, scope: kind = "session" }: Pick<Profile, "name" | "scope">, request: Request): Scope | null {
+export function scopeOf(
+  who: Principal,
+  { name, scope: kind = "session" }: Pick<Profile, "name" | "scope">,
+  request: Request,
+): Scope | null {
   const implied = kind === "agent" ? request.metadata?.["agent"] : kind === "shared" ? SHARED_KEY : undefined;
   const key = request.scope_key ?? implied;
   if (key !== undefined) return { tenant: who.tenant, project: who.project ?? null, profile: name, kind, key };
@@ -54,11 +58,15 @@ export async function attach(ctx: Context, scope: Scope, withinMs: number, signa
 /** undefined: it has ended meanwhile. */
 async function runs(ctx: Context, row: SandboxRow): Promise<SandboxRow | undefined> {
   if (row.state === "lost")
-    throw new SandboxerError("backend_unavailable", `sandbox ${row.id} has this scope_key, and backend ${row.backend} does not answer for it`, {
-      phase: "attach",
-      backend: row.backend,
-      hint: `Try again later, or end it ('sand-boxer rm ${row.id}') to have a new one.`,
-    });
+    throw new SandboxerError(
+      "backend_unavailable",
+      `sandbox ${row.id} has this scope_key, and backend ${row.backend} does not answer for it`,
+      {
+        phase: "attach",
+        backend: row.backend,
+        hint: `Try again later, or end it ('sand-boxer rm ${row.id}') to have a new one.`,
+      },
+    );
   try {
     const running = row.state === "ready" ? row : await rouse(ctx, row, "use");
     await ctx.activity.touch(running);

@@ -108,7 +108,12 @@ export function mergeSettings(floor: Floor, profile: Profile, request: Request):
   const onIdle = mergeRest(life.on_idle, request.on_idle) ?? "terminate";
   const onExpire = mergeRest(life.on_expire, request.on_expire) ?? "terminate";
   const onUse = mergeUse(life.on_use, request.on_use) ?? "refuse";
-  for (const [field, asked, given] of [["on_idle", request.on_idle, onIdle], ["on_expire", request.on_expire, onExpire], ["on_use", request.on_use, onUse]]) // prettier-ignore
+  for (const [field, asked, given] of [
+    ["on_idle", request.on_idle, onIdle],
+    ["on_expire", request.on_expire, onExpire],
+    ["on_use", request.on_use, onUse],
+  ])
+    // prettier-ignore
     if (field !== undefined && asked !== undefined && asked !== given) narrowed.add(field);
 
   return {

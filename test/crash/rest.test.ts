@@ -13,8 +13,7 @@ import { CONTAINER_RUNTIMES, workingRuntimes } from "../support/runtimes.ts";
 
 const [{ runtime } = { runtime: "crun" }] = await workingRuntimes(...CONTAINER_RUNTIMES);
 
-const stateAfter = (failpoint: string): string =>
-  /pause/.test(failpoint) ? "paused" : /suspend/.test(failpoint) ? "suspended" : "ready";
+const stateAfter = (failpoint: string): string => (/pause/.test(failpoint) ? "paused" : /suspend/.test(failpoint) ? "suspended" : "ready");
 
 /** The processes of a pause and of a resume live on; those of a suspend and of a wake were ended. */
 const processState = (failpoint: string): string => (/suspend|wake/.test(failpoint) ? "ended" : "running");
@@ -27,37 +26,40 @@ afterAll(() => {
 });
 
 describe("a kill -9 of the control plane", () => {
-  it.each([...REST_FAILPOINTS, ...LOCAL_FAILPOINTS])("at %s is settled by the next one: it is where it was being taken", async (failpoint) => {
-    expect(await endOfChild(startChild("rest-child.ts", import.meta.url, [dataDir, runtime, failpoint]))).toBe("SIGKILL");
-    const { engine, opened } = await open();
-    onTestFinished(async () => {
-      for (const id of await liveIds(engine)) await engine.destroy(OWNER, id);
-      await engine.sweep();
-      const left = hostObjects(dataDir);
-      expect(left).toEqual(exactly([], left));
-      await opened.close();
-    });
-    expect((await engine.sweep({ adopt: true })).errors).toEqual([]);
-    const [id = ""] = await liveIds(engine);
-    const state = stateAfter(failpoint);
-    expect(await engine.get(OWNER, id)).toMatchObject({ state, desired: state === "ready" ? "running" : state, state_lost: false });
-    const seen = { ...hostObjects(dataDir), helpers: [] };
-    const nothing = { running: [], groups: [], states: [], scratch: [], networks: [] };
-    // What listens inside keeps the namespace of a suspended one until it listens in the next.
-    if (state === "suspended") expect(seen).toMatchObject({ ...nothing, directories: [id], slots: [id] });
-    else expect(seen).toEqual(exactly([id], seen));
-    expect((await engine.processes.list(OWNER, id)).map((process) => process.state)).toEqual([processState(failpoint)]);
+  it.each([...REST_FAILPOINTS, ...LOCAL_FAILPOINTS])(
+    "at %s is settled by the next one: it is where it was being taken",
+    async (failpoint) => {
+      expect(await endOfChild(startChild("rest.child.ts", import.meta.url, [dataDir, runtime, failpoint]))).toBe("SIGKILL");
+      const { engine, opened } = await open();
+      onTestFinished(async () => {
+        for (const id of await liveIds(engine)) await engine.destroy(OWNER, id);
+        await engine.sweep();
+        const left = hostObjects(dataDir);
+        expect(left).toEqual(exactly([], left));
+        await opened.close();
+      });
+      expect((await engine.sweep({ adopt: true })).errors).toEqual([]);
+      const [id = ""] = await liveIds(engine);
+      const state = stateAfter(failpoint);
+      expect(await engine.get(OWNER, id)).toMatchObject({ state, desired: state === "ready" ? "running" : state, state_lost: false });
+      const seen = { ...hostObjects(dataDir), helpers: [] };
+      const nothing = { running: [], groups: [], states: [], scratch: [], networks: [] };
+      // What listens inside keeps the namespace of a suspended one until it listens in the next.
+      if (state === "suspended") expect(seen).toMatchObject({ ...nothing, directories: [id], slots: [id] });
+      else expect(seen).toEqual(exactly([id], seen));
+      expect((await engine.processes.list(OWNER, id)).map((process) => process.state)).toEqual([processState(failpoint)]);
 
-    expect(await engine.resume(OWNER, id)).toMatchObject({ state: "ready", state_lost: false });
-    expect(await runCommand(engine, OWNER, id, { shell: "cat kept" })).toMatchObject({ exitCode: 0, stdout: "kept\n" });
-    expect((await engine.processes.list(OWNER, id)).map((process) => process.state)).toEqual([processState(failpoint)]);
-    expect((await engine.sweep()).errors).toEqual([]);
-    expect(await engine.network.get(OWNER, id)).toMatchObject({ state: "active" });
-    expect(sessionsOnDisk(dataDir)).toEqual([id]);
-    const ledger = openLedger(dataDir);
-    expect((await findSandbox(ledger.db, id))?.owner).toBeNull();
-    await ledger.close();
-  });
+      expect(await engine.resume(OWNER, id)).toMatchObject({ state: "ready", state_lost: false });
+      expect(await runCommand(engine, OWNER, id, { shell: "cat kept" })).toMatchObject({ exitCode: 0, stdout: "kept\n" });
+      expect((await engine.processes.list(OWNER, id)).map((process) => process.state)).toEqual([processState(failpoint)]);
+      expect((await engine.sweep()).errors).toEqual([]);
+      expect(await engine.network.get(OWNER, id)).toMatchObject({ state: "attached" });
+      expect(sessionsOnDisk(dataDir)).toEqual([id]);
+      const ledger = openLedger(dataDir);
+      expect((await findSandbox(ledger.db, id))?.owner).toBeNull();
+      await ledger.close();
+    },
+  );
 });
 
 /** What a reboot does to a host: everything in memory is gone, the data directory is as it was. */
@@ -69,8 +71,7 @@ async function reboot(ids: readonly string[]): Promise<void> {
     if (read(`/proc/${pid}/cmdline`) !== "") process.kill(pid, "SIGKILL");
   }
   const instance = read(join(dataDir, "instance")).trim();
-  for (const root of cgroupRoots())
-    for (const id of ids) spawnSync("rmdir", [join(root, "sand-boxer", instance, id)], { stdio: "ignore" });
+  for (const root of cgroupRoots()) for (const id of ids) spawnSync("rmdir", [join(root, "sand-boxer", instance, id)], { stdio: "ignore" });
   for (const mount of mountsBelow(dataDir).toReversed()) spawnSync("umount", ["-n", mount]);
   expect(mountsBelow(dataDir)).toEqual([]);
   for (const directory of scratchDirectories(dataDir)) rmSync(directory, { recursive: true, force: true });

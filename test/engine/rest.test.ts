@@ -194,7 +194,7 @@ describe("a suspend", () => {
     expect(await bench.engine.resume(OWNER, id)).toMatchObject({ state: "ready", generation: 1, state_lost: false });
     expect((await run(bench.engine, OWNER, id, "cat kept")).stdout).toBe("kept\n");
     expect((await bench.engine.sweep()).errors).toEqual([]);
-    expect(await bench.engine.network.get(OWNER, id)).toMatchObject({ state: "active" });
+    expect(await bench.engine.network.get(OWNER, id)).toMatchObject({ state: "attached" });
   });
 
   it("whose disk is gone is woken as one that has lost its state, and says so from then on", async () => {

@@ -100,6 +100,9 @@ it("one whose backend does not answer for it is no reason to make another", asyn
   await using opened = await bench();
   const { id } = (await create(opened)).sandbox;
   await opened.ledger.db.updateTable("sandboxes").set({ state: "lost" }).where("id", "=", id).execute();
-  await expect(create(opened)).rejects.toMatchObject({ code: "backend_unavailable", details: { hint: expect.stringContaining(id) as unknown } });
+  await expect(create(opened)).rejects.toMatchObject({
+    code: "backend_unavailable",
+    details: { hint: expect.stringContaining(id) as unknown },
+  });
   expect(opened.control().ids()).toEqual([id]);
 });

@@ -41,8 +41,7 @@ export class TinyEngine {
       id: newId("sandbox"), object: "sandbox", name: null, tenant, project: null, profile: { name: "default", version: 1, digest: "0" }, backend: "tiny", state: "ready", desired: "running",
       generation: 1, isolation: { min: "process", effective: "process", runtime: null, notes: [] },
       resources: { cpu: 1, memory_bytes: 1, disk_bytes: 1, inodes: 64, pids: 8 }, narrowed: [], route: { chosen: "tiny", reason: "only one", candidates: [] }, metadata: {},
-      created_at: now, ready_at: now, last_active_at: now, expires_at: now, max_life_at: now, idle_seconds: null, ended_at: null, termination: null, error: null, state_lost: false,
-      persistence: "ephemeral", scope: null, lifetime: { on_idle: "terminate", on_expire: "terminate", on_use: "refuse" }, resting: null,
+      created_at: now, ready_at: now, last_active_at: now, expires_at: now, max_life_at: now, idle_seconds: null, ended_at: null, termination: null, error: null, state_lost: false, persistence: "ephemeral", scope: null, lifetime: { on_idle: "terminate", on_expire: "terminate", on_use: "refuse" }, resting: null,
     }; // prettier-ignore
     this.sandboxes.set(sandbox.id, sandbox);
     return sandbox;

@@ -31,7 +31,11 @@ export const command: Command = {
     const scopeKey = args.text("scope-key");
     const request = requestFrom("create", args, pairs("create", "env", args.all("env"), true));
     await using connection = await connect();
-    const sandbox = await connection.client.create({ ...request, ...(scopeKey === undefined ? {} : { scope_key: scopeKey }), ...(key === undefined ? {} : { idempotencyKey: key }) });
+    const sandbox = await connection.client.create({
+      ...request,
+      ...(scopeKey === undefined ? {} : { scope_key: scopeKey }),
+      ...(key === undefined ? {} : { idempotencyKey: key }),
+    });
     if (args.json) await json(sandbox.info);
     else {
       await line(sandbox.id);

@@ -68,8 +68,7 @@ export async function superviseEgress(ctx: Context, report: Report): Promise<voi
   await parallel([...held.values()], AT_ONCE, (row) =>
     report.try({ sandboxId: row.sandbox_id }, async () => {
       if (isStray(ctx, row, row.sandbox_id)) await releaseEgress(ctx, row.sandbox_id);
-      else if (row.state === "ready" || row.state === "paused")
-        await keep(ctx, row, sessions.get(row.sandbox_id));
+      else if (row.state === "ready" || row.state === "paused") await keep(ctx, row, sessions.get(row.sandbox_id));
     }),
   );
 }

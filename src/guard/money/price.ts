@@ -60,7 +60,12 @@ function storage(price: Price, { memMib, diskMib }: Allocation, memMs: bigint, d
 }
 
 /** How long each part is billed of a stay of `ms`: whole steps that it stood still are taken off, as the price's `paused` says. */
-function billed(price: Price, { pausedMs = 0, suspendedMs = 0 }: Stay, ms: number, step: number): { cpu: bigint; mem: bigint; disk: bigint } {
+function billed(
+  price: Price,
+  { pausedMs = 0, suspendedMs = 0 }: Stay,
+  ms: number,
+  step: number,
+): { cpu: bigint; mem: bigint; disk: bigint } {
   const whole = (rest: number): number => Math.floor(Math.max(0, rest) / step) * step;
   const less = (rest: number): bigint => BigInt(Math.max(0, ms - whole(rest)));
   const [all, still] = [BigInt(ms), less(pausedMs + suspendedMs)];

@@ -30,7 +30,14 @@ export async function destroySandbox(host: Host, id: string): Promise<"destroyed
   const networked = host.network.pool.live().has(id);
   const record = directory.read();
   const stateful = rootsWith(host, id);
-  if (record === undefined && slot === undefined && !networked && stateful.length === 0 && !existsSync(directory.path) && !cgroupOf(host, id).exists())
+  if (
+    record === undefined &&
+    slot === undefined &&
+    !networked &&
+    stateful.length === 0 &&
+    !existsSync(directory.path) &&
+    !cgroupOf(host, id).exists()
+  )
     return "absent";
 
   await endProcesses(host, id, record?.init, () => host.failpoint("local.destroy.after_kill"));

@@ -92,7 +92,10 @@ export async function wakeSandbox(host: Host, ref: Ref, op: Op): Promise<Created
   throwIfAborted(op.signal);
   await suspendSandbox(host, ref);
   const record = recordOf(host, ref);
-  const slot = await host.pool.reopen(ref.id, record.slot, { bytes: record.spec.resources.diskBytes, inodes: record.spec.resources.inodes });
+  const slot = await host.pool.reopen(ref.id, record.slot, {
+    bytes: record.spec.resources.diskBytes,
+    inodes: record.spec.resources.inodes,
+  });
   host.failpoint("local.wake.after_disk");
   try {
     return await createOn(host, record.spec, op, { slot, record });

@@ -67,7 +67,9 @@ export const sandboxRoutes: readonly Route[] = [
       answers: {
         201: sandboxAnswer("The sandbox, ready."),
         200: {
-          ...sandboxAnswer("The sandbox that an earlier call with the same Idempotency-Key has made (then with that header), or that has the scope_key."),
+          ...sandboxAnswer(
+            "The sandbox that an earlier call with the same Idempotency-Key has made (then with that header), or that has the scope_key.",
+          ),
           headers: { "Idempotency-Replayed": "true" },
         },
       },

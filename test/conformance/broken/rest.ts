@@ -4,7 +4,7 @@ const nothing = async (): Promise<void> => undefined;
 
 /** Standing still that is wrong in one way each. */
 export const BROKEN_RESTS = {
-  pretendsToPause(provider: Provider): Provider {
+  pretendsToPause: (provider: Provider): Provider => {
     const still = new Set<string>();
     return {
       ...provider,
@@ -15,7 +15,7 @@ export const BROKEN_RESTS = {
       },
     };
   },
-  endsWhatRuns(provider: Provider): Provider {
+  endsWhatRuns: (provider: Provider): Provider => {
     const { pause, suspend } = provider;
     if (pause === undefined || suspend === undefined) return provider;
     return {
@@ -37,7 +37,7 @@ export const BROKEN_RESTS = {
       for await (const ref of provider.list(op)) yield { ...ref, running: true };
     },
   }),
-  losesTheDisk(provider: Provider): Provider {
+  losesTheDisk: (provider: Provider): Provider => {
     const { suspend } = provider;
     if (suspend === undefined) return provider;
     return {

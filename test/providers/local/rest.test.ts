@@ -57,9 +57,12 @@ describe.skipIf(reason !== undefined || process.getuid?.() !== 0)("a paused sand
     const ref = await sandbox(at);
     const runs = Array.from({ length: 4 }, () => say(at, ref, { run: { shell: "sleep 300" }, timeoutMs: 200 }));
     const states = new Set<string>();
-    let over = false;
-    void Promise.all(runs).then(() => (over = true));
-    while (!over) states.add(await stateOf(at, ref));
+    const over = new AbortController();
+    void Promise.all(runs).then(() => over.abort());
+    while (!over.signal.aborted) {
+      states.add(await stateOf(at, ref));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     expect([...states]).toEqual(["running"]);
     await at.destroy(ref, op());
   });
