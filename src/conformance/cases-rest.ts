@@ -57,9 +57,9 @@ export const REST_CASES: readonly CaseDefinition[] = [
         if (listed.id === ref.id) assert.notEqual(listed.running, true, "a paused one is not listed as running");
       await refusedWhileStill(stage, ref);
       // What was said before the pause may still be on its way.
-      await stage.wait(0.5);
+      await stage.wait(0.3);
       const before = counter.numbers().length;
-      await stage.wait(1);
+      await stage.wait(0.6);
       assert.equal(counter.numbers().length, before, "it went on counting");
       await resume(ref, stage.op());
       await resume(ref, stage.op());

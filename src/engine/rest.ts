@@ -20,6 +20,8 @@ export interface RestOptions {
   readonly because: NonNullable<SandboxRow["rest_because"]>;
   /** Asked again in the transaction that begins it: what came first wins. */
   readonly due?: (tx: Db, row: SandboxRow) => Promise<boolean>;
+  /** Where it is finished what a crash left: whether anything in it was seen to run. */
+  readonly found?: "running" | "still";
 }
 
 /** Whether someone alive is in the middle of moving it. */
@@ -76,17 +78,28 @@ async function takeBack(ctx: Context, id: string, desired: SandboxRow["desired"]
   });
 }
 
-/** What its disk says from now on. One that stands still says what it was told before; where that is nothing, it runs for the moment it takes. */
-async function canaryBefore(ctx: Context, row: SandboxRow, to: RestState, signal: AbortSignal): Promise<string | null> {
-  if (!wantsCanary(row, to) || (row.state !== "ready" && row.canary !== null)) return row.canary;
+/**
+ * What its disk says from now on; the row is told before the backend is asked, so that what a crash leaves agrees. One that stands still says
+ * what it was told before; where that is nothing, or a pause was left half-way, it runs for the moment it takes.
+ */
+async function canaryBefore(
+  ctx: Context,
+  row: SandboxRow,
+  to: RestState,
+  found: RestOptions["found"],
+  signal: AbortSignal,
+): Promise<string | null> {
+  if (found === "still" || !wantsCanary(row, to) || (row.state !== "ready" && row.canary !== null)) return row.canary;
   const ref = refOf(row);
   const { pause: group } = providerOf(ctx, row.backend);
-  if (row.state === "paused") await group?.resume(ref, op(ctx, signal));
-  return writeCanary(ctx, row, ref, signal);
+  if (row.state === "paused" || found === "running") await group?.resume(ref, op(ctx, signal));
+  const canary = await writeCanary(ctx, row, ref, signal);
+  await updateSandbox(ctx.ledger.db, row.id, { canary });
+  return canary;
 }
 
 /** Has the backend do it. Both are safe to repeat, which is how what a crash left is finished. */
-async function atBackend(ctx: Context, row: SandboxRow, to: RestState, stopped: boolean): Promise<string | null> {
+async function atBackend(ctx: Context, row: SandboxRow, to: RestState, { found }: RestOptions): Promise<string | null> {
   const provider = providerOf(ctx, row.backend);
   const ref = refOf(row);
   const group = to === "paused" ? provider.pause : provider.suspend;
@@ -96,7 +109,7 @@ async function atBackend(ctx: Context, row: SandboxRow, to: RestState, stopped: 
       backend: row.backend,
     });
   const signal = AbortSignal.timeout(WITHIN_MS);
-  const canary = stopped ? row.canary : await canaryBefore(ctx, row, to, signal);
+  const canary = await canaryBefore(ctx, row, to, found, signal);
   if (to === "suspended") {
     ctx.live.abortExecs(row.id);
     ctx.live.abortConnections(row.id);
@@ -119,7 +132,7 @@ export function rest(ctx: Context, { id, backend }: SandboxRow, to: RestState, o
     ctx.failpoint(`${VERB[to]}.after_row`);
     let canary: string | null;
     try {
-      canary = await atBackend(ctx, row, to, options.because === "stopped");
+      canary = await atBackend(ctx, row, to, options);
     } catch (thrown) {
       await takeBack(ctx, id, to, seen.desired);
       throw SandboxerError.from(thrown, { phase: VERB[to], backend });

@@ -20,7 +20,7 @@ export async function settleRest(ctx: Context, row: SandboxRow, observed: "runni
   if ((agree && there) || desired === "terminated" || (await isBeingMoved(ctx, row))) return row;
   if (desired === "running") return state === "ready" ? comeBack(ctx, row, observed) : rouse(ctx, row, "repair");
   if (state === desired) return restAgain(ctx, row, observed);
-  return rest(ctx, row, desired, { because: row.rest_because ?? "user" });
+  return rest(ctx, row, desired, { because: row.rest_because ?? "user", found: observed === "running" ? "running" : "still" });
 }
 
 /** What is done to it where it is still as it was seen, with nobody else at it. */
@@ -34,7 +34,7 @@ function unmoved(ctx: Context, seen: SandboxRow, work: (ref: Ref) => Promise<San
 
 /** The row says that it runs, and the backend does not. */
 async function comeBack(ctx: Context, row: SandboxRow, observed: "running" | "paused" | "suspended"): Promise<SandboxRow> {
-  if (observed === "suspended") return rest(ctx, row, "suspended", { because: "stopped" });
+  if (observed === "suspended") return rest(ctx, row, "suspended", { because: "stopped", found: "still" });
   return unmoved(ctx, row, async (ref) => {
     await providerOf(ctx, row.backend).pause?.resume(ref, op(ctx));
     return row;
@@ -64,5 +64,5 @@ export async function keepDisk(ctx: Context, seen: SandboxRow, observed: Observe
   if (seen.state === "suspended") return seen;
   if (seen.state === "lost") await ctx.ledger.transaction((tx) => move(tx, seen.id, "recover", { at: ctx.clock.now() }));
   const row = (await findSandbox(ctx.ledger.db, seen.id)) ?? seen;
-  return rest(ctx, row, "suspended", { because: "stopped" });
+  return rest(ctx, row, "suspended", { because: "stopped", found: "still" });
 }

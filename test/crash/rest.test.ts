@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { REST_FAILPOINTS } from "../../src/engine/index.ts";
@@ -62,15 +62,30 @@ describe("a kill -9 of the control plane", () => {
   );
 });
 
+const thaws = (group: string) => [[join(group, "freezer.state"), "THAWED"], [join(group, "cgroup.freeze"), "0"]] as const; // prettier-ignore
+
+/** The first process of a sandbox takes the others with it. */
+function kill(pid: number): void {
+  if (read(`/proc/${pid}/stat`) === "") return;
+  spawnSync("kill", ["-KILL", String(pid)], { stdio: "ignore" });
+}
+
 /** What a reboot does to a host: everything in memory is gone, the data directory is as it was. */
 async function reboot(ids: readonly string[]): Promise<void> {
-  for (const pid of [...ids.flatMap((id) => sandboxProcesses(dataDir, id)), ...boundaryPids(dataDir)]) process.kill(pid, "SIGKILL");
+  const instance = read(join(dataDir, "instance")).trim();
+  for (const pid of [...ids.flatMap((id) => sandboxProcesses(dataDir, id)), ...boundaryPids(dataDir)]) kill(pid);
+  // What stands still takes a signal when it is let go.
+  for (const file of cgroupRoots()
+    .flatMap((root) => ids.map((id) => join(root, "sand-boxer", instance, id)))
+    .flatMap(thaws)) {
+    const [path, word] = file;
+    if (existsSync(path)) writeFileSync(path, word);
+  }
   for (const id of ids) await eventually(() => sandboxProcesses(dataDir, id).length === 0);
   for (const helper of hostObjects(dataDir).helpers) {
     const pid = Number(helper.split(" ")[0]);
-    if (read(`/proc/${pid}/cmdline`) !== "") process.kill(pid, "SIGKILL");
+    kill(pid);
   }
-  const instance = read(join(dataDir, "instance")).trim();
   for (const root of cgroupRoots()) for (const id of ids) spawnSync("rmdir", [join(root, "sand-boxer", instance, id)], { stdio: "ignore" });
   for (const mount of mountsBelow(dataDir).toReversed()) spawnSync("umount", ["-n", mount]);
   expect(mountsBelow(dataDir)).toEqual([]);
