@@ -59,12 +59,9 @@ describe("creating a sandbox", () => {
     [{ image: "oci:debian:12" }, "image"],
     [{ image: "snapshot:x" }, "image"],
     [{ persistence: "checkpoint" }, "persistence"],
-    [{ persistence: "persistent" }, "persistence"],
-    [{ scope: "shared" }, "scope"],
     [{ workspace: { access: "rw", path: "/srv" } }, "workspace.access"],
     [{ workspace: { sync: "mirror" } }, "workspace.sync"],
     [{ pool: { warm: 1 } }, "pool.warm"],
-    [{ lifetime: { on_idle: "pause" } }, "lifetime.on_idle"],
     [{ lifetime: { on_expire: "checkpoint" } }, "lifetime.on_expire"],
     [{ resources: { gpu: "a100" } }, "resources.gpu"],
   ])("refuses a profile with %j, naming the field", async (fields, path) => {
