@@ -39,6 +39,8 @@ it("one that ended frees its key; the next one passes as it only where its user 
   await using opened = await bench();
   const first = (await create(opened)).sandbox;
   await opened.engine.destroy(OWNER, first.id);
+  // Ids sort by the time they were made.
+  opened.clock.pass(1000);
   const second = (await create(opened)).sandbox;
   expect(second).toMatchObject({ state_lost: false });
   opened.control().lose(second.id);

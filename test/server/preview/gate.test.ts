@@ -200,3 +200,18 @@ test("other pages do not act through a session that a browser has", async () => 
   expect(await status({ origin: "https://evil.test" }, "POST")).toBe(403);
   expect(await status({ origin: "null" }, "POST")).toBe(403);
 });
+
+test("a visitor wakes what stands still where its maker let use do so, and finds nothing of it elsewhere", async () => {
+  const door = await openPreview("fake");
+  const ports = [{ port: 8000, visibility: "public" }];
+  const sandbox = await door.sandbox({ ports }, { on_use: "resume" });
+  const other = await door.sandbox({ ports });
+  for (const one of [sandbox, other]) {
+    await door.serve(one, 8000);
+    await door.opened.engine.pause(TENANT, one.id, {});
+  }
+  expect(await door.visit(sandbox, 8000, "/index")).toMatchObject({ status: 200, body: "hello\n" });
+  expect(await door.opened.engine.get(TENANT, sandbox.id)).toMatchObject({ state: "ready" });
+  expect((await door.visit(other, 8000, "/index")).status).toBe(404);
+  expect(await door.opened.engine.get(TENANT, other.id)).toMatchObject({ state: "paused" });
+});
