@@ -88,7 +88,7 @@ export async function move(tx: Db, id: string, action: Action, change: Change): 
   const ends = isTerminal(state);
   if (ends) await closeAll(tx, row, change.at, state === "failed");
   else if (state === "paused" || state === "suspended") await markRest(tx, id, state, change.at);
-  else if (state === "ready") await markRest(tx, id, null, change.at);
+  else if (state === "ready" && row.state !== "ready" && row.state !== "provisioning") await markRest(tx, id, null, change.at);
   if (state === "suspended") await closeWork(tx, row, change.at, "sandbox suspended");
   const patch: SandboxPatch = { ...change.patch, state, ...(ends ? { ended_at: change.at, owner: null, desired: "terminated" } : {}) };
   await updateSandbox(tx, id, patch);

@@ -2,6 +2,7 @@ import { type Capability, type Principal, type Provider, type Ref, SandboxerErro
 import type { SandboxRow } from "../ledger/index.ts";
 import { accessibleSandbox, requireHere, sandboxFor } from "./access.ts";
 import { type Context, providerOf } from "./context.ts";
+import { allow } from "./lifecycle.ts";
 import { lookAgain } from "./observe.ts";
 import { rouse } from "./rest.ts";
 import { storedRef } from "./view.ts";
@@ -21,7 +22,10 @@ export async function usable(ctx: Context, who: Principal, id: string): Promise<
 /** The same, for what counts as use: one that stands still is woken by it where its profile says so. */
 export async function used(ctx: Context, who: Principal, id: string): Promise<Usable> {
   const row = await accessibleSandbox(ctx, who, id);
-  if (!wakesOnUse(row)) return usable(ctx, who, id);
+  if (!wakesOnUse(row)) {
+    allow(row, "use");
+    return handleOf(ctx, row);
+  }
   await requireHere(ctx, row);
   return handleOf(ctx, await rouse(ctx, row, "use"));
 }

@@ -52,6 +52,19 @@ describe.skipIf(reason !== undefined || process.getuid?.() !== 0)("a paused sand
     await at.destroy(ref, op());
   });
 
+  it("stands still on past its max_life with nobody watching, and ends at once when it is let go", async () => {
+    const at = await provider();
+    const { pause, resume } = rest(at);
+    const ref = await sandbox(at, { maxLifeAt: Date.now() + 1500 });
+    await pause(ref, op());
+    await eventually(() => Date.now() > ref.maxLifeAt + 500);
+    expect(await stateOf(at, ref)).toBe("paused");
+    await resume(ref, op());
+    await eventually(async () => (await stateOf(at, ref)) !== "running");
+    expect(await at.inspect(ref, op())).toMatchObject({ state: "stopped", stoppedBecause: "expired" });
+    await at.destroy(ref, op());
+  });
+
   it("is not taken for one while the tree of a command is ended", async () => {
     const at = await provider();
     const ref = await sandbox(at);
