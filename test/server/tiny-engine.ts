@@ -99,9 +99,8 @@ export class TinyEngine {
       throw new SandboxerError("internal", "the tiny engine keeps no books");
     };
     return {
-      budgets: { set: absent, list: absent, get: absent, remove: absent },
       accounts: { set: absent, list: absent, get: absent, remove: absent, enter: absent, entries: absent, routes: absent, setRoute: absent, consent: absent, setConsent: absent },
-      fleet: absent, money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
+      fleet: absent, budgets: { set: absent, list: absent, get: absent, remove: absent }, money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
       create: async (who) => {
         this.seen.creates++;
         return { sandbox: this.sandbox(who.tenant), replayed: false, attached: false };
