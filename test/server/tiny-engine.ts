@@ -98,14 +98,9 @@ export class TinyEngine {
       throw new SandboxerError("internal", "the tiny engine keeps no books");
     };
     return {
-<<<<<<< 3ada59e7466067a78a7760f0a204d4b5591782b3
       snapshots: { create: absent, list: absent, get: absent, remove: absent, export: absent, import: absent, tree: absent }, fork: absent, budgets: { set: absent, list: absent, get: absent, remove: absent },
       accounts: { set: absent, list: absent, get: absent, remove: absent, enter: absent, entries: absent, routes: absent, setRoute: absent, consent: absent, setConsent: absent },
       images: { list: absent, import: absent, pull: absent, remove: absent, prune: absent }, fleet: absent, money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
-=======
-      accounts: { set: absent, list: absent, get: absent, remove: absent, enter: absent, entries: absent, routes: absent, setRoute: absent, consent: absent, setConsent: absent },
-      fleet: absent, budgets: { set: absent, list: absent, get: absent, remove: absent }, money: { usage: absent, audit: absent, discrepancies: absent, export: absent, toStripe: absent },
->>>>>>> 9496de59b4b76c10a04789fd2260905f3a235a83
       create: async (who) => {
         this.seen.creates++;
         return { sandbox: this.sandbox(who.tenant), replayed: false, attached: false };
