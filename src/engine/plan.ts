@@ -92,11 +92,11 @@ function withShorthand(request: Request): Request {
 export async function draft(ctx: Context, who: Principal, input: CreateRequest): Promise<Draft> {
   const request = withShorthand(parse(CreateRequest, input, { what: "request" }));
   checkBackendNames(ctx, request);
-  const asked = request.snapshot === undefined ? undefined : await usableSnapshot(ctx, who, request.snapshot);
+  const asked = request.snapshot === undefined ? undefined : await usableSnapshot(ctx, who, request.snapshot, "snapshot");
   const profile = await resolveProfile(ctx, who.tenant, request.profile ?? asked?.profile ?? DEFAULT_PROFILE);
   const written = parse(Profile, profile.document, { what: `profile ${profile.name}@${profile.version}` });
   const named = asked === undefined ? /^snapshot:(\S+)$/.exec(written.image ?? "")?.[1] : undefined;
-  const from = named === undefined ? asked : await usableSnapshot(ctx, who, named);
+  const from = named === undefined ? asked : await usableSnapshot(ctx, who, named, "image");
   // What is asked for by its snapshot is a new one, whoever had a key before, and has its setup behind it.
   const { scope: _scope, setup: _setup, ...rest } = written;
   const document: Profile = asked === undefined ? written : { ...rest, image: `snapshot:${asked.id}` };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { newId } from "../../src/contract/index.ts";
 import { ADMIN, openBench, OWNER, run, STRANGER, trail } from "./bench.ts";
 
 describe("creating a sandbox", () => {
@@ -57,7 +58,6 @@ describe("creating a sandbox", () => {
     [{ network: { allow: [{ cidr: "10.0.0.0/8" }] } }, "network.allow[0]"],
     [{ secrets: [{ name: "T", source: { env: "T" }, inject: { type: "bearer", hosts: ["h"] } }] }, "secrets"],
     [{ image: "oci:debian:12" }, "image"],
-    [{ image: "snapshot:x" }, "image"],
     [{ persistence: "checkpoint" }, "persistence"],
     [{ workspace: { access: "rw", path: "/srv" } }, "workspace.access"],
     [{ pool: { warm: 1 } }, "pool.warm"],
@@ -70,6 +70,21 @@ describe("creating a sandbox", () => {
       code: "capability_unsupported",
       details: { issues: [expect.objectContaining({ path })] },
     });
+    expect(bench.control().ids()).toEqual([]);
+  });
+
+  it("refuses a profile on what is no snapshot's id, naming the field, and one that is not there", async () => {
+    await using bench = await openBench();
+    for (const [version, id] of [
+      [1, "x"],
+      [2, newId("snapshot")],
+    ] as const)
+      await bench.engine.profiles.apply(OWNER, { kind: "profile", name: "on", version, image: `snapshot:${id}` });
+    await expect(bench.engine.create(OWNER, { profile: "on@1" }, {})).rejects.toMatchObject({
+      code: "invalid_request",
+      details: { issues: [expect.objectContaining({ path: "image" })] },
+    });
+    await expect(bench.engine.create(OWNER, { profile: "on@2" }, {})).rejects.toMatchObject({ code: "not_found" });
     expect(bench.control().ids()).toEqual([]);
   });
 

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { forgetProbes } from "./probed.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -27,6 +28,7 @@ const LOADED = [
  * killed leaves nothing compiled for the next.
  */
 export default function compileAhead(): void {
+  forgetProbes();
   const loads = LOADED.map((file) => `await import(${JSON.stringify(pathToFileURL(join(ROOT, file)).href)});`).join("\n");
   execFileSync(process.execPath, ["--disable-warning=ExperimentalWarning", "--input-type=module", "-e", `${loads}\nprocess.exit(0);`], {
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },

@@ -7,6 +7,7 @@ import { LOCAL_OPERATOR, SANDBOX_STATES } from "../../src/contract/index.ts";
 import type { Engine, ExecInput } from "../../src/engine/engine.ts";
 import { openSandboxer, type Opened, serverOver } from "../../src/main.ts";
 import { mountsBelow } from "./host-objects.ts";
+import { leaveProbes, takeProbes } from "./probed.ts";
 
 export const OWNER: Principal = { tenant: "acme", key_id: null, scopes: ["read", "write"] };
 
@@ -55,7 +56,10 @@ export interface Local extends AsyncDisposable {
 
 export async function openLocal(name: string, options: LocalOptions = {}): Promise<Local> {
   const dataDir = options.dataDir ?? dataDirectory(name);
+  const [backend, runtimes] = [join(dataDir, "backends", "local"), options.runtime === undefined ? undefined : [options.runtime]];
+  if (options.dataDir === undefined) takeProbes(backend, runtimes);
   const opened = await openSandboxer({ dataDir, config: localConfig(options), stays: options.stays ?? false });
+  leaveProbes(backend, runtimes);
   const { engine } = opened;
   const closers: (() => Promise<void>)[] = [];
   const exec: Local["exec"] = (id, input, who = OWNER) => runCommand(engine, who, id, input);

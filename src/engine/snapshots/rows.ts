@@ -29,11 +29,11 @@ export function toSnapshot(row: SnapshotRow): SnapshotInfo {
   };
 }
 
-/** Another tenant's or project's snapshot answers in the same words as one that does not exist. */
-export async function accessibleSnapshot(ctx: Context, who: Principal, id: string): Promise<SnapshotRow> {
+/** Another tenant's or project's snapshot, named in that field, answers in the same words as one that does not exist. */
+export async function accessibleSnapshot(ctx: Context, who: Principal, id: string, field = "id"): Promise<SnapshotRow> {
   if (!isId("snapshot", id)) {
     const message = 'must be "sn" and 22 letters and digits';
-    throw new SandboxerError("invalid_request", "id: not a snapshot id", { issues: [{ path: "id", message }] });
+    throw new SandboxerError("invalid_request", `${field}: not a snapshot id`, { issues: [{ path: field, message }] });
   }
   const row = await findSnapshot(ctx.ledger.db, id);
   if (row !== undefined && sees(who, row)) return row;
@@ -41,8 +41,13 @@ export async function accessibleSnapshot(ctx: Context, who: Principal, id: strin
 }
 
 /** The same, and it can be stood on, here. Throws `wrong_state` where it is not whole, and `wrong_host` where it is elsewhere. */
-export async function usableSnapshot(ctx: Context, who: Principal, id: string): Promise<SnapshotRow & { readonly digest: string }> {
-  const row = await accessibleSnapshot(ctx, who, id);
+export async function usableSnapshot(
+  ctx: Context,
+  who: Principal,
+  id: string,
+  field?: string,
+): Promise<SnapshotRow & { readonly digest: string }> {
+  const row = await accessibleSnapshot(ctx, who, id, field);
   const { state, digest } = row;
   if (state !== "ready" || digest === null) throw new SandboxerError("wrong_state", `snapshot ${id} is ${state}`, { phase: "snapshot" });
   await requireSnapshotHere(ctx, row);

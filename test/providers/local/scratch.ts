@@ -5,6 +5,7 @@ import { type Logger, newId, type Op, type OpenContext, type Provider } from "..
 import type { LocalOptions } from "../../../src/providers/local/options.ts";
 import { discardDisk, discardRoot } from "../../../src/providers/local/disk/image.ts";
 import { discardNamespaces } from "../../../src/providers/local/network/namespace.ts";
+import { leaveProbes, takeProbes } from "../../support/probed.ts";
 import local from "../../../src/providers/local/index.ts";
 
 const nothing = (): void => undefined;
@@ -19,8 +20,11 @@ export class Scratch {
   readonly directory: string;
   readonly instance: string = newId("instance");
   readonly #open: Provider[] = [];
+  readonly #knowing: boolean;
 
-  constructor() {
+  /** @param knowing Whether it is told what other tests' probes of this host have found. */
+  constructor({ knowing = true } = {}) {
+    this.#knowing = knowing;
     this.directory = mkdtempSync(join(tmpdir(), "sand-boxer-local-"));
     chmodSync(this.directory, 0o711);
   }
@@ -34,7 +38,9 @@ export class Scratch {
   }
 
   async open(options: LocalOptions = {}, failpoint?: (name: string) => void): Promise<Provider> {
+    if (this.#knowing) takeProbes(this.directory, options.runtimes);
     const provider = await local.open({ pool: 0, ...options }, this.context(failpoint));
+    leaveProbes(this.directory, options.runtimes);
     this.#open.push(provider);
     return provider;
   }
