@@ -20,7 +20,8 @@ async function hostEqualsLedger(local: Local): Promise<void> {
   expect(seen).toEqual(exactly(await liveIds(local.engine), seen));
 }
 
-describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ runtime }) => {
+// What is exhausted are the kernel's control groups; that each runtime puts a sandbox into one is read back at every create.
+describe.each((await workingRuntimes(...CONTAINER_RUNTIMES)).slice(0, 1))("with $runtime", ({ runtime }) => {
   it("case 17: a fork bomb meets its pids limit, and leaves a sibling and the API alive", async () => {
     await using local = await openLocal("forks", { runtime });
     const bomb = await local.create({ resources: { pids: 64 } });
