@@ -12,7 +12,7 @@ const NETWORK = {
   ],
 };
 
-describe.each((await workingRuntimes(...CONTAINER_RUNTIMES)).slice(0, 1))("names in a sandbox of $runtime", ({ runtime }) => {
+describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("names in a sandbox of $runtime", ({ runtime }) => {
   let stage: Stage;
   let inside: Inside;
   beforeAll(async () => {

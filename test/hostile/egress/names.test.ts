@@ -19,7 +19,7 @@ const BAD_NAMES = [
   "аllowed.test", "allowed。test", "wild.test", "x.wild.test.denied.test", "", ".", "*.wild.test", "denied.test/allowed.test", "denied.test;allowed.test",
 ]; // prettier-ignore
 
-// With one runtime: what is judged here is the boundary, which does not know what made the sandbox. `reach` and `dns` try each.
+// With one runtime: what is judged here is the boundary, which does not know what made the sandbox. `dns` tries each.
 describe.each((await workingRuntimes(...CONTAINER_RUNTIMES)).slice(0, 1))("names of hosts, from a sandbox of $runtime", ({ runtime }) => {
   let stage: Stage;
   let inside: Inside;
