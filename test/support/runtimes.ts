@@ -25,5 +25,11 @@ export async function workingRuntimes(...names: string[]): Promise<WorkingRuntim
   return found;
 }
 
+/** One runtime of each level: for what the level promises, and the runtimes of one level have in common. */
+export async function oneOfEachLevel(): Promise<WorkingRuntime[]> {
+  const working = await workingRuntimes(...ALL_RUNTIMES);
+  return working.filter(({ level }, index) => working.findIndex((one) => one.level === level) === index);
+}
+
 export const CONTAINER_RUNTIMES = ["crun", "runc"] as const;
 export const ALL_RUNTIMES = ["crun", "runc", "runsc"] as const;
