@@ -28,10 +28,12 @@ const EGRESS_FAILURES_KEPT_MS = 3_600_000;
 export class ProbeCache {
   readonly #file: string;
   readonly #key: string;
+  readonly #found: ReadonlyMap<RuntimeName, Runtime | undefined>;
   #results: ProbeResults = { probed: [] };
 
   constructor(file: string, found: ReadonlyMap<RuntimeName, Runtime | undefined>) {
     this.#file = file;
+    this.#found = found;
     this.#key = keyOf(found);
     try {
       const kept = JSON.parse(readFileSync(file, "utf8")) as { key: string; at: number; results: ProbeResults };
@@ -44,8 +46,12 @@ export class ProbeCache {
     }
   }
 
+  /** With the program as it is called now: the data directory, which has its state, may have been moved. */
   runtime(name: RuntimeName): Probed | undefined {
-    return this.#results.probed.find((one) => one.name === name);
+    const known = this.#results.probed.find((one) => one.name === name);
+    const runtime = this.#found.get(name);
+    if (known === undefined || runtime === undefined) return known;
+    return { ...known, runtime };
   }
 
   get disks(): true | undefined {
