@@ -46,12 +46,12 @@ export class ProbeCache {
     }
   }
 
-  /** With the program as it is called now: the data directory, which has its state, may have been moved. */
+  /** With its state where that is now: the data directory may have been moved. */
   runtime(name: RuntimeName): Probed | undefined {
     const known = this.#results.probed.find((one) => one.name === name);
     const runtime = this.#found.get(name);
-    if (known === undefined || runtime === undefined) return known;
-    return { ...known, runtime };
+    if (known?.runtime === undefined || runtime === undefined) return known;
+    return { ...known, runtime: { ...known.runtime, root: runtime.root } };
   }
 
   get disks(): true | undefined {
