@@ -21,7 +21,7 @@ function walk(directory: string): { path: string; special: boolean; mode: number
   });
 }
 
-describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ runtime }) => {
+describe.each((await workingRuntimes(...CONTAINER_RUNTIMES)).slice(0, 1))("with $runtime", ({ runtime }) => {
   it("cases 60 and 61: hostile tars change nothing of the host and nothing but their directory, and bombs end at the quota", async () => {
     const directory = mkdtempSync(join(tmpdir(), "sbx-secret-"));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));

@@ -33,7 +33,7 @@ exec ${real} "$@"
   return { directory, dieAfter, startAfter: (ms) => writeFileSync(fuse, `slow${ms / 1000}\n`) };
 }
 
-describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("case 72 with $runtime", ({ runtime }) => {
+describe.each((await workingRuntimes(...CONTAINER_RUNTIMES)).slice(0, 1))("case 72 with $runtime", ({ runtime }) => {
   it("a runtime killed at forty moments of its create leaves nothing each time, and the next create works", async () => {
     const mortal = mortalRuntime(runtime);
     process.env["PATH"] = `${mortal.directory}:${PATH ?? ""}`;

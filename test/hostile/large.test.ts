@@ -31,7 +31,7 @@ async function startServer(runtime: string): Promise<{ url: string; pid: number;
 
 const residentMiB = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1]) / 1024;
 
-describe.each(await workingRuntimes(...CONTAINER_RUNTIMES))("with $runtime", ({ runtime }) => {
+describe.each((await workingRuntimes(...CONTAINER_RUNTIMES)).slice(0, 1))("with $runtime", ({ runtime }) => {
   it("case 22: twenty thousand descriptors end at the limit, and the next command has its own", async () => {
     await using local = await openLocal("descriptors", { runtime });
     const { id } = await local.create();

@@ -27,7 +27,7 @@ async function nothingLeft(local: Local): Promise<void> {
   expect(seen).toEqual(exactly([], seen));
 }
 
-const runtimes = await workingRuntimes(...CONTAINER_RUNTIMES);
+const runtimes = (await workingRuntimes(...CONTAINER_RUNTIMES)).slice(0, 1);
 
 describe.each(runtimes)("with $runtime", ({ runtime }) => {
   it("case 71: a runtime killed in the middle of an exec gives an unknown outcome, never exit 0, and ends the command", async () => {
