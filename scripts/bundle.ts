@@ -50,7 +50,7 @@ const groups = [
   { name: "start", test: /\/dist\/cli\/data-directory\.js$/, priority: 2 },
   {
     name: "cli",
-    test: /\/dist\/(cli\/(?!index)|sdk\/|sync\/tar\/|contract\/(errors|format|ids|image-reference|nearest|path|plain-web)\.js$)/,
+    test: /\/dist\/(cli\/(?!index)|sdk\/|sync\/tar\/|tar\/|contract\/(errors|format|ids|image-reference|nearest|path|plain-web)\.js$)/,
     priority: 1,
   },
   {

@@ -3,7 +3,7 @@ import { pathFromBytes } from "../contract/path.ts";
 import type { ExecResult, Sandbox } from "../sdk/index.ts";
 import { type Found, pathList } from "./entry.ts";
 import { parseDifference, parseListing } from "./listing.ts";
-import { readTar } from "./tar/read.ts";
+import { readTar } from "../tar/read.ts";
 
 /**
  * What is inside: all of it, or what is otherwise than in the listing with the name that was given (undefined: gone). `name` is that of

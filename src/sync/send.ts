@@ -4,7 +4,7 @@ import { SandboxerError } from "../contract/errors.ts";
 import { pathToBytes } from "../contract/path.ts";
 import { type Found, identityOf, MODE, plain, systemPath } from "./entry.ts";
 import { foundAt } from "./here.ts";
-import { BLOCK, encodeHeader } from "./tar/header.ts";
+import { BLOCK, encodeHeader } from "../tar/header.ts";
 
 const CHUNK = 256 * 1024;
 

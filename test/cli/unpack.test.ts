@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { BLOCK, encodeHeader, type Entry } from "../../src/sync/tar/header.ts";
+import { BLOCK, encodeHeader, type Entry } from "../../src/tar/header.ts";
 import { unpackTar, type UnpackLimits, type UnpackProgress } from "../../src/sync/tar/unpack.ts";
 import { scratch } from "./scratch.ts";
 

@@ -3,7 +3,7 @@ import { link, lstat, mkdir, open, symlink, unlink } from "node:fs/promises";
 import { SandboxerError } from "../../contract/errors.ts";
 import { write } from "./drain.ts";
 import { partsOf, stays } from "./names.ts";
-import { readTar, type ReadEntry } from "./read.ts";
+import { readTar, type ReadEntry } from "../../tar/read.ts";
 
 export interface UnpackLimits {
   readonly entries: number;

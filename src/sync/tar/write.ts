@@ -1,7 +1,7 @@
 import { opendir, lstat, open, readlink } from "node:fs/promises";
 import { constants } from "node:fs";
 import type { Stats } from "node:fs";
-import { BLOCK, encodeHeader } from "./header.ts";
+import { BLOCK, encodeHeader } from "../../tar/header.ts";
 
 const CHUNK = 256 * 1024;
 

@@ -5,7 +5,7 @@ import { constants } from "node:fs";
 import { IDS_PER_SANDBOX } from "../disk/slot.ts";
 import { type Allowance, refused } from "./limits.ts";
 import { markOverlay, type OverlayMark } from "./overlay.ts";
-import { readTar, type TarEntry } from "./tar.ts";
+import { readImageTar, type TarEntry } from "./tar.ts";
 
 /**
  * Unpacks one layer into an empty directory that nobody else writes to. The tar is a stranger's: a path leads through directories that this layer
@@ -40,7 +40,7 @@ export async function unpackLayer(
 ): Promise<Unpacked> {
   const layer = new Layer(directory, allowance, whiteouts);
   try {
-    for await (const entry of readTar(tar)) await layer.add(entry);
+    for await (const entry of readImageTar(tar)) await layer.add(entry);
   } catch (error) {
     if (error instanceof RangeError) throw refused(error.message, error);
     throw error;

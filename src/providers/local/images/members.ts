@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { TarFile } from "./content.ts";
 import { DOCUMENT_BYTES } from "./manifest.ts";
 import { type Allowance, refused } from "./limits.ts";
-import { readTar } from "./tar.ts";
+import { readImageTar } from "./tar.ts";
 
 /** What is in an archive of an image, by name. */
 export interface Members {
@@ -33,7 +33,7 @@ const plainName = (name: string): string => name.replace(/^(\.\/)+/, "").replace
 export async function namesIn(file: string): Promise<Set<string>> {
   const names = new Set<string>();
   try {
-    for await (const { name } of readTar(new TarFile(file).read())) if (names.size < MAX_MEMBERS) names.add(plainName(name));
+    for await (const { name } of readImageTar(new TarFile(file).read())) if (names.size < MAX_MEMBERS) names.add(plainName(name));
   } catch (error) {
     if (error instanceof RangeError) throw refused(error.message, error);
     throw error;
@@ -50,7 +50,7 @@ export async function unpackMembers(file: string, directory: string, allowance: 
   const files = new Map<string, string>();
   const links = new Map<string, string>();
   try {
-    for await (const { name, type, link, content } of readTar(new TarFile(file).read(allowance))) {
+    for await (const { name, type, link, content } of readImageTar(new TarFile(file).read(allowance))) {
       if (files.size + links.size >= MAX_MEMBERS) throw refused("it has too many members");
       const member = plainName(name);
       if (type === "directory") continue;

@@ -11,6 +11,8 @@ export interface Entry {
   /** The type flag as it stands in the header. */
   readonly flag: string;
   readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
   readonly size: number;
   /** Seconds since the epoch. */
   readonly mtime: number;
@@ -26,7 +28,7 @@ export function decodeHeader(block: Buffer): Entry | undefined {
   if (block.every((byte) => byte === 0)) return undefined;
   let sum = 0;
   for (let i = 0; i < BLOCK; i++) sum += i >= 148 && i < 156 ? 32 : (block[i] ?? 0);
-  if (sum !== number(block, 148, 8)) throw new RangeError("a header's checksum is wrong");
+  if (sum !== number(block, 148, 8)) throw new RangeError("it is not a tar: a header's checksum is wrong");
   const flag = block.toString("latin1", 156, 157);
   const prefix = block.toString("latin1", 257, 263) === "ustar\0" ? text(block, 345, 155) : "";
   const name = text(block, 0, 100);
@@ -35,6 +37,8 @@ export function decodeHeader(block: Buffer): Entry | undefined {
     type: TYPES[flag] ?? "other",
     flag,
     mode: number(block, 100, 8) & 0o7777,
+    uid: number(block, 108, 8),
+    gid: number(block, 116, 8),
     size: number(block, 124, 12),
     mtime: number(block, 136, 12),
     link: text(block, 157, 100),
@@ -58,8 +62,11 @@ function number(block: Buffer, offset: number, length: number): number {
   return digits === "" ? 0 : Number.parseInt(digits, 8);
 }
 
+/** What is written of an entry: it belongs to nobody. */
+type Written = Omit<Entry, "type" | "uid" | "gid">;
+
 /** The blocks of one header, with a GNU long-name entry before it where a name does not fit. */
-export function encodeHeader(entry: Omit<Entry, "type">): Buffer {
+export function encodeHeader(entry: Written): Buffer {
   const parts: Buffer[] = [];
   if (entry.link.length > 100) parts.push(longName("K", entry.link));
   if (entry.name.length > 100) parts.push(longName("L", entry.name));
@@ -73,7 +80,7 @@ function longName(flag: "K" | "L", name: string): Buffer {
   return Buffer.concat([block({ name: "././@LongLink", flag, mode: 0o644, size: name.length + 1, mtime: 0, link: "" }), data]);
 }
 
-function block({ name, flag, mode, size, mtime, link }: Omit<Entry, "type">): Buffer {
+function block({ name, flag, mode, size, mtime, link }: Written): Buffer {
   const header = Buffer.alloc(BLOCK);
   header.write(name.slice(0, 100), 0, "latin1");
   header.write(octal(mode, 8), 100, "latin1");

@@ -1,23 +1,35 @@
 import { BLOCK, decodeHeader, type Entry } from "./header.ts";
 
-/** Extended headers are names; one longer than this is an attack on memory. */
-const EXTENSION_BYTES = 64 * 1024;
+/** Extended headers are names and a few numbers; one longer than this is an attack on memory. */
+const EXTENSION_BYTES = 1024 ** 2;
 
 /** An entry with its content, which must be read or skipped (by going on) before the next one. */
 export interface ReadEntry extends Entry {
   readonly content: AsyncIterable<Buffer>;
 }
 
+/** What an extended header says in place of the header behind it. */
+type Override = { -readonly [Field in "name" | "link" | "size" | "uid" | "gid" | "mtime"]?: Entry[Field] };
+
+export interface ReadOptions {
+  /** Whether a tar without its end mark is taken for cut off, as it is unless told otherwise. Some tools leave it out. */
+  readonly endMark?: "needed" | "optional";
+}
+
 /**
- * Reads a tar as it comes, in constant memory. Understands ustar, GNU long names and numbers, and pax paths and sizes;
+ * Reads a tar as it comes, in constant memory. Understands ustar, GNU long names and numbers, and pax paths, sizes, owners and times;
  * anything else is handed on as type "other". Throws RangeError on what is not a tar or ends too early.
  */
-export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<ReadEntry, void, undefined> {
+export async function* readTar(
+  source: AsyncIterable<Uint8Array>,
+  { endMark = "needed" }: ReadOptions = {},
+): AsyncGenerator<ReadEntry, void, undefined> {
   const input = new Blocks(source);
-  let override: { name?: string; link?: string; size?: number } = {};
+  let override: Override = {};
   for (;;) {
     const block = await input.take(BLOCK);
-    if (block === undefined) throw new RangeError("the tar ends before its end mark");
+    if (block === undefined && (endMark === "needed" || !input.isEmpty)) throw new RangeError("the tar ends before its end mark");
+    if (block === undefined) return;
     const header = decodeHeader(block);
     if (header === undefined) {
       await input.drain();
@@ -33,11 +45,11 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       else if (header.flag === "x") override = { ...override, ...paxFields(content) };
       continue;
     }
-    const { name = header.name, link = header.link, size = header.size } = override;
+    const entry = { ...header, ...override };
     override = {};
-    const stored = header.type === "file" || header.type === "other" ? size : 0;
+    const stored = entry.type === "file" || entry.type === "other" ? entry.size : 0;
     const content = input.content(stored);
-    yield { ...header, name, link, size: stored, content };
+    yield { ...entry, size: stored, content };
     for await (const rest of content) void rest;
     if ((await input.take(padded(stored) - stored)) === undefined) throw new RangeError("the tar ends inside an entry");
   }
@@ -52,8 +64,8 @@ function untilNul(data: Buffer): string {
   return data.toString("latin1", 0, end === -1 ? data.length : end);
 }
 
-function paxFields(data: Buffer): { name?: string; link?: string; size?: number } {
-  const found: { name?: string; link?: string; size?: number } = {};
+function paxFields(data: Buffer): Override {
+  const found: Override = {};
   for (let at = 0; at < data.length;) {
     const space = data.indexOf(0x20, at);
     const length = Number(data.toString("latin1", at, space));
@@ -64,13 +76,17 @@ function paxFields(data: Buffer): { name?: string; link?: string; size?: number 
     const [key, value] = [record.slice(0, equals), record.slice(equals + 1)];
     if (key === "path") found.name = value;
     else if (key === "linkpath") found.link = value;
-    else if (key === "size") {
-      if (!/^\d{1,15}$/.test(value)) throw new RangeError("a pax size is malformed");
-      found.size = Number(value);
-    } else if (key.startsWith("GNU.sparse")) throw new RangeError("sparse entries are not understood");
+    else if (key === "size" || key === "uid" || key === "gid") found[key] = whole(value);
+    else if (key === "mtime") found.mtime = Math.max(0, Math.floor(Number(value) || 0));
+    else if (key.startsWith("GNU.sparse")) throw new RangeError("sparse entries are not understood");
     at += length;
   }
   return found;
+}
+
+function whole(value: string): number {
+  if (!/^\d{1,15}$/.test(value)) throw new RangeError("a number in a pax header is malformed");
+  return Number(value);
 }
 
 /** Cuts a stream of chunks of any size into what is asked for. */
@@ -82,13 +98,21 @@ class Blocks {
     this.#source = source[Symbol.asyncIterator]();
   }
 
+  /** Whether nothing is left over of what could not be taken. */
+  get isEmpty(): boolean {
+    return this.#held.length === 0;
+  }
+
   /** Exactly that many bytes, or undefined where the source ends first. */
   async take(length: number): Promise<Buffer | undefined> {
     const parts = [this.#held];
     let have = this.#held.length;
     while (have < length) {
       const { done, value } = await this.#source.next();
-      if (done === true) return undefined;
+      if (done === true) {
+        this.#held = Buffer.concat(parts);
+        return undefined;
+      }
       parts.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
       have += value.length;
     }
