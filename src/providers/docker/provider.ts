@@ -10,6 +10,7 @@ import {
   type SandboxSpec,
   type Usage,
 } from "../../contract/index.ts";
+import { shared } from "../shared/at-once.ts";
 import { endOverCompanion, execOverCompanion } from "../shared/companion/exec.ts";
 import { CompanionProcesses } from "../shared/companion/processes.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
@@ -61,13 +62,7 @@ export async function openDocker(options: DockerOptions, context: OpenContext): 
   const creating = new Map<string, Promise<Created>>();
   const exec = execOverCompanion(agents);
 
-  async function create(spec: SandboxSpec, op: Op): Promise<Created> {
-    const running = creating.get(spec.id);
-    if (running !== undefined) return running;
-    const made = createSandbox(maker, spec, op).finally(() => creating.delete(spec.id));
-    creating.set(spec.id, made);
-    return made;
-  }
+  const create = (spec: SandboxSpec, op: Op): Promise<Created> => shared(creating, spec.id, () => createSandbox(maker, spec, op));
 
   async function destroy(ref: Ref, op: Op): Promise<"destroyed" | "absent"> {
     agents.forget(ref.native);

@@ -10,6 +10,7 @@ import {
   type Ref,
   type SandboxSpec,
 } from "../../contract/index.ts";
+import { shared } from "../shared/at-once.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
 import { execOverCompanion } from "../shared/companion/exec.ts";
 import { CompanionProcesses } from "../shared/companion/processes.ts";
@@ -54,13 +55,7 @@ export async function openE2b(options: E2bOptions, context: OpenContext): Promis
   };
   const exec = execOverCompanion(agents);
 
-  async function create(spec: SandboxSpec, op: Op): Promise<Created> {
-    const running = creating.get(spec.id);
-    if (running !== undefined) return running;
-    const made = createSandbox(maker, spec, op).finally(() => creating.delete(spec.id));
-    creating.set(spec.id, made);
-    return made;
-  }
+  const create = (spec: SandboxSpec, op: Op): Promise<Created> => shared(creating, spec.id, () => createSandbox(maker, spec, op));
 
   /** Its names at E2B: of a create whose answer never came there is the label only. */
   async function named(ref: Ref, op: Op): Promise<string[]> {

@@ -18,7 +18,7 @@ import { isAlive } from "./process-tree.ts";
 import { localProcesses } from "./processes/processes.ts";
 import { recordedIds, refOf } from "./record.ts";
 import { pauseSandbox, resumeSandbox, suspendSandbox, wakeSandbox } from "./rest.ts";
-import { shared } from "./shared-work.ts";
+import { shared } from "../shared/at-once.ts";
 import { HELPERS } from "./skeleton.ts";
 import { localSnapshots, sweepSnapshots } from "./snapshots/snapshots.ts";
 import { canKeepDisk, canRest, traitsOf } from "./traits.ts";

@@ -10,6 +10,7 @@ import {
   SandboxerError,
   type SandboxSpec,
 } from "../../contract/index.ts";
+import { shared } from "../shared/at-once.ts";
 import { endOverCompanion, execOverCompanion } from "../shared/companion/exec.ts";
 import { CompanionProcesses } from "../shared/companion/processes.ts";
 import { filesOverExec } from "../shared/files-over-exec.ts";
@@ -50,13 +51,7 @@ export async function openSsh(options: SshProviderOptions, context: OpenContext)
   const creating = new Map<string, Promise<Created>>();
   const exec = execOverCompanion(agents);
 
-  async function create(spec: SandboxSpec, op: Op): Promise<Created> {
-    const running = creating.get(spec.id);
-    if (running !== undefined) return running;
-    const made = createSandbox(maker, spec, op).finally(() => creating.delete(spec.id));
-    creating.set(spec.id, made);
-    return made;
-  }
+  const create = (spec: SandboxSpec, op: Op): Promise<Created> => shared(creating, spec.id, () => createSandbox(maker, spec, op));
 
   async function destroy({ id, generation }: Ref, op: Op): Promise<"destroyed" | "absent"> {
     const [answer] = await ask("destroy", ["destroy", id, String(generation)], op);

@@ -1,3 +1,4 @@
+import { isMissingOrHalf } from "../half-written.ts";
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
@@ -172,8 +173,9 @@ function isAbandoned(directory: string): boolean {
   const file = join(directory, "maker");
   try {
     return !isAlive(readJson(file) as ProcessIdentity);
-  } catch {
+  } catch (error) {
     // Its maker has not written it yet, or died before.
+    if (!isMissingOrHalf(error)) throw error;
     const made = statSync(directory, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
     return Date.now() - made > UNNAMED_MS;
   }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Processes, Ref } from "../../../contract/index.ts";
 import { nearest, SandboxerError } from "../../../contract/index.ts";
 import { cgroupOf, directoryOf, type Host } from "../host.ts";
-import { shared } from "../shared-work.ts";
+import { shared } from "../../shared/at-once.ts";
 import { isAlive, signalTree } from "../process-tree.ts";
 import { signalInside } from "../signal-inside.ts";
 import { ShimConnections } from "./control.ts";

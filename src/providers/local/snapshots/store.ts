@@ -1,3 +1,4 @@
+import { isMissingOrHalf } from "../half-written.ts";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -171,8 +172,9 @@ function changed(id: string): SandboxerError {
 function readMaker(directory: string): Maker | undefined {
   try {
     return JSON.parse(readFileSync(join(directory, "maker"), "utf8")) as Maker;
-  } catch {
+  } catch (error) {
     // Whole, and not renamed yet; or begun and not said by whom: both are nobody's after a crash.
+    if (!isMissingOrHalf(error)) throw error;
     return undefined;
   }
 }
