@@ -31,5 +31,11 @@ export async function oneOfEachLevel(): Promise<WorkingRuntime[]> {
   return working.filter(({ level }, index) => working.findIndex((one) => one.level === level) === index);
 }
 
+/** A runtime of level `container` that works here. Throws where none does. */
+export async function containerRuntime(): Promise<(typeof CONTAINER_RUNTIMES)[number]> {
+  const [found] = await workingRuntimes(...CONTAINER_RUNTIMES);
+  return found?.runtime === "runc" ? "runc" : "crun";
+}
+
 export const CONTAINER_RUNTIMES = ["crun", "runc"] as const;
 export const ALL_RUNTIMES = ["crun", "runc", "runsc"] as const;

@@ -7,16 +7,17 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Sandbox, SandBoxer } from "../../src/sdk/index.ts";
 import { sync, type SyncOptions } from "../../src/sync/index.ts";
 import { type Local, openLocal } from "../support/local-engine.ts";
-import { put, tree } from "./tree.ts";
+import { containerRuntime } from "../support/runtimes.ts";
+import { put, root, tree } from "./tree.ts";
 
-describe.skipIf(process.getuid?.() !== 0)("a directory and a sandbox's", () => {
+describe.runIf(root)("a directory and a sandbox's", () => {
   const base = mkdtempSync(join(tmpdir(), "sand-boxer-sync-"));
   let local: Local;
   let client: SandBoxer;
   let sandbox: Sandbox;
   let count = 0;
   beforeAll(async () => {
-    local = await openLocal("sync", { runtime: "crun" });
+    local = await openLocal("sync", { runtime: await containerRuntime() });
     const { url, key } = await local.listen();
     client = new SandBoxer({ url, apiKey: await key() });
     sandbox = await client.create();

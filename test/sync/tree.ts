@@ -1,6 +1,10 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
+/** Whether sandboxes can be made for these tests. */
+export const root = process.getuid?.() === 0;
+if (!root) console.log("not tested: sync with a real sandbox, which is made as root");
+
 /** Everything below a directory: kind, mode and content by path, names as bytes in latin-1. */
 export function tree(root: string | Buffer, prefix = ""): Record<string, string> {
   const found: Record<string, string> = {};

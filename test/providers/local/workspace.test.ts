@@ -21,6 +21,7 @@ import { SandboxDirectory } from "../../../src/providers/local/record.ts";
 import { lookAtWorkspace, prepareWorkspace } from "../../../src/providers/local/workspace.ts";
 import { mountsBelow } from "../../support/host-objects.ts";
 import { sandbox, say, specOf } from "./inside.ts";
+import { containerRuntime } from "../../support/runtimes.ts";
 import { op, Scratch } from "./scratch.ts";
 
 const DEVELOPER = 1234;
@@ -51,6 +52,7 @@ const mounted = (path: string, changes: Partial<MountedWorkspace> = {}): Mounted
 }); // prettier-ignore
 
 const root = process.getuid?.() === 0;
+if (!root) console.log("not tested: mounts of host directories, which take root");
 
 describe.each(["crun", "runc", "runsc"] as const)("a host directory at the workspace, with %s", (runtime) => {
   const scratch = new Scratch();
@@ -73,7 +75,7 @@ describe.each(["crun", "runc", "runsc"] as const)("a host directory at the works
   });
 
   test("is read-only where it is to be, with what is hidden hidden by every way to it", async ({ skip }) => {
-    if (!works) skip("not on this host");
+    if (!works) skip(`mounts do not work here with ${runtime}`);
     const path = project(host);
     const ref = await sandbox(provider, { workspace: mounted(path, { access: "ro", shadow: [".env", "sub/.env"] }) });
     expect(await said(ref, "cat read.txt")).toBe("read");
@@ -91,7 +93,7 @@ describe.each(["crun", "runc", "runsc"] as const)("a host directory at the works
   test("takes writes as a stranger's where others may, keeps the hidden hidden under another name, and gives a fresh directory", async ({
     skip,
   }) => {
-    if (!works) skip("not on this host");
+    if (!works) skip(`mounts do not work here with ${runtime}`);
     const path = project(host);
     const ref = await sandbox(provider, { workspace: mounted(path, { shadow: [".env", "sub/.env", "node_modules/"] }) });
     expect(await said(ref, "echo node_modules/*; echo 2 > node_modules/own.js; cat node_modules/own.js")).toBe("node_modules/*\n2");
@@ -109,7 +111,7 @@ describe.each(["crun", "runc", "runsc"] as const)("a host directory at the works
   });
 
   test("acts as the directory's owner where the operator says so, and never makes a program that runs as them", async ({ skip }) => {
-    if (!works) skip("not on this host");
+    if (!works) skip(`mounts do not work here with ${runtime}`);
     const path = project(host);
     const workspace = mounted(path, { as_owner: true, shadow: [".env", "sub/.env"] });
     if (runtime === "runsc") {
@@ -135,7 +137,7 @@ describe.skipIf(!root)("what is mounted", () => {
   const host = mkdtempSync(join(tmpdir(), "sand-boxer-host-"));
   let provider: Provider;
   let slots = 0;
-  beforeAll(async () => void (provider = await scratch.open({ runtimes: ["crun"] })));
+  beforeAll(async () => void (provider = await scratch.open({ runtimes: [await containerRuntime()] })));
   afterAll(async () => {
     await scratch.remove();
     rmSync(host, { recursive: true, force: true });
@@ -177,7 +179,7 @@ describe.skipIf(!root)("what is mounted", () => {
 
   test("is as it was when a create fails after the mount, and nothing of it is left on the host", async () => {
     const path = project(host);
-    const failing = await scratch.open({ runtimes: ["crun"] }, (name) => {
+    const failing = await scratch.open({ runtimes: [await containerRuntime()] }, (name) => {
       if (name === "local.create.after_run") throw new Error("failed after the mount");
     });
     const workspace = mounted(path, { as_owner: true, shadow: [".env", "node_modules/"] });
